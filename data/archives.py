@@ -1,0 +1,230 @@
+"""Where downloads come from: a folder, or a zip of which nothing is written before all of it has been checked."""
+
+import hashlib
+import json
+import lzma
+import os
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tqdm import tqdm
+
+from data.descriptions import leaves_folder
+from utils.errors import DataError, OptionError
+
+_CHUNK = 1 << 20  # bytes
+_ENCRYPTED = 0x1  # bit of a zip entry's flags
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError, NotImplementedError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, order=True)
+class SourceFile:
+    """A file of a source.
+
+    Attributes:
+        path: below the source, with `/` between its parts.
+        size: bytes; of a zip entry as it is declared, unpacked.
+        stamp: changes with the content: time of change in ns, or a zip entry's CRC.
+    """
+
+    path: str
+    size: int
+    stamp: int
+
+    @property
+    def name(self) -> str:
+        """The path's last part."""
+        return self.path.rpartition("/")[2]
+
+
+class Source(Protocol):
+    """A folder or a zip.
+
+    Attributes:
+        path: the folder or the zip.
+        files: what it holds, sorted by path, without hidden files.
+    """
+
+    path: Path
+    files: Sequence[SourceFile]
+
+    def place(self, targets: Sequence[tuple[SourceFile, Path]], copy: bool) -> None:
+        """Put files where they are wanted.
+
+        Args:
+            targets: each file with the path it gets; the folders exist.
+            copy: copy what could be linked.
+
+        Raises:
+            DataError: a file is damaged, or there is too little space.
+            OSError: a target cannot be written.
+        """
+        ...
+
+
+def open_source(path: Path, option: str) -> Source:
+    """Open a folder or a zip.
+
+    Args:
+        path: the folder or zip.
+        option: the option that named it, for the message.
+
+    Raises:
+        OptionError: it is neither.
+        DataError: a damaged zip, or one with an entry that could be written outside its folder.
+    """
+    if path.is_dir():
+        return FolderSource(path)
+    if path.is_file() and zipfile.is_zipfile(path):
+        return ZipSource(path)
+    if path.suffix.lower() == ".zip" and path.is_file():
+        raise DataError(f"{path} is a damaged zip; download it again")
+    found = "is neither a folder nor a zip" if path.exists() else "does not exist"
+    raise OptionError(f"{option} {path} {found}; give the downloaded folder or zip")
+
+
+class FolderSource:
+    """A folder, by default with all folders below it; links are followed."""
+
+    def __init__(self, path: Path, deep: bool = True) -> None:
+        self.path = path
+        try:
+            self.files: Sequence[SourceFile] = sorted(_walk(path, deep))
+        except OSError as error:
+            raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its link or rights") from error
+
+    def place(self, targets: Sequence[tuple[SourceFile, Path]], copy: bool) -> None:
+        """Link relatively, so that source and target may move together; or copy."""
+        if copy and targets:
+            check_space(sum(file.size for file, _ in targets), targets[0][1].parent, str(self.path))
+        for file, target in _progress(targets, "copying" if copy else "linking"):
+            if copy:
+                shutil.copyfile(self.path / file.path, target)
+            else:
+                _link(self.path / file.path, target)
+
+
+def _walk(root: Path, deep: bool) -> Iterator[SourceFile]:
+    seen: set[str] = set()  # folders behind links may contain themselves
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_raise):
+        if not deep:
+            subfolders.clear()
+        elif (real := os.path.realpath(folder)) in seen:
+            subfolders.clear()
+            continue
+        else:
+            seen.add(real)
+            subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
+        for name in names:
+            if not _is_hidden(name):
+                path = Path(folder, name)
+                facts = path.stat()
+                if stat.S_ISREG(facts.st_mode):
+                    yield SourceFile(path.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "__MACOSX"))
+
+
+def _link(source: Path, target: Path) -> None:
+    real = source.parent.resolve() / source.name
+    try:
+        target.symlink_to(os.path.relpath(real, target.parent))
+    except PermissionError as error:
+        raise OptionError(f"{target.parent} takes no links ({error.strerror}); give --copy") from error
+
+
+class ZipSource:
+    """A zip whose entries are all plain files and folders inside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                entries = archive.infolist()
+        except _ZIP_ERRORS as error:
+            raise DataError(f"{path} is a damaged zip ({error}); download it again") from error
+        for entry in entries:
+            _check_entry(path, entry)
+        self._entries = {_path_of(entry): entry for entry in entries if not entry.is_dir()}
+        self.files: Sequence[SourceFile] = sorted(
+            SourceFile(name, entry.file_size, entry.CRC)
+            for name, entry in self._entries.items()
+            if not any(_is_hidden(part) for part in name.split("/"))
+        )
+
+    def place(self, targets: Sequence[tuple[SourceFile, Path]], copy: bool) -> None:
+        """Unpack the files, none to more bytes than the zip declares; `copy` has no meaning here."""
+        for file, _ in targets:
+            if self._entries[file.path].flag_bits & _ENCRYPTED:
+                raise DataError(f"{self.path}: '{file.path}' is encrypted; unpack the zip and give the folder")
+        if targets:
+            check_space(sum(file.size for file, _ in targets), targets[0][1].parent, str(self.path))
+        with zipfile.ZipFile(self.path) as archive:
+            for file, target in _progress(targets, "unpacking"):
+                with target.open("wb") as unpacked:
+                    for chunk in self._unpack(archive, file):
+                        unpacked.write(chunk)
+
+    def _unpack(self, archive: zipfile.ZipFile, file: SourceFile) -> Iterator[bytes]:
+        left = file.size
+        try:
+            with archive.open(self._entries[file.path]) as stream:
+                while chunk := stream.read(min(_CHUNK, left + 1)):
+                    left -= len(chunk)
+                    if left < 0:
+                        break
+                    yield chunk
+        except _ZIP_ERRORS as error:
+            raise DataError(f"{self.path}: '{file.path}' cannot be unpacked ({error}); download it again") from error
+        if left:
+            raise DataError(f"{self.path}: '{file.path}' is not of its declared size; download it again")
+
+
+def _path_of(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.replace("\\", "/")  # as some packers on Windows write it
+
+
+def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    name = entry.orig_filename
+    if leaves_folder(name) or leaves_folder(entry.filename):
+        raise DataError(f"{path}: entry {name!r} leads out of the folder it is unpacked to; nothing was unpacked")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise DataError(f"{path}: entry {name!r} is a link or a device, expected plain files; nothing was unpacked")
+
+
+def check_space(needed: int, folder: Path, what: str) -> None:
+    """Stop before writing more than the disk takes.
+
+    Raises:
+        DataError: `needed` bytes exceed the free space at `folder`.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{what} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; choose a folder on another disk"
+        )
+
+
+def digest(files: Iterable[SourceFile]) -> str:
+    """One short text for names, sizes and stamps of files, in any order."""
+    return hashlib.sha256(json.dumps([astuple(file) for file in sorted(files)]).encode()).hexdigest()[:16]
+
+
+def _progress(targets: Sequence[tuple[SourceFile, Path]], label: str) -> Iterable[tuple[SourceFile, Path]]:
+    progress: Iterable[tuple[SourceFile, Path]] = tqdm(targets, desc=label, unit="file", disable=None, leave=False)
+    return progress

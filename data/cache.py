@@ -1,0 +1,226 @@
+"""Decode once: tiles as uint8 in memory-mapped files, shared by workers, processes and runs.
+
+A cache file is named after what it was made from (files with their sizes and times, settings), so a changed file is
+simply another cache. It is built in a private temporary folder and renamed; of two builders the loser uses the
+winner's.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from utils.checkpoint import storage_error
+from utils.errors import DataError, OptionError
+
+_IN_FLIGHT = 16  # tiles decoded ahead of the writer, per thread
+
+
+class TileArray(Protocol):
+    """N decoded tiles: uint8 arrays of one shape, by position."""
+
+    def __len__(self) -> int:
+        """The number of tiles."""
+        ...
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        """Tile `index`; it may be a read-only view."""
+        ...
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """Where decoded tiles are kept.
+
+    Attributes:
+        folder: the cache folder; None: `<data-dir>/.cache`, else the user's cache folder, else none.
+        data_dir: the data folder.
+    """
+
+    data_dir: Path
+    folder: Path | None = None
+
+    def writable_folder(self) -> Path | None:
+        """The first folder of the choice above that can be written; None (and a warning) if there is none.
+
+        Raises:
+            OptionError: `folder` was given and cannot be written.
+        """
+        if self.folder is not None:
+            if not _can_write(self.folder):
+                raise OptionError(f"--cache-dir {self.folder} cannot be written; choose another, or --no-cache")
+            return self.folder
+        user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "als4gan"
+        for folder in (self.data_dir / ".cache", user_cache):
+            if _can_write(folder):
+                return folder
+        print("warning: no cache folder can be written; tiles are decoded at every use (--cache-dir)", file=sys.stderr)
+        return None
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+class DecodedTiles:
+    """Tiles decoded at every access: the form without a cache."""
+
+    def __init__(self, names: Sequence[str], decode: Callable[[str], np.ndarray]) -> None:
+        self.names, self.decode = names, decode
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.decode(self.names[index])
+
+
+class MappedTiles:
+    """Tiles of a cache file, mapped on first use in each process."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self.path, self.shape = path, shape
+        self._array: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if self._array is None:
+            self._array = np.memmap(self.path, np.uint8, mode="r", shape=self.shape)
+        return self._array[index]
+
+    def __getstate__(self) -> dict[str, Any]:  # a mapping sent to a worker would arrive as a copy of the data
+        return self.__dict__ | {"_array": None}
+
+
+def open_array(
+    kind: str,
+    names: Sequence[str],
+    paths: Sequence[Path],
+    decode: Callable[[str], np.ndarray],
+    shape: tuple[int, ...],
+    settings: Mapping[str, Any],
+    cache: CacheSettings | None,
+) -> TileArray:
+    """Open decoded tiles, from the cache where it can be kept.
+
+    Args:
+        kind: "images" or "masks"; part of the cache file's name.
+        names: the tiles, in order.
+        paths: the file of each tile.
+        decode: name -> uint8 array of `shape`.
+        shape: shape of one tile.
+        settings: all else that the decoded bytes depend on.
+        cache: None: no cache.
+
+    Raises:
+        DataError: a file cannot be decoded, or the disk is full.
+    """
+    folder = cache.writable_folder() if cache else None
+    if folder is None:
+        return DecodedTiles(names, decode)
+    sources = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, map(_stat, paths), strict=True)]
+    identity = _digest([kind, str(paths[0].parent.resolve()), list(names), dict(settings)])
+    entry = folder / f"{kind}-{identity}-{_digest(sources)}"
+    data = entry / "tiles.u8"
+    full_shape = (len(names), *shape)
+    if not _is_whole(data, full_shape):
+        _build(entry, kind, names, decode, full_shape)
+        _remove_outdated(folder, f"{kind}-{identity}-", keep=entry)
+    return MappedTiles(data, full_shape)
+
+
+def _stat(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        raise DataError(f"{path} is missing or cannot be read; check --data-dir and the list") from error
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+def _is_whole(data: Path, shape: tuple[int, ...]) -> bool:
+    return data.is_file() and data.stat().st_size == int(np.prod(shape, dtype=np.int64))
+
+
+def _build(
+    entry: Path, kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray], shape: tuple[int, ...]
+) -> None:
+    """Decode all tiles into a private folder and rename it; a builder that was faster wins."""
+    needed = int(np.prod(shape, dtype=np.int64))
+    free = shutil.disk_usage(entry.parent).free
+    if needed > free:
+        raise DataError(
+            f"the cache of decoded {kind} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free at {entry.parent}; "
+            "give --cache-dir on another disk, or --no-cache"
+        )
+    private = entry.with_name(f".{entry.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        private.mkdir()
+        with (private / "tiles.u8").open("wb") as file:
+            for name, tile in zip(names, _decode_ahead(kind, names, decode), strict=True):
+                if tile.shape != shape[1:] or tile.dtype != np.uint8:
+                    raise AssertionError(f"{name}: decoded to {tile.dtype} {tile.shape}, expected {shape[1:]}")
+                file.write(np.ascontiguousarray(tile).data)  # a real write: a full disk is an error, not a SIGBUS
+            file.flush()
+            os.fsync(file.fileno())
+        _put_in_place(private, entry, shape)
+    except OSError as error:
+        raise storage_error(entry.parent, error) from error
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def _put_in_place(private: Path, entry: Path, shape: tuple[int, ...]) -> None:
+    if entry.exists() and not _is_whole(entry / "tiles.u8", shape):
+        shutil.rmtree(entry, ignore_errors=True)
+    try:
+        private.rename(entry)
+    except OSError:
+        if not _is_whole(entry / "tiles.u8", shape):  # not a faster builder's: a real failure
+            raise
+
+
+def _decode_ahead(kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray]) -> Any:
+    """Decode in threads (the decoders release Python's lock), in order, with a bounded number in memory."""
+    threads = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    progress = tqdm(total=len(names), desc=f"decoding {kind}", unit="tile", disable=None, leave=False)
+    with ThreadPoolExecutor(threads) as pool, progress:
+        ahead = [pool.submit(decode, name) for name in names[: threads * _IN_FLIGHT]]
+        ahead.reverse()
+        upcoming = iter(names[threads * _IN_FLIGHT :])
+        try:
+            while ahead:
+                yield ahead.pop().result()
+                progress.update()
+                for name in upcoming:
+                    ahead.insert(0, pool.submit(decode, name))
+                    break
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _remove_outdated(folder: Path, prefix: str, keep: Path) -> None:
+    for entry in folder.glob(f"{prefix}*"):
+        if entry != keep:
+            shutil.rmtree(entry, ignore_errors=True)

@@ -1,0 +1,182 @@
+"""Reading and writing the `dataset.json` that describes a custom data set (format version 1)."""
+
+import colorsys
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data.descriptions import BUILT_IN, DATASET_NAMES, RGB, Description, format_colour, leaves_folder, parse_colour
+from utils.errors import DataError, OptionError
+from utils.labels import IGNORE_INDEX
+from utils.suggest import unknown
+
+
+def load_description(dataset: str, data_dir: Path) -> Description:
+    """The description of `--dataset`: a built-in one, or the `dataset.json` of a custom set.
+
+    Args:
+        dataset: `ucm`, `deepglobe` or `custom`, in any case.
+        data_dir: the data folder.
+
+    Raises:
+        OptionError: the name is unknown, or a custom set has no `dataset.json`.
+        DataError: `dataset.json` cannot be used.
+    """
+    key = dataset.lower()
+    if key not in DATASET_NAMES:
+        raise OptionError(unknown("dataset", dataset, DATASET_NAMES))
+    if key != "custom":
+        return BUILT_IN[key]
+    path = data_dir / "dataset.json"
+    if not path.is_file():
+        raise OptionError(
+            f"no {path}; a custom data set is described by this file "
+            "(`tools/prepare_data.py scenes` writes one, the README shows the format)"
+        )
+    return read_description(path)
+
+
+def read_description(path: Path) -> Description:
+    """Read a `dataset.json`, format version 1.
+
+    Raises:
+        DataError: malformed JSON (with its line), a missing or unusable key.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}); correct it") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deeply to be a description") from error
+    try:
+        return parse_description(raw)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+_KEYS = {
+    "version", "name", "images", "masks", "classes", "palette", "ignore_colours", "scene_classes", "scene_labels",
+    "group", "tile_size",
+}  # fmt: skip
+
+
+def parse_description(raw: Any) -> Description:
+    """The description in the content of a `dataset.json`, format version 1.
+
+    Raises:
+        DataError: a missing or unusable key.
+    """
+    if not isinstance(raw, dict):
+        raise DataError(f"expected an object with keys such as `images` and `classes`, found {type(raw).__name__}")
+    for key in ("version", "name", "images", "masks", "classes"):
+        if key not in raw:
+            raise DataError(f"key `{key}` is missing")
+    if unknown_keys := sorted(set(raw) - _KEYS):
+        raise DataError(unknown("key", unknown_keys[0], sorted(_KEYS)))
+    if raw["version"] != 1:
+        raise DataError(f"version {raw['version']!r} is not known; this program reads version 1")
+    if not isinstance(raw["name"], str):
+        raise DataError(f"`name` must be text, found {raw['name']!r}")
+    classes = _names(raw, "classes")
+    if not 2 <= len(classes) <= IGNORE_INDEX:
+        raise DataError(f"`classes` must hold 2 to {IGNORE_INDEX} names, found {len(classes)}")
+    palette = _palette(raw.get("palette"), classes)
+    scene_classes = _names(raw, "scene_classes") if raw.get("scene_classes") is not None else None
+    return Description(
+        name="custom",
+        images=_template(raw, "images"),
+        masks=_template(raw, "masks"),
+        classes=classes,
+        colours=palette or distinct_colours(len(classes)),
+        palette=palette,
+        ignore_colours=_ignore_colours(raw.get("ignore_colours"), palette),
+        scene_classes=scene_classes,
+        scene_labels=_scene_labels(raw.get("scene_labels"), scene_classes),
+        group=_group(raw.get("group")),
+        tile_size=_tile_size(raw.get("tile_size")),
+        resample="area",
+    )
+
+
+def _names(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = raw[key]
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) and n.strip() for n in names):
+        raise DataError(f"`{key}` must be a list of names, found {names!r}")
+    if repeated := sorted({n for n in names if names.count(n) > 1}):
+        raise DataError(f"`{key}` repeats {', '.join(repeated)}; each name may stand once")
+    return tuple(names)
+
+
+def _template(raw: Mapping[str, Any], key: str) -> str:
+    template = raw[key]
+    if not isinstance(template, str) or template.count("{name}") != 1:
+        raise DataError(f'`{key}` must be a path with {{name}} in it, such as "{key}/{{name}}.png", found {template!r}')
+    if leaves_folder(template):
+        raise DataError(f"`{key}` must stay below the data folder, found {template!r}")
+    return template
+
+
+def _palette(raw: Any, classes: tuple[str, ...]) -> tuple[RGB, ...] | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, dict):
+        raise DataError(f"`palette` must map each class to #RRGGBB, or be null where masks hold ids, found {raw!r}")
+    if set(raw) != set(classes):
+        odd = sorted(set(raw) ^ set(classes))
+        raise DataError(f"`palette` and `classes` differ in {', '.join(odd)}")
+    palette = tuple(parse_colour(raw[name]) for name in classes)
+    if len(set(palette)) < len(palette):
+        raise DataError("`palette` gives two classes the same colour")
+    return palette
+
+
+def _ignore_colours(raw: Any, palette: tuple[RGB, ...] | None) -> tuple[RGB, ...]:
+    if raw is None or raw == []:
+        return ()
+    if not isinstance(raw, list):
+        raise DataError(f"`ignore_colours` must be a list of #RRGGBB, found {raw!r}")
+    if palette is None:
+        raise DataError("`ignore_colours` needs a `palette`; masks of ids use 255 for ignored pixels")
+    colours = tuple(parse_colour(c) for c in raw)
+    if clash := set(colours) & set(palette):
+        raise DataError(f"{format_colour(min(clash))} is both a class and an ignored colour")
+    return colours
+
+
+def _scene_labels(raw: Any, scene_classes: tuple[str, ...] | None) -> str | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, str) or not raw.endswith(".csv") or leaves_folder(raw):
+        raise DataError(f"`scene_labels` must name a .csv below the data folder, found {raw!r}")
+    if scene_classes is None:
+        raise DataError("`scene_labels` needs `scene_classes`")
+    return raw
+
+
+def _group(raw: Any) -> str | None:
+    if raw is None:
+        return None
+    try:
+        re.compile(raw)
+    except (re.error, TypeError, RecursionError, OverflowError) as error:
+        raise DataError(f"`group` must be a regular expression, found {raw!r} ({error})") from error
+    return str(raw)
+
+
+def _tile_size(raw: Any) -> int | None:
+    if raw is not None and (not isinstance(raw, int) or isinstance(raw, bool) or not 16 <= raw <= 16384):
+        raise DataError(f"`tile_size` must be a whole number of pixels from 16 to 16384, or null, found {raw!r}")
+    return raw
+
+
+def distinct_colours(count: int) -> tuple[RGB, ...]:
+    """Colours for classes that have none of their own: hues by the golden angle, two levels of lightness."""
+    colours = []
+    for index in range(count):
+        red, green, blue = colorsys.hls_to_rgb((index * 0.618034) % 1.0, 0.45 + 0.2 * (index % 2), 0.75)
+        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return tuple(colours)

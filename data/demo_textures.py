@@ -1,0 +1,195 @@
+"""What the demo scenes are painted with: materials, their overlapping colours and telling textures, and a canvas."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+TILE = 256  # rows and columns of a tile
+Relief = Callable[[np.random.Generator, int, int], np.ndarray]
+
+# Palettes run from one colour to the next (RGB, 0..255). Materials share them, so that colour alone decides little.
+GREENS = np.float32([(58, 78, 48), (92, 106, 64), (132, 128, 84)])
+TANS = np.float32([(134, 110, 82), (168, 144, 110), (204, 184, 150)])
+GREYS = np.float32([(104, 104, 107), (152, 150, 148), (216, 214, 208)])
+ROOFS = np.float32([(140, 98, 82), (118, 112, 108), (168, 158, 148), (206, 202, 196)])
+BLUES = np.float32([(44, 74, 88), (66, 102, 114), (88, 126, 134)])
+PAINTS = np.float32([(44, 46, 52), (158, 62, 54), (70, 96, 146), (206, 206, 204), (236, 236, 234)])
+COURTS = np.float32([(62, 108, 74), (76, 112, 132), (148, 102, 80)])
+
+
+@dataclass(frozen=True)
+class Material:
+    """One mask class: where its colour may lie on a palette, and how its brightness varies over the ground.
+
+    Args:
+        id: value in the mask, 1..17 as in DLRSD.
+        palette: shape (n, 3), RGB in 0..255, read as a line from the first colour to the last.
+        span: the part of that line the colour is drawn from, in [0, 1].
+        relief: draws relative brightness, shape (height, width), 0 on average.
+        varies: whether every object has a colour of its own, rather than all of a tile sharing one.
+    """
+
+    id: int
+    palette: np.ndarray
+    span: tuple[float, float]
+    relief: Relief
+    varies: bool = False
+
+    def colour(self, rng: np.random.Generator) -> np.ndarray:
+        """Draws a colour, shape (3,), RGB in 0..255."""
+        place = rng.uniform(*self.span) * (len(self.palette) - 1)
+        return np.float32([np.interp(place, np.arange(len(self.palette)), channel) for channel in self.palette.T])
+
+
+def noise(rng: np.random.Generator, height: int, width: int, cell: int) -> np.ndarray:
+    """Smooth normal noise of about unit deviation whose bumps are `cell` pixels wide, shape (height, width)."""
+    coarse = rng.standard_normal((height // cell + 4, width // cell + 4), dtype=np.float32)
+    fine = cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
+    return fine[cell : cell + height, cell : cell + width]
+
+
+def stripes(rng: np.random.Generator, height: int, width: int, period: float, warp: float) -> np.ndarray:
+    """Parallel waves in a random direction, bent by up to about `warp` pixels, in [-1, 1], shape (height, width)."""
+    angle = rng.uniform(0, np.pi)
+    y, x = np.ogrid[:height, :width]
+    across = np.float32(np.cos(angle)) * x.astype(np.float32) + np.float32(np.sin(angle)) * y.astype(np.float32)
+    return np.sin((across + warp * noise(rng, height, width, 24)) * np.float32(2 * np.pi / period))
+
+
+def _mottled(*layers: tuple[int, float]) -> Relief:
+    """Sum of smooth noises, each a cell size in pixels and an amplitude."""
+
+    def relief(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        return np.sum([amplitude * noise(rng, height, width, cell) for cell, amplitude in layers], axis=0)
+
+    return relief
+
+
+def _striped(periods: tuple[float, float], warp: float, amplitude: float, grain: float = 0.03) -> Relief:
+    """Waves with a random period from a range of pixels, on faint noise."""
+
+    def relief(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+        waves = stripes(rng, height, width, rng.uniform(*periods), warp)
+        return amplitude * waves + grain * noise(rng, height, width, 8)
+
+    return relief
+
+
+def _seeds(rng: np.random.Generator, height: int, width: int, spacing: float) -> np.ndarray:
+    """Distance to the nearest of random points about `spacing` pixels apart, in pixels, shape (height, width)."""
+    points = rng.random((height, width), dtype=np.float32) < 1 / spacing**2
+    points[rng.integers(height), rng.integers(width)] = True
+    return cv2.distanceTransform(np.uint8(~points), cv2.DIST_L2, 3)
+
+
+def _crowns(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Tree crowns lit from the upper left: domes around random points, dark in the gaps between them."""
+    dome = np.maximum(1 - (_seeds(rng, height, width, 9) / 8) ** 2, 0)
+    lit = dome - np.roll(dome, (2, 2), axis=(0, 1))
+    return 0.7 * (dome - 0.65) + 0.5 * lit + 0.06 * noise(rng, height, width, 3)
+
+
+def _shrubs(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Small dark dots on lighter ground."""
+    dots = np.float32(_seeds(rng, height, width, 9) < 3.2)
+    return 0.16 - 0.5 * cv2.blur(dots, (2, 2)) + 0.04 * noise(rng, height, width, 24)
+
+
+def _dome(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A roof lit from the upper left, seen from above."""
+    y, x = np.ogrid[:height, :width]
+    return np.float32(0.16 - 0.32 * (x / width + y / height) / 2) + 0.02 * noise(rng, height, width, 8)
+
+
+_PLAIN = _mottled((16, 0.03))
+
+MATERIALS: dict[str, Material] = {
+    "airplane": Material(1, GREYS, (0.75, 1.0), _PLAIN, varies=True),
+    "bare soil": Material(2, TANS, (0.0, 0.7), _mottled((3, 0.12), (12, 0.08))),
+    "buildings": Material(3, ROOFS, (0.0, 1.0), _mottled((2, 0.05), (16, 0.03)), varies=True),
+    "cars": Material(4, PAINTS, (0.0, 1.0), _PLAIN, varies=True),
+    "chaparral": Material(5, GREENS, (0.3, 1.0), _shrubs),
+    "court": Material(6, COURTS, (0.0, 1.0), _mottled((32, 0.02))),
+    "dock": Material(7, GREYS, (0.3, 0.9), _striped((4, 5), 0, 0.14)),
+    "field": Material(8, GREENS, (0.1, 1.0), _striped((6, 9), 1, 0.18), varies=True),
+    "grass": Material(9, GREENS, (0.2, 0.9), _mottled((32, 0.05), (4, 0.02))),
+    "mobile home": Material(10, GREYS, (0.4, 1.0), _striped((4, 5), 0, 0.08), varies=True),
+    "pavement": Material(11, GREYS, (0.0, 0.5), _mottled((48, 0.04), (2, 0.02))),
+    "sand": Material(12, TANS, (0.3, 1.0), _striped((5, 7), 4, 0.09)),
+    "sea": Material(13, BLUES, (0.0, 1.0), _striped((9, 13), 5, 0.20, grain=0.05)),
+    "ship": Material(14, GREYS, (0.6, 1.0), _PLAIN, varies=True),
+    "tanks": Material(15, GREYS, (0.4, 1.0), _dome, varies=True),
+    "trees": Material(16, GREENS, (0.0, 0.8), _crowns),
+    "water": Material(17, BLUES, (0.0, 1.0), _mottled((64, 0.04))),
+}
+
+
+def turn(angle: float) -> np.ndarray:
+    """Matrix that turns row vectors (x, y) by `angle` radians, shape (2, 2)."""
+    return np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
+
+
+class Canvas:
+    """A tile being painted: its image, its mask, and the turn about its centre from layout to pixels.
+
+    Outlines are polygons in the layout, corners (x, y) in pixels: shape (corners, 2), or (n, corners, 2) for several.
+
+    Args:
+        rng: source of every choice made on this tile.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.image = np.zeros((TILE, TILE, 3), np.float32)  # RGB, 0..255
+        self.mask = np.zeros((TILE, TILE), np.uint8)
+        self._turn = turn(np.pi / 2 * rng.integers(4) + 0.2 * rng.standard_normal())
+        self._colours = {name: material.colour(rng) for name, material in MATERIALS.items()}
+
+    def fill(self, name: str, outline: np.ndarray, height: float = 0.0) -> None:
+        """Covers an outline with a material, in image and mask; `height` is the length of its shadow in pixels."""
+        if height:
+            self.shade(outline, 0.55, offset=height)
+        window, coverage = self._coverage(outline)
+        if coverage.size:
+            material = MATERIALS[name]
+            colour = material.colour(self.rng) if material.varies else self._colours[name]
+            relief = material.relief(self.rng, *coverage.shape)
+            self._blend(window, coverage, (1 + relief)[..., None] * colour)
+            self.mask[window][coverage > 0.5] = material.id
+
+    def shade(self, outline: np.ndarray, gain: float, offset: float = 0.0) -> None:
+        """Multiplies the image by `gain` within an outline moved `offset` pixels to the lower right."""
+        window, coverage = self._coverage(outline, offset)
+        self.image[window] *= 1 + (gain - 1) * coverage[..., None]
+
+    def mark(self, outline: np.ndarray, colour: tuple[int, int, int]) -> None:
+        """Paints a marking (RGB, 0..255), in the image only."""
+        window, coverage = self._coverage(outline)
+        self._blend(window, coverage, np.float32(colour))
+
+    def spots(self, name: str, count: int) -> list[np.ndarray]:
+        """Random layout positions (x, y) that a material covers at present: `count` of them, or none."""
+        y, x = np.nonzero(self.mask == MATERIALS[name].id)
+        picks = self.rng.integers(len(x), size=count) if len(x) else []
+        return [(np.array([x[pick], y[pick]]) - TILE / 2) @ self._turn.T + TILE / 2 for pick in picks]
+
+    def chance(self, probability: float) -> bool:
+        """Whether something happens on this tile."""
+        return bool(self.rng.random() < probability)
+
+    def _blend(self, window: tuple[slice, slice], coverage: np.ndarray, colour: np.ndarray) -> None:
+        self.image[window] += coverage[..., None] * (colour - self.image[window])
+
+    def _coverage(self, outline: np.ndarray, offset: float = 0.0) -> tuple[tuple[slice, slice], np.ndarray]:
+        """The part of the tile around an outline, and how much of each of its pixels is inside, in [0, 1]."""
+        corners = (outline - TILE / 2) @ self._turn + TILE / 2 + offset
+        flat = corners.reshape(-1, 2)
+        left, top = (int(np.clip(low, 0, TILE)) for low in np.floor(flat.min(axis=0)))
+        right, bottom = (int(np.clip(high + 1, 0, TILE)) for high in np.ceil(flat.max(axis=0)))
+        coverage = np.zeros((max(bottom - top, 0), max(right - left, 0)), np.uint8)
+        if coverage.size:
+            polygons = np.int32((corners - (left, top)) * 16).reshape(-1, outline.shape[-2], 2)
+            cv2.fillPoly(coverage, polygons, 255, cv2.LINE_AA, shift=4)
+        return (slice(top, bottom), slice(left, right)), coverage.astype(np.float32) / 255

@@ -1,0 +1,129 @@
+"""What a data set is: where images and masks lie, which classes they hold, how their colours read as ids.
+
+UCM, DeepGlobe and a custom set (`dataset.json`) are three descriptions read by the same code in `data.tiles`.
+A new data set is one more `Description` in `BUILT_IN`, or no code at all: a `dataset.json` beside the data
+(`data.dataset_json`).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from utils.errors import DataError
+
+RGB = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set as its reader needs to know it.
+
+    Attributes:
+        name: the name typed at `--dataset`, in lower case.
+        images, masks: path templates below the data folder, with `{name}` for a tile's name.
+        classes: pixel classes in the order of their ids.
+        colours: RGB colour of each class in pictures, same order.
+        palette: RGB colour of each class in the mask files; None where the files hold ids.
+        ignore_colours: further mask colours that mean "no class".
+        ignore_ids: ids that mean "no class", beside 255.
+        binary_channels: mask colours have channels of 0 or 255 only and are thresholded at 128.
+        scene_classes: names of the scene classes, or None.
+        scene_labels: "name" (the letters a name begins with), a `.json` map or a `.csv` file below the data folder.
+        group: regular expression whose match (first group, if it has one) names the scene a tile was cut from.
+        tile_size: height and width that tiles are brought to, or None where all files share one size.
+        resample: how an image is brought to tile size.
+        sizes_may_differ: whether a mask file may have another size than its image file.
+    """
+
+    name: str
+    images: str
+    masks: str
+    classes: tuple[str, ...]
+    colours: tuple[RGB, ...]
+    palette: tuple[RGB, ...] | None = None
+    ignore_colours: tuple[RGB, ...] = ()
+    ignore_ids: frozenset[int] = frozenset()
+    binary_channels: bool = False
+    scene_classes: tuple[str, ...] | None = None
+    scene_labels: str | None = None
+    group: str | None = None
+    tile_size: int | None = None
+    resample: Literal["bilinear", "area"] = "bilinear"
+    sizes_may_differ: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        """Number of pixel classes, ids that are never used included."""
+        return len(self.classes)
+
+    def group_of(self, name: str) -> str | None:
+        """The scene that a tile was cut from, or None where the description knows no scenes."""
+        match = re.search(self.group, name) if self.group else None
+        if match is None:
+            return None
+        return match.group(1) if match.groups() else match.group(0)
+
+
+UCM = Description(
+    name="ucm",
+    images="UCMerced_Images/{name}.tif",
+    masks="UCMerced_Labels/{name}.png",
+    classes=(
+        "unused", "airplane", "bare soil", "buildings", "cars", "chaparral", "court", "dock", "field", "grass",
+        "mobile home", "pavement", "sand", "sea", "ship", "tanks", "trees", "water",
+    ),
+    colours=(
+        (0, 0, 0), (166, 202, 240), (128, 128, 0), (0, 0, 128), (255, 0, 0), (0, 128, 0), (128, 0, 0),
+        (255, 233, 233), (160, 160, 164), (0, 128, 128), (90, 87, 255), (255, 255, 0), (255, 192, 0), (0, 0, 255),
+        (255, 0, 192), (128, 0, 128), (0, 255, 0), (0, 255, 255),
+    ),
+    ignore_ids=frozenset({0}),
+    scene_classes=(
+        "agricultural", "airplane", "baseballdiamond", "beach", "buildings", "chaparral", "denseresidential", "forest",
+        "freeway", "golfcourse", "harbor", "intersection", "mediumresidential", "mobilehomepark", "overpass",
+        "parkinglot", "river", "runway", "sparseresidential", "storagetanks", "tenniscourt",
+    ),
+    scene_labels="name",
+    tile_size=256,
+    sizes_may_differ=True,
+)  # fmt: skip
+
+_DEEPGLOBE_COLOURS: tuple[RGB, ...] = (
+    (0, 255, 255), (255, 255, 0), (255, 0, 255), (0, 255, 0), (0, 0, 255), (255, 255, 255),
+)  # fmt: skip
+
+DEEPGLOBE = Description(
+    name="deepglobe",
+    images="DeepGlobe_Images/{name}_sat.jpg",
+    masks="DeepGlobe_Labels/{name}_mask.png",
+    classes=("urban land", "agriculture land", "rangeland", "forest land", "water", "barren land"),
+    colours=_DEEPGLOBE_COLOURS,
+    palette=_DEEPGLOBE_COLOURS,
+    ignore_colours=((0, 0, 0),),
+    binary_channels=True,
+    scene_classes=("urban_land", "agriculture_land", "rangeland", "forest_land", "water", "barren_land"),
+    scene_labels="class_map.json",
+    tile_size=320,
+    resample="area",
+)
+
+BUILT_IN = {"ucm": UCM, "deepglobe": DEEPGLOBE}
+DATASET_NAMES = (*BUILT_IN, "custom")
+
+
+def parse_colour(text: Any) -> RGB:
+    """`#RRGGBB` as three integers of 0..255."""
+    if not isinstance(text, str) or not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
+        raise DataError(f"a colour is written #RRGGBB, found {text!r}")
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def format_colour(colour: RGB) -> str:
+    """The inverse of `parse_colour`."""
+    return "#{:02X}{:02X}{:02X}".format(*colour)
+
+
+def leaves_folder(path: str) -> bool:
+    """Whether a relative path, judged by its text alone, could lead out of its folder."""
+    parts = re.split(r"[/\\]", path)
+    return ".." in parts or path.startswith(("/", "\\")) or bool(re.match(r"[A-Za-z]:", path)) or "\0" in path

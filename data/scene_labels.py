@@ -1,0 +1,85 @@
+"""Scene labels: the letters of a name (UCM), `class_map.json` (DeepGlobe), a CSV of name,label (custom, oracle)."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data.descriptions import Description
+from utils.errors import DataError
+from utils.suggest import unknown
+
+
+def read_scene_labels(description: Description, data_dir: Path, names: Sequence[str]) -> dict[str, str]:
+    """Scene class by name, of those tiles that have one; empty where the data set has no scene labels.
+
+    Raises:
+        DataError: a label is not one of the description's scene classes, or the file of labels cannot be read.
+    """
+    source, classes = description.scene_labels, description.scene_classes
+    if source is None or classes is None:
+        return {}
+    if source == "name":
+        return {name: _class_in_name(name, classes) for name in names}
+    path = data_dir / source
+    if not path.is_file():
+        return {}
+    labels = read_class_map(path) if path.suffix == ".json" else read_label_csv(path, classes)
+    for name, label in labels.items():
+        if label not in classes:
+            raise DataError(f"{path}: '{name}' has {unknown('scene class', label, classes)}")
+    return {name: labels[name] for name in names if name in labels}
+
+
+def _class_in_name(name: str, classes: Sequence[str]) -> str:
+    letters = re.match(r"[A-Za-z]*", name.rpartition("/")[2])
+    label = letters.group(0).lower() if letters else ""
+    if label not in classes:
+        raise DataError(f"tile '{name}' does not begin with a scene class: {unknown('scene class', label, classes)}")
+    return label
+
+
+def read_class_map(path: Path) -> Mapping[str, str]:
+    """Read DeepGlobe's `class_map.json`: {id: class}."""
+    try:
+        labels = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not readable JSON ({error}); expected {{tile id: scene class}}") from error
+    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
+        raise DataError(f"{path}: expected {{tile id: scene class}}, both as text")
+    return labels
+
+
+def read_label_csv(path: Path, classes: Sequence[str]) -> dict[str, str]:
+    """Read a CSV with the columns `name` and `label`; further columns are fine, rows with an empty label are left out.
+
+    Raises:
+        DataError: not UTF-8, no such columns, an unknown class or contradicting rows, with the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a readable CSV ({error}); expected the columns name,label") from error
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if "name" not in header or "label" not in header:
+        raise DataError(f"{path}, line 1: expected a header with the columns name,label, found {','.join(header)!r}")
+    name_at, label_at = header.index("name"), header.index("label")
+    labels: dict[str, str] = {}
+    for line, row in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) <= max(name_at, label_at):
+            raise DataError(f"{path}, line {line}: expected {len(header)} columns, found {len(row)}")
+        name, label = row[name_at].strip(), row[label_at].strip()
+        if not label:
+            continue
+        if label not in classes:
+            raise DataError(f"{path}, line {line}: '{name}' has {unknown('scene class', label, classes)}")
+        if labels.setdefault(name, label) != label:
+            raise DataError(f"{path}, line {line}: '{name}' is {label} here and {labels[name]} above; keep one")
+    return labels

@@ -1,0 +1,293 @@
+"""From a tile's name to its image, mask and scene label: one reader, and two thin datasets on top of it."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data.cache import CacheSettings, TileArray, open_array
+from data.decode import image_file_size, read_ids, read_image
+from data.descriptions import Description
+from data.samplers import Draw
+from data.scene_labels import read_scene_labels
+from data.transforms import JointTransform
+from utils.errors import DataError
+from utils.labels import IGNORE_INDEX
+
+
+@dataclass(frozen=True)
+class TileReader:
+    """Decodes the files of a data set and brings them to tile size.
+
+    Attributes:
+        description: what the data set is.
+        data_dir: its folder.
+        tile_size: height and width of a tile.
+    """
+
+    description: Description
+    data_dir: Path
+    tile_size: tuple[int, int]
+
+    def image_path(self, name: str) -> Path:
+        """Where a tile's image lies."""
+        return self.data_dir / self.description.images.format(name=name)
+
+    def mask_path(self, name: str) -> Path:
+        """Where a tile's mask lies, if it has one."""
+        return self.data_dir / self.description.masks.format(name=name)
+
+    def has_mask(self, name: str) -> bool:
+        """Whether a tile has a mask file."""
+        return self.mask_path(name).is_file()
+
+    def image(self, name: str) -> np.ndarray:
+        """A tile's image at tile size.
+
+        Returns:
+            RGB, uint8, shape (H, W, 3).
+
+        Raises:
+            DataError: missing, damaged, of an unreadable kind, or of another size where that matters.
+        """
+        path = self.image_path(name)
+        image = read_image(path, reduce_to=self.tile_size if self.description.tile_size else None)
+        if image.shape[:2] == self.tile_size:
+            return image
+        if self.description.tile_size is None:
+            raise DataError(
+                f"{path} is {_size(image.shape)}, but other images are {_size(self.tile_size)}; "
+                "give `tile_size` in dataset.json, or cut the images with `tools/prepare_data.py scenes`"
+            )
+        height, width = self.tile_size
+        shrinks = image.shape[0] > height and image.shape[1] > width
+        area = self.description.resample == "area" and shrinks
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+
+    def mask(self, name: str) -> np.ndarray:
+        """A tile's class ids at tile size: decoded first, then resized by nearest neighbour.
+
+        Returns:
+            Ids, uint8, shape (H, W); 255 where a pixel has no class.
+
+        Raises:
+            DataError: as for `image`, or more than 5 % of the pixels have a colour or id that no class has.
+        """
+        mask = self.mask_as_filed(name)
+        if mask.shape == self.tile_size:
+            return mask
+        if not self.description.sizes_may_differ:
+            image_size = image_file_size(self.image_path(name))
+            if image_size != mask.shape:
+                raise DataError(
+                    f"{self.mask_path(name)} is {_size(mask.shape)}, but its image is {_size(image_size)}; "
+                    "image and mask must cover the same pixels"
+                )
+        height, width = self.tile_size
+        return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+
+    def mask_as_filed(self, name: str) -> np.ndarray:
+        """A tile's class ids at the size of its file; uint8, shape (H, W)."""
+        path = self.mask_path(name)
+        ids, off_palette = read_ids(path, self.description)
+        if off_palette:
+            warnings.warn(f"{path}: {off_palette:.2%} of the pixels belong to no class and are ignored", stacklevel=2)
+        return ids
+
+
+def open_reader(description: Description, data_dir: Path, names: Sequence[str]) -> TileReader:
+    """A reader whose tile size is the description's, or else the size of the first image.
+
+    Raises:
+        DataError: the first image is missing or damaged.
+    """
+    size = description.tile_size
+    reader = TileReader(description, data_dir, (size or 0, size or 0))
+    return reader if size else replace(reader, tile_size=image_file_size(reader.image_path(names[0])))
+
+
+def check_files(reader: TileReader, names: Sequence[str], with_masks: Sequence[str] = ()) -> None:
+    """Stop before any work when a file is missing.
+
+    Raises:
+        DataError: names the first missing files and counts the rest.
+    """
+    for kind, paths in (
+        ("images", [reader.image_path(name) for name in names]),
+        ("masks of labelled tiles", [reader.mask_path(name) for name in with_masks]),
+    ):
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(paths)} {kind} are missing, the first is {missing[0]}; "
+                "check --data-dir and the list"
+            )
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[0]}×{shape[1]}"
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of a list: decoded images, masks of the labelled ones, scene labels where they are known.
+
+    Attributes:
+        names: the list.
+        reader: decodes what is not cached.
+        images: uint8, shape (N, H, W, 3).
+        masks: uint8, shape (M, H, W), of the labelled tiles only.
+        labelled: names of those M tiles, in the order of `masks`.
+    """
+
+    names: Sequence[str]
+    reader: TileReader
+    images: TileArray
+    masks: TileArray | None
+    labelled: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def _mask_rows(self) -> Mapping[str, int]:
+        return {name: row for row, name in enumerate(self.labelled)}
+
+    def indices_of(self, names: Sequence[str]) -> list[int]:
+        """Positions of names in the list."""
+        position = {name: index for index, name in enumerate(self.names)}
+        return [position[name] for name in names]
+
+    def image(self, index: int) -> np.ndarray:
+        """Image of tile `index`; uint8 (H, W, 3)."""
+        return self.images[index]
+
+    def mask(self, index: int) -> np.ndarray:
+        """Ids of tile `index`, uint8 (H, W); all 255 where the tile was not opened as a labelled one."""
+        row = self._mask_rows.get(self.names[index])
+        if row is None or self.masks is None:
+            return np.full(self.reader.tile_size, IGNORE_INDEX, np.uint8)
+        return self.masks[row]
+
+    def scene_labels(self) -> Mapping[str, str]:
+        """Scene class by name, of the tiles that have one."""
+        return read_scene_labels(self.reader.description, self.reader.data_dir, self.names)
+
+
+def open_tiles(
+    description: Description,
+    data_dir: Path,
+    names: Sequence[str],
+    labelled: Sequence[str] = (),
+    cache: CacheSettings | None = None,
+) -> Tiles:
+    """Open the tiles of a list, decoding each file once where a cache can be kept.
+
+    Args:
+        description: what the data set is.
+        data_dir: its folder.
+        names: the list.
+        labelled: the names whose masks are needed; no other mask is touched.
+        cache: where decoded tiles are kept; None decodes at every access.
+
+    Raises:
+        DataError: a needed file is missing or unusable.
+    """
+    reader = open_reader(description, data_dir, names)
+    check_files(reader, names, labelled)
+    height, width = reader.tile_size
+    settings = {"tile_size": [height, width], "resample": description.resample, "format": 1}
+    images = open_array(
+        "images", names, [reader.image_path(n) for n in names], reader.image, (height, width, 3), settings, cache
+    )
+    masks = None
+    if labelled:
+        mask_settings = settings | {
+            "palette": [list(c) for c in description.palette or ()],
+            "classes": description.num_classes,
+            "ignore": [*map(list, description.ignore_colours), *sorted(description.ignore_ids)],
+            "binary": description.binary_channels,
+        }
+        paths = [reader.mask_path(n) for n in labelled]
+        masks = open_array("masks", labelled, paths, reader.mask, (height, width), mask_settings, cache)
+    return Tiles(names, reader, images, masks, labelled)
+
+
+class SegmentationSample(NamedTuple):
+    """One tile for segmentation; a batch holds the same fields with a leading dimension B.
+
+    image: uint8 RGB (3, H, W), padding 0. mask: uint8 ids (H, W), 255 = ignore. size: int64 (2,), height and width
+    inside the padding, which is right and below. tile: the tile's position in its list.
+    """
+
+    image: Tensor
+    mask: Tensor
+    size: Tensor
+    tile: int
+
+
+class SegmentationTiles(Dataset[SegmentationSample]):
+    """Tiles with their masks under a joint transform, addressed by draw."""
+
+    def __init__(self, tiles: Tiles, transform: JointTransform, seed: int = 0, stream: str = "segmentation") -> None:
+        self.tiles, self.transform, self.seed, self.stream = tiles, transform, seed, stream
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, draw: Draw | int) -> SegmentationSample:
+        draw = Draw.of(draw)
+        image = to_channels_first(self.tiles.image(draw.tile))
+        mask = torch.from_numpy(np.array(self.tiles.mask(draw.tile)))
+        image, mask, size = self.transform(image, mask, draw.generator(self.seed, self.stream))
+        return SegmentationSample(image, mask, torch.tensor(size), draw.tile)
+
+
+class ClassificationSample(NamedTuple):
+    """One tile for scene classification; a batch holds the same fields with a leading dimension B.
+
+    image: uint8 RGB (3, H, W), padding 0. label: scene class id, -1 where it is not known. size, tile: as in
+    `SegmentationSample`.
+    """
+
+    image: Tensor
+    label: int
+    size: Tensor
+    tile: int
+
+
+class ClassificationTiles(Dataset[ClassificationSample]):
+    """Tiles with their scene labels, addressed by draw."""
+
+    def __init__(
+        self,
+        tiles: Tiles,
+        labels: Sequence[int],
+        transform: JointTransform,
+        seed: int = 0,
+        stream: str = "classification",
+    ) -> None:
+        self.tiles, self.labels, self.transform = tiles, labels, transform
+        self.seed, self.stream = seed, stream
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, draw: Draw | int) -> ClassificationSample:
+        draw = Draw.of(draw)
+        image = to_channels_first(self.tiles.image(draw.tile))
+        image, _, size = self.transform(image, None, draw.generator(self.seed, self.stream))
+        return ClassificationSample(image, int(self.labels[draw.tile]), torch.tensor(size), draw.tile)
+
+
+def to_channels_first(image: np.ndarray) -> Tensor:
+    """(H, W, 3) to (3, H, W), a view in channels-last memory of a copy that may be written."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)

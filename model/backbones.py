@@ -1,0 +1,26 @@
+"""ResNet backbones: torchvision's own, and a tiny one of the same make for tests and the demo."""
+
+from typing import Any
+
+from torch import nn
+from torchvision.models.resnet import Bottleneck, ResNet, resnet50, resnet101
+
+
+class TinyResNet(ResNet):
+    """A ResNet with one bottleneck block a stage and a quarter of the width: stage outputs 64, 128, 256, 512."""
+
+    def __init__(self, num_classes: int = 1000) -> None:
+        super().__init__(Bottleneck, [1, 1, 1, 1])
+        self.fc = nn.Linear(512, num_classes)
+
+    def _make_layer(self, block: Any, planes: int, *args: Any, **kwargs: Any) -> nn.Sequential:
+        return super()._make_layer(block, planes // 4, *args, **kwargs)
+
+
+BACKBONES = {"resnet101": resnet101, "resnet50": resnet50, "tiny": TinyResNet}
+IMAGENET_FILES = {"resnet101": "resnet101-63fe2227.pth", "resnet50": "resnet50-0676ba61.pth"}
+
+
+def build_resnet(name: str) -> ResNet:
+    """A ResNet with fresh weights: `resnet101`, `resnet50` or `tiny`."""
+    return BACKBONES[name]()

@@ -1,0 +1,100 @@
+"""Files that survive an interruption: written under a temporary name, then renamed."""
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from utils.errors import DataError, OptionError
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that its name holds either the old content or the new, never a part.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        write: called with the open temporary file.
+
+    Raises:
+        OptionError: the folder cannot be written.
+        DataError: the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        make_folder(path.parent)
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    except RuntimeError as error:  # torch's zip writer hides the operating system's error in one of its own
+        if isinstance(error.__context__, OSError):
+            raise storage_error(path, error.__context__) from error
+        if "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error):
+            raise DataError(f"{path} could not be written; is the disk full? Free some space and run again") from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents.
+
+    Raises:
+        OptionError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def storage_error(path: Path, error: OSError) -> OptionError | DataError:
+    """The user's view of an operating system's error while writing `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(f"{path} could not be written: the disk is full; free some space or choose another folder")
+    reason = (error.strerror or str(error)).lower()
+    return OptionError(f"{path} could not be written ({reason}); choose a folder that you may write to")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, readable and in the order of its keys' making."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        DataError: malformed, or not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not readable JSON ({error}); restore it or remove it") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} holds {type(value).__name__}, expected an object with named values")
+    return value
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write a numpy array atomically, without pickled objects."""
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors and plain values atomically, so that `weights_only=True` reads them back."""
+    write_atomically(path, lambda file: torch.save(dict(state), file))

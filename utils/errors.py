@@ -1,0 +1,22 @@
+"""Errors that a user can mend: one line, an exit code, no traceback."""
+
+
+class UserError(Exception):
+    """Base of all errors whose message is written for the user of a command.
+
+    The message says what was found, what was expected and what to do; `exit_code` is the code of the command.
+    """
+
+    exit_code = 1
+
+
+class DataError(UserError, ValueError):
+    """Data or the content of a file is not what it has to be (exit code 1)."""
+
+    exit_code = 1
+
+
+class OptionError(UserError, ValueError):
+    """An option's value cannot be used, or its path does not exist (exit code 2)."""
+
+    exit_code = 2

@@ -1,0 +1,52 @@
+"""The losses of s4GAN (Mittal et al., TPAMI 2021), all in float32, none of them NaN on an empty selection."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from utils.labels import IGNORE_INDEX
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """Mean cross-entropy over the pixels that have a label; 0 where none has.
+
+    Args:
+        logits: shape (B, C, H, W).
+        labels: int64 ids or `ignore_index`, shape (B, H, W).
+    """
+    total = F.cross_entropy(logits.float(), labels, ignore_index=ignore_index, reduction="sum")
+    return total / (labels != ignore_index).sum().clamp(min=1)
+
+
+def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
+    """L1 distance between the mean features of a real and a fake batch (Salimans et al., 2016).
+
+    Args:
+        real, fake: the discriminator's features, shapes (B, F) and (B', F).
+    """
+    return (real.mean(dim=0) - fake.mean(dim=0)).abs().mean()
+
+
+def self_training_labels(
+    logits: Tensor, realness: Tensor, inside: Tensor, threshold: float, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
+    """Pseudo-labels of the images that the discriminator takes for human-made.
+
+    Args:
+        logits: generator's output on unlabelled images, shape (B, C, H, W).
+        realness: discriminator's logits on it, shape (B,).
+        inside: True where a pixel is not padding, shape (B, 1, H, W).
+        threshold: γ; an image counts where sigmoid(realness) > γ.
+
+    Returns:
+        int64 ids, shape (B, H, W); `ignore_index` in padding and in images that are not believed.
+    """
+    believed = (torch.sigmoid(realness) > threshold).view(-1, 1, 1) & inside.squeeze(1)
+    return torch.where(believed, logits.detach().argmax(dim=1), ignore_index)
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """½·(BCE(real, 1) + BCE(fake, 0)) on logits, shapes (B,) and (B',)."""
+    on_real = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+    on_fake = F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+    return 0.5 * (on_real + on_fake)

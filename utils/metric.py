@@ -1,0 +1,82 @@
+"""Segmentation scores from one confusion matrix."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.labels import IGNORE_INDEX
+
+
+class ConfusionMatrix:
+    """Counts of (true class, predicted class) over pixels, kept on the device.
+
+    Args:
+        num_classes: C; `counts` is int64 of shape (C, C), rows are the truth.
+        device: where the maps are.
+    """
+
+    def __init__(self, num_classes: int, device: torch.device | str = "cpu") -> None:
+        self.num_classes = num_classes
+        self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device)
+
+    def update(self, truth: Tensor, prediction: Tensor, ignore_index: int = IGNORE_INDEX) -> None:
+        """Add the pixels of maps of any equal shape; pixels whose truth is `ignore_index` do not count."""
+        known = truth != ignore_index
+        pairs = truth[known].long() * self.num_classes + prediction[known].long()
+        self.counts += torch.bincount(pairs, minlength=self.num_classes**2).view_as(self.counts)
+
+    def scores(self) -> "Scores":
+        """The scores of everything added so far."""
+        return Scores.of(self.counts.cpu())
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores as fractions; None where nothing was counted.
+
+    Attributes:
+        pixel_accuracy: share of pixels predicted right.
+        mean_accuracy: mean over classes in the truth of the share of their pixels predicted right.
+        frequency_weighted_iou: IoU weighted by each class's share of the truth.
+        mean_iou: mean IoU over classes present in the truth.
+        class_iou: IoU of each class; None for a class that is not in the truth.
+        class_pixels: pixels of each class in the truth.
+    """
+
+    pixel_accuracy: float | None
+    mean_accuracy: float | None
+    frequency_weighted_iou: float | None
+    mean_iou: float | None
+    class_iou: tuple[float | None, ...]
+    class_pixels: tuple[int, ...]
+
+    @classmethod
+    def of(cls, counts: Tensor) -> "Scores":
+        """The scores of a confusion matrix, shape (C, C), rows are the truth."""
+        counts = counts.double()
+        right, truth, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
+        present = truth > 0
+        pixels = tuple(int(n) for n in truth.tolist())
+        if not present.any():
+            return cls(None, None, None, None, (None,) * len(counts), pixels)
+        iou = right / (truth + predicted - right)
+        return cls(
+            pixel_accuracy=float(right.sum() / counts.sum()),
+            mean_accuracy=float((right[present] / truth[present]).mean()),
+            frequency_weighted_iou=float((truth[present] * iou[present]).sum() / counts.sum()),
+            mean_iou=float(iou[present].mean()),
+            class_iou=tuple(float(i) if p else None for i, p in zip(iou, present, strict=True)),
+            class_pixels=pixels,
+        )
+
+    def published(self) -> dict[str, Any]:
+        """The scores under the keys of the published `best_scores_<step>.json`."""
+        return {
+            "Pixel Accuracy": self.pixel_accuracy,
+            "Mean Accuracy": self.mean_accuracy,
+            "Frequency Weighted IoU": self.frequency_weighted_iou,
+            "Mean IoU": self.mean_iou,
+            "Class IoU": {str(index): iou for index, iou in enumerate(self.class_iou)},
+        }

@@ -1,0 +1,118 @@
+"""Pictures: class maps in colour, contact sheets, rows of image, truth and prediction."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from utils.checkpoint import write_atomically
+from utils.labels import IGNORE_INDEX
+
+RGB = tuple[int, int, int]
+IGNORE_COLOUR: RGB = (0, 0, 0)
+_GAP = 6
+_TEXT = 14  # points
+
+
+def colourise(ids: np.ndarray, colours: Sequence[RGB]) -> np.ndarray:
+    """A class map in its classes' colours; ignored pixels are black.
+
+    Args:
+        ids: class ids or 255, shape (H, W).
+        colours: RGB of each class.
+
+    Returns:
+        uint8 RGB, shape (H, W, 3).
+    """
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(colours)] = colours
+    table[IGNORE_INDEX] = IGNORE_COLOUR
+    return table[ids]
+
+
+def picture_grid(
+    rows: Sequence[Sequence[np.ndarray]], captions: Sequence[Sequence[str]], size: int = 160
+) -> Image.Image:
+    """Pictures in rows, a caption of one or more lines under each.
+
+    Args:
+        rows: uint8 RGB pictures, shapes (H, W, 3).
+        captions: a text for each picture; "" for none.
+        size: width and height that each picture is brought to, in pixels.
+    """
+    font = ImageFont.load_default(_TEXT)
+    lines = max((text.count("\n") + 1 if text else 0 for row in captions for text in row), default=0)
+    cell_height = size + lines * (_TEXT + 4) + _GAP
+    columns = max((len(row) for row in rows), default=1)
+    sheet = Image.new("RGB", (columns * (size + _GAP) + _GAP, len(rows) * cell_height + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for r, (pictures, texts) in enumerate(zip(rows, captions, strict=True)):
+        for c, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
+            x, y = _GAP + c * (size + _GAP), _GAP + r * cell_height
+            sheet.paste(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR), (x, y))
+            draw.multiline_text((x, y + size + 1), _fit(text, size, font), fill="black", font=font, spacing=3)
+    return sheet
+
+
+def _fit(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Shorten each line to a width in pixels."""
+    fitted = []
+    for line in text.split("\n"):
+        shortened = line
+        while font.getlength(shortened) > width and len(shortened) > 1:
+            shortened = shortened[:-2] + "…"
+        fitted.append(shortened)
+    return "\n".join(fitted)
+
+
+def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns: int = 6) -> Image.Image:
+    """Pictures in reading order, a caption under each."""
+    starts = range(0, len(images), columns)
+    return picture_grid([images[s : s + columns] for s in starts], [captions[s : s + columns] for s in starts])
+
+
+def comparison(
+    images: Sequence[np.ndarray],
+    maps: Sequence[Sequence[np.ndarray]],
+    headings: Sequence[str],
+    colours: Sequence[RGB],
+    captions: Sequence[str],
+) -> Image.Image:
+    """One row a tile: the image, then class maps such as truth and prediction, with a legend of the classes.
+
+    Args:
+        images: uint8 RGB, shapes (H, W, 3).
+        maps: for each image its class maps, shapes (H, W).
+        headings: what each class map is.
+        colours: RGB of each class.
+        captions: what to write under each image.
+    """
+    rows = [[image, *(colourise(m, colours) for m in of_image)] for image, of_image in zip(images, maps, strict=True)]
+    texts = [[caption, *headings] for caption in captions]
+    return picture_grid(rows, texts, size=220)
+
+
+def with_legend(picture: Image.Image, names: Sequence[str], colours: Sequence[RGB]) -> Image.Image:
+    """Put the classes' names and colours to the right of a picture."""
+    font = ImageFont.load_default(_TEXT)
+    line = _TEXT + 8
+    width = 2 * _GAP + line + int(max(font.getlength(name) for name in names)) + _GAP
+    height = max(picture.height, len(names) * line + 2 * _GAP)
+    sheet = Image.new("RGB", (picture.width + width, height), "white")
+    sheet.paste(picture)
+    draw = ImageDraw.Draw(sheet)
+    for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        x, y = picture.width + _GAP, _GAP + index * line
+        draw.rectangle((x, y, x + line - 6, y + line - 6), fill=tuple(colour), outline="black")
+        draw.text((x + line, y), name, fill="black", font=font)
+    return sheet
+
+
+def save_picture(path: Path, picture: Image.Image | np.ndarray) -> None:
+    """Write a PNG atomically."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))
