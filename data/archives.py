@@ -9,7 +9,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -100,6 +100,10 @@ class FolderSource:
             self.files: Sequence[SourceFile] = sorted(_walk(path, deep))
         except OSError as error:
             raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its link or rights") from error
+
+    def path_of(self, file: SourceFile) -> Path:
+        """Where a file lies."""
+        return self.path / file.path
 
     def place(self, targets: Sequence[tuple[SourceFile, Path]], copy: bool) -> None:
         """Link relatively, so that source and target may move together; or copy."""
@@ -220,9 +224,9 @@ def check_space(needed: int, folder: Path, what: str) -> None:
         )
 
 
-def digest(files: Iterable[SourceFile]) -> str:
-    """One short text for names, sizes and stamps of files, in any order."""
-    return hashlib.sha256(json.dumps([astuple(file) for file in sorted(files)]).encode()).hexdigest()[:16]
+def digest(value: object) -> str:
+    """A short text that tells values for JSON apart."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
 def _progress(targets: Sequence[tuple[SourceFile, Path]], label: str) -> Iterable[tuple[SourceFile, Path]]:

@@ -11,8 +11,11 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +27,7 @@ from utils.checkpoint import storage_error
 from utils.errors import DataError, OptionError
 
 _IN_FLIGHT = 16  # tiles decoded ahead of the writer, per thread
+_ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
 
 
 class TileArray(Protocol):
@@ -118,9 +122,9 @@ def open_array(
     decode: Callable[[str], np.ndarray],
     shape: tuple[int, ...],
     settings: Mapping[str, Any],
-    cache: CacheSettings | None,
+    folder: Path | None,
 ) -> TileArray:
-    """Open decoded tiles, from the cache where it can be kept.
+    """Open decoded tiles, from the cache where there is a folder for it.
 
     Args:
         kind: "images" or "masks"; part of the cache file's name.
@@ -129,22 +133,22 @@ def open_array(
         decode: name -> uint8 array of `shape`.
         shape: shape of one tile.
         settings: all else that the decoded bytes depend on.
-        cache: None: no cache.
+        folder: the cache folder, as `CacheSettings.writable_folder` finds it; None: no cache.
 
     Raises:
         DataError: a file cannot be decoded, or the disk is full.
     """
-    folder = cache.writable_folder() if cache else None
     if folder is None:
         return DecodedTiles(names, decode)
     sources = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, map(_stat, paths), strict=True)]
-    identity = _digest([kind, str(paths[0].parent.resolve()), list(names), dict(settings)])
+    first = paths[0].parent.resolve() / paths[0].name  # of two file patterns in one folder each has its own entry
+    identity = _digest([kind, str(first), list(names), dict(settings)])
     entry = folder / f"{kind}-{identity}-{_digest(sources)}"
     data = entry / "tiles.u8"
     full_shape = (len(names), *shape)
     if not _is_whole(data, full_shape):
         _build(entry, kind, names, decode, full_shape)
-        _remove_outdated(folder, f"{kind}-{identity}-", keep=entry)
+        _remove_outdated(folder, kind, identity, keep=entry)
     return MappedTiles(data, full_shape)
 
 
@@ -177,8 +181,8 @@ def _build(
     private = entry.with_name(f".{entry.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         private.mkdir()
-        with (private / "tiles.u8").open("wb") as file:
-            for name, tile in zip(names, _decode_ahead(kind, names, decode), strict=True):
+        with closing(_decode_ahead(kind, names, decode)) as tiles, (private / "tiles.u8").open("wb") as file:
+            for name, tile in zip(names, tiles, strict=True):
                 if tile.shape != shape[1:] or tile.dtype != np.uint8:
                     raise AssertionError(f"{name}: decoded to {tile.dtype} {tile.shape}, expected {shape[1:]}")
                 file.write(np.ascontiguousarray(tile).data)  # a real write: a full disk is an error, not a SIGBUS
@@ -201,26 +205,31 @@ def _put_in_place(private: Path, entry: Path, shape: tuple[int, ...]) -> None:
             raise
 
 
-def _decode_ahead(kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray]) -> Any:
+def _decode_ahead(
+    kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray]
+) -> Generator[np.ndarray, None, None]:
     """Decode in threads (the decoders release Python's lock), in order, with a bounded number in memory."""
     threads = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     progress = tqdm(total=len(names), desc=f"decoding {kind}", unit="tile", disable=None, leave=False)
     with ThreadPoolExecutor(threads) as pool, progress:
-        ahead = [pool.submit(decode, name) for name in names[: threads * _IN_FLIGHT]]
-        ahead.reverse()
+        ahead = deque(pool.submit(decode, name) for name in names[: threads * _IN_FLIGHT])
         upcoming = iter(names[threads * _IN_FLIGHT :])
         try:
             while ahead:
-                yield ahead.pop().result()
+                yield ahead.popleft().result()
                 progress.update()
-                for name in upcoming:
-                    ahead.insert(0, pool.submit(decode, name))
-                    break
+                if (name := next(upcoming, None)) is not None:
+                    ahead.append(pool.submit(decode, name))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _remove_outdated(folder: Path, prefix: str, keep: Path) -> None:
-    for entry in folder.glob(f"{prefix}*"):
+def _remove_outdated(folder: Path, kind: str, identity: str, keep: Path) -> None:
+    """Remove what the same tiles were before their files changed, and what killed builders left behind."""
+    for entry in folder.glob(f"{kind}-{identity}-*"):
         if entry != keep:
             shutil.rmtree(entry, ignore_errors=True)
+    for private in folder.glob(f".{kind}-*"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - private.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(private, ignore_errors=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from data.descriptions import BUILT_IN, DATASET_NAMES, RGB, Description, format_colour, leaves_folder, parse_colour
 from utils.errors import DataError, OptionError
-from utils.labels import IGNORE_INDEX
 from utils.suggest import unknown
+
+MAX_CLASSES = 254  # ids 0..253; 254 marks values that no class has while a mask is decoded, 255 is "no class"
 
 
 def load_description(dataset: str, data_dir: Path) -> Description:
@@ -50,8 +51,10 @@ def read_description(path: Path) -> Description:
         raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}); correct it") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
-    except RecursionError as error:
-        raise DataError(f"{path}: nested too deeply to be a description") from error
+    except (RecursionError, ValueError) as error:  # a ValueError: a number of thousands of digits
+        raise DataError(f"{path}: nested too deeply, or numbers too long, to be a description") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from error
     try:
         return parse_description(raw)
     except DataError as error:
@@ -82,10 +85,12 @@ def parse_description(raw: Any) -> Description:
     if not isinstance(raw["name"], str):
         raise DataError(f"`name` must be text, found {raw['name']!r}")
     classes = _names(raw, "classes")
-    if not 2 <= len(classes) <= IGNORE_INDEX:
-        raise DataError(f"`classes` must hold 2 to {IGNORE_INDEX} names, found {len(classes)}")
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        raise DataError(f"`classes` must hold 2 to {MAX_CLASSES} names, found {len(classes)}")
     palette = _palette(raw.get("palette"), classes)
     scene_classes = _names(raw, "scene_classes") if raw.get("scene_classes") is not None else None
+    if scene_classes and len(scene_classes) < 2:
+        raise DataError("`scene_classes` must hold at least 2 names; give null where tiles have no scene class")
     return Description(
         name="custom",
         images=_template(raw, "images"),

@@ -4,6 +4,7 @@ A painter works on a layout in pixels, x to the right and y down, that the canva
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -132,12 +133,19 @@ def _mobile_home(c: Canvas, x: float, y: float, angle: float) -> None:
 
 def _tank(c: Canvas, x: float, y: float, radius: float) -> None:
     c.fill("tanks", disc(x, y, radius), height=7)
-    c.shade(disc(x, y, radius - 2), 0.92)
-    c.mark(ribbon(np.array([(x, y), (x + 0.7 * radius, y + 0.6 * radius)]), 2), GREY)
+    for share, gain in ((0.9, 0.84), (0.4, 1.19)):
+        c.shade(disc(x, y, share * radius), gain)
 
 
 def _pier(c: Canvas, x: float, y: float, length: float, width: float = 14) -> None:
     c.fill("dock", box(x, y, length, width), height=3)
+
+
+def _jetty(c: Canvas, x: float, y: float, angle: float = 0.0) -> None:
+    """A short pier with a ship alongside."""
+    c.fill("dock", placed(box(0, 0, 50, 14), x, y, angle), height=2)
+    ship_x, ship_y = placed(np.array([0, -19]), x, y, angle)
+    _ship(c, ship_x, ship_y, angle)
 
 
 def _court(c: Canvas, x: float, y: float) -> None:
@@ -151,7 +159,7 @@ def _court(c: Canvas, x: float, y: float) -> None:
     c.mark(np.stack([box(*line) for line in services]), WHITE)
 
 
-def _trees(c: Canvas, spots: Iterable[np.ndarray], radii: tuple[float, float] = (9, 14)) -> None:
+def _trees(c: Canvas, spots: Iterable[tuple[float, float]], radii: tuple[float, float] = (9, 14)) -> None:
     for x, y in spots:
         c.fill("trees", blob(c.rng, x, y, c.rng.uniform(*radii)), height=5)
 
@@ -170,8 +178,13 @@ def _traffic(c: Canvas, path: np.ndarray, gap: float, share: float = 0.6) -> Non
 
 
 def _ground(c: Canvas, *names: str) -> None:
-    """Covers the tile with one of some materials."""
-    c.fill(c.rng.choice(names), EVERYWHERE)
+    """Covers the tile with two of some materials, one above and one below the middle."""
+    for name, y in zip(c.rng.choice(names, 2, replace=False), (LOW, HIGH), strict=True):
+        c.fill(name, box(TILE / 2, y, HIGH - LOW, HIGH - LOW))
+
+
+def _anywhere(c: Canvas) -> tuple[float, float]:
+    return c.rng.uniform(0, TILE), c.rng.uniform(0, TILE)
 
 
 # --- Scenes -----------------------------------------------------------------------------------------------------------
@@ -180,17 +193,22 @@ def _ground(c: Canvas, *names: str) -> None:
 def _agricultural(c: Canvas) -> None:
     c.fill("bare soil", EVERYWHERE)
     edges = np.arange(LOW, HIGH + 60, c.rng.uniform(90, 130))
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in pairwise(edges):
         middle = c.rng.uniform(60, 200)
         for top, bottom in ((LOW, middle - 4), (middle + 4, HIGH)):
             c.fill("field", box((left + right) / 2, (top + bottom) / 2, right - left - 8, bottom - top))
     if c.chance(0.5):  # a farm
-        c.fill("bare soil", box(128, 128, 110, 90))
+        c.fill("bare soil", box(144, 126, 150, 90))
         for x in (92, 126):
             _tank(c, x, 106, 14)
         _house(c, 122, 152, 76, 30)
+        for y in (95, 121, 147):
+            _mobile_home(c, 190, y, 0)
+    else:  # an airstrip
+        c.fill("grass", box(128, 128, HIGH - LOW, 64))
+        _airplane(c, c.rng.uniform(70, 186), 128, np.pi * c.rng.integers(2), 76)
     if c.chance(0.4):
-        c.fill("water", blob(c.rng, *c.rng.uniform(30, 226, 2), c.rng.uniform(26, 40)))
+        c.fill("water", blob(c.rng, *_anywhere(c), c.rng.uniform(26, 40)))
     _trees(c, c.spots("bare soil", 6))
 
 
@@ -198,10 +216,13 @@ def _airplane_scene(c: Canvas) -> None:
     c.fill("pavement", EVERYWHERE)
     c.fill("grass", box(128, LOW, HIGH - LOW, 160))
     _block(c, 128, 262, 300, 60)
+    if c.chance(0.5):  # fuel
+        for x in np.arange(LOW, HIGH, 66):
+            _tank(c, x, 12, 27)
     c.mark(ribbon(winding(c.rng, 60, 6), 2.5), YELLOW)
-    for x in np.arange(c.rng.uniform(-20, 30), HIGH, 92):
+    for x in np.arange(c.rng.uniform(-20, 30), HIGH, 96):
         c.mark(box(x, 125, 2, 130), YELLOW)
-        _airplane(c, x, c.rng.uniform(125, 150), np.pi / 2 + 0.15 * c.rng.standard_normal(), c.rng.uniform(76, 92))
+        _airplane(c, x, c.rng.uniform(125, 150), np.pi / 2 + 0.15 * c.rng.standard_normal(), c.rng.uniform(84, 98))
     _traffic(c, across(214), 40)
 
 
@@ -221,7 +242,7 @@ def _baseballdiamond(c: Canvas) -> None:
     _traffic(c, across(4), 24)
     if c.chance(0.5):
         _court(c, 210, 230)
-    _trees(c, c.spots("grass", 8))
+    _trees(c, c.spots("grass", 8), (12, 20))
 
 
 def _beach(c: Canvas) -> None:
@@ -233,7 +254,7 @@ def _beach(c: Canvas) -> None:
         c.mark(ribbon(shifted(coast, offset + 3 * c.rng.standard_normal()), 5 - offset / 12), (226, 232, 230))
     c.fill("grass", box(128, LOW, HIGH - LOW, 2 * c.rng.uniform(50, 80)))
     _trees(c, c.spots("grass", 10))
-    if c.chance(0.6):
+    if c.chance(0.8):
         x = c.rng.uniform(60, 196)
         _pier(c, x, 195, 16, 190)
         _ship(c, x + 19, 200, np.pi / 2)
@@ -243,7 +264,7 @@ def _buildings(c: Canvas) -> None:
     c.fill("pavement", EVERYWHERE)
     for x in (-80, 30, 140, 250):
         for y in (-70, 40, 150, 260):
-            _block(c, *c.rng.uniform(-6, 6, 2) + (x, y), *c.rng.uniform(64, 84, 2))
+            _block(c, x + c.rng.uniform(-6, 6), y, *c.rng.uniform(64, 84, 2))
     for x, y in ((85, 95), (195, 205)):
         _traffic(c, across(y), 30)
         _traffic(c, down(x), 30, share=0.4)
@@ -256,37 +277,40 @@ def _chaparral(c: Canvas) -> None:
     for x, y in c.rng.uniform(0, TILE, (3, 2)):
         c.fill(ground, blob(c.rng, x, y, c.rng.uniform(14, 30)))
     c.fill(ground, ribbon(winding(c.rng, 128, 40), 16))
+    ((x, y),) = c.spots("chaparral", 1)
     if c.chance(0.5):
-        _tank(c, *c.spots("chaparral", 1)[0], 24)
+        _tank(c, x, y, 26)
+    else:
+        _airplane(c, x, y, c.rng.uniform(0, 7), 80)
 
 
 def _denseresidential(c: Canvas) -> None:
     c.fill("grass", EVERYWHERE)
-    trailers = c.chance(0.5)
     for street in np.arange(c.rng.uniform(-10, 20), HIGH, 118):
         _road(c, across(street), 24, lanes=1)
         for x, y, _ in along(across(street - 36), 40):
             _house(c, x, y, *c.rng.uniform((28, 28), (35, 36)))
-        for x, y, _ in along(across(street + 38), 26 if trailers else 40):
-            if trailers:
-                _mobile_home(c, x, y, np.pi / 2)
-            else:
-                _house(c, x, y, *c.rng.uniform((28, 28), (35, 36)))
+        for x, y, _ in along(across(street + 38), 28):
+            _mobile_home(c, x, y, np.pi / 2)
         _traffic(c, across(street), 30)
     _trees(c, c.spots("grass", 14), (6, 9))
 
 
 def _forest(c: Canvas) -> None:
     c.fill("trees", EVERYWHERE)
-    for x, y in c.rng.uniform(0, TILE, (2, 2)):
-        c.fill("grass", blob(c.rng, x, y, c.rng.uniform(18, 36)))
+    for name in ("grass", "field", "chaparral"):
+        c.fill(name, blob(c.rng, *_anywhere(c), c.rng.uniform(24, 40)))
     if c.chance(0.6):
-        c.fill("water", ribbon(winding(c.rng, 128, 40), 30))
+        river = winding(c.rng, 128, 40)
+        c.fill("water", ribbon(river, 56))
+        for spot in along(river, 180):
+            _jetty(c, *spot)
 
 
 def _freeway(c: Canvas) -> None:
-    _ground(c, "field", "chaparral")
-    c.fill("grass", ribbon(across(128), 160))
+    _ground(c, "field", "chaparral", "sand")
+    c.fill("bare soil", ribbon(across(128), 176))
+    c.fill("grass", ribbon(across(128), 150))
     for middle in (86, 170):
         _road(c, across(middle), 60, lanes=3)
         for lane in (-20, 0, 20):
@@ -299,16 +323,16 @@ def _golfcourse(c: Canvas) -> None:
     c.shade(ribbon(winding(c.rng, 128, 40), 80), 1.14)
     c.shade(blob(c.rng, 190, 120, 30), 1.1)
     if c.chance(0.8):
-        c.fill(c.rng.choice(["sea", "water"]), blob(c.rng, *c.rng.uniform(0, TILE, 2), c.rng.uniform(40, 60)))
+        c.fill(c.rng.choice(["sea", "water"]), blob(c.rng, *_anywhere(c), c.rng.uniform(40, 60)))
     for x, y in c.spots("grass", 5):
         c.fill("sand", blob(c.rng, x, y, c.rng.uniform(14, 22)))
     if c.chance(0.5):
         _court(c, 60, 40)
-    _trees(c, c.spots("grass", 20))
+    _trees(c, c.spots("grass", 20), (12, 20))
 
 
 def _harbor(c: Canvas) -> None:
-    _ground(c, "sea", "water")
+    c.fill(c.rng.choice(["sea", "water"]), EVERYWHERE)
     quay = c.rng.uniform(30, 60)
     c.fill("pavement", box(128, (LOW + quay) / 2, HIGH - LOW, quay - LOW), height=3)
     _traffic(c, across(quay - 16), 24)
@@ -316,12 +340,13 @@ def _harbor(c: Canvas) -> None:
         for x in np.arange(c.rng.uniform(-20, 20), HIGH, 70):
             _tank(c, x, quay - 56, 26)
     for x in np.arange(c.rng.uniform(-40, 0), HIGH, 112):
-        _pier(c, x, (quay + HIGH) / 2, 14, HIGH - quay)
-        for y in np.arange(quay + 22, HIGH, 27):
+        _pier(c, x, (quay + HIGH) / 2, 18, HIGH - quay)
+        for y in np.arange(quay + 14, HIGH, 58):
             for side in (-1, 1):
-                c.fill("dock", box(x + side * 24, y - 14, 34, 6))
-                if c.chance(0.75):
-                    _ship(c, x + side * 30, y, 0 if side > 0 else np.pi)
+                c.fill("dock", box(x + side * 26, y, 36, 10), height=2)
+                for berth in (-16, 16):
+                    if c.chance(0.75):
+                        _ship(c, x + side * 32, y + berth, 0 if side > 0 else np.pi)
 
 
 def _intersection(c: Canvas) -> None:
@@ -336,8 +361,15 @@ def _intersection(c: Canvas) -> None:
     for lane in (-13, 13):
         _traffic(c, across(y + lane), 34, share=0.5)
         _traffic(c, down(x + lane), 34, share=0.5)
+    if c.chance(0.5):  # a building site
+        c.fill("bare soil", box(x + 110, y + 110, 140, 140))
+        for site_y in (48, 72, 96):
+            _mobile_home(c, x + 140, y + site_y, 0)
     for dx, dy in ((-80, -80), (80, -80), (-80, 80), (80, 80)):
-        _block(c, x + dx, y + dy, *c.rng.uniform(50, 74, 2))
+        if c.chance(0.3):
+            _tank(c, x + dx, y + dy, c.rng.uniform(30, 38))
+        else:
+            _block(c, x + dx, y + dy, *c.rng.uniform(50, 74, 2))
     _trees(c, c.spots("grass", 12), (7, 11))
 
 
@@ -367,7 +399,9 @@ def _mobilehomepark(c: Canvas) -> None:
 
 
 def _overpass(c: Canvas) -> None:
-    _ground(c, "grass", "bare soil", "chaparral")
+    _ground(c, "chaparral", "sand", "sea", "water", "field")
+    for x, y in c.spots("sea", 2) + c.spots("water", 2):
+        _ship(c, x, y, c.rng.uniform(0, 2 * np.pi))
     _road(c, down(128), 84, lanes=4)
     for lane in (-32, -11, 11, 32):
         _traffic(c, down(128 + lane), 40, share=0.5)
@@ -381,7 +415,7 @@ def _overpass(c: Canvas) -> None:
 
 def _parkinglot(c: Canvas) -> None:
     c.fill("pavement", EVERYWHERE)
-    trailers = c.chance(0.5)
+    trailers = c.chance(0.6)
     for row in np.arange(c.rng.uniform(-40, 0), HIGH, 72):
         c.mark(np.stack([box(x, row, 1.6, 44) for x in np.arange(LOW, HIGH, 15)]), WHITE)
         for x in np.arange(LOW, HIGH, 15):
@@ -396,54 +430,53 @@ def _parkinglot(c: Canvas) -> None:
 
 
 def _river(c: Canvas) -> None:
-    _ground(c, "grass", "chaparral", "field")
+    _ground(c, "chaparral", "field", "bare soil")
     river, width = winding(c.rng, c.rng.uniform(110, 146), 34), c.rng.uniform(64, 84)
     c.fill("trees", ribbon(river, width + 80))
     c.fill("sand", ribbon(river, width + 26))
     c.fill("water", ribbon(river, width))
-    if c.chance(0.6):
+    if c.chance(0.8):
         for x, y, angle in along(shifted(river, width / 2 - 8), 100):
-            c.fill("dock", placed(box(0, 0, 50, 13), x, y, angle), height=2)
-            _ship(c, *placed(np.array([0, -18]), x, y, angle), angle)
+            _jetty(c, x, y, angle)
 
 
 def _runway(c: Canvas) -> None:
-    _ground(c, "sea", "bare soil", "field")
+    _ground(c, "sea", "chaparral", "field", "bare soil")
     c.fill("grass", ribbon(across(128), 150))
     _road(c, across(128), 84)
     c.mark(np.stack([ribbon(across(edge), 2.5) for edge in (90, 166)]), WHITE)
     c.mark(np.stack([box(50, 128 + stripe, 44, 4) for stripe in (-30, -22, -14, 14, 22, 30)]), WHITE)
     taxiway = c.rng.uniform(190, 230)
     _road(c, down(taxiway), 40, lanes=1)
-    _airplane(c, taxiway, c.rng.uniform(20, 50), np.pi / 2, c.rng.uniform(74, 90))
-    _airplane(c, c.rng.uniform(100, 150), 128, 0, c.rng.uniform(74, 90))
+    _airplane(c, taxiway, c.rng.uniform(20, 50), np.pi / 2, c.rng.uniform(80, 96))
+    _airplane(c, c.rng.uniform(100, 150), 128, 0, c.rng.uniform(80, 96))
 
 
 def _sparseresidential(c: Canvas) -> None:
     _ground(c, "field", "chaparral", "bare soil")
     c.fill("grass", blob(c.rng, 128, 128, 95))
     _road(c, winding(c.rng, 215, 8), 22, lanes=1)
-    c.fill("pavement", box(128, 170, 18, 80))
+    c.fill("bare soil", box(128, 170, 26, 80))
     _house(c, 128, c.rng.uniform(95, 115), 66, 42)
+    for y in (120, 152):
+        _mobile_home(c, 190, y, 0.2)
     if c.chance(0.5):
-        for y in (120, 152):
-            _mobile_home(c, 190, y, 0.2)
-    else:
-        _house(c, 190, 140, 34, 28, 0.3)
+        c.fill("water", blob(c.rng, 62, 90, 46))
+        _jetty(c, 62, 98)
     _car(c, 128, 175, np.pi / 2)
-    _trees(c, c.spots("grass", 14), (10, 15))
+    _trees(c, c.spots("grass", 14), (12, 22))
 
 
 def _storagetanks(c: Canvas) -> None:
-    _ground(c, "bare soil", "pavement")
+    c.fill(c.rng.choice(["bare soil", "sand", "grass"]), EVERYWHERE)
     step = c.rng.uniform(74, 100)
     for y in np.arange(c.rng.uniform(-20, 30), HIGH, step):
         c.mark(ribbon(across(y), 3), GREY)
         for x in np.arange(c.rng.uniform(-20, 30), HIGH, step):
             if c.chance(0.85):
-                _tank(c, x, y, c.rng.uniform(0.28, 0.4) * step)
+                _tank(c, x, y, c.rng.uniform(0.32, 0.42) * step)
     _road(c, down(170), 24, lanes=1)
-    if c.chance(0.5):  # a terminal by the sea
+    if c.chance(0.7):  # a terminal by the sea
         c.fill("sea", box(HIGH, 128, 2 * (HIGH - 182), HIGH - LOW))
         _pier(c, 220, c.rng.uniform(80, 176), 90)
         _ship(c, 224, 60, np.pi / 2)
@@ -457,7 +490,7 @@ def _tenniscourt(c: Canvas) -> None:
         for y in (86, 148):
             _court(c, x, y)
     _house(c, 128, 222, 60, 34)
-    _trees(c, c.spots("grass", 24))
+    _trees(c, c.spots("grass", 16), (12, 20))
 
 
 SCENE_PAINTERS: dict[str, Callable[[Canvas], None]] = {
@@ -490,8 +523,8 @@ SCENE_PAINTERS: dict[str, Callable[[Canvas], None]] = {
 
 def _photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The painted ground, RGB in 0..255, as a camera sees it: light, tint and haze of the day, blur, pixel noise."""
-    light = rng.uniform(0.9, 1.1) * rng.uniform(0.96, 1.04, 3) * (1 + 0.04 * noise(rng, TILE, TILE, 128)[..., None])
-    blurred = cv2.GaussianBlur(np.float32(image * light), (0, 0), 0.6)
+    light = rng.uniform(0.92, 1.08) * rng.uniform(0.97, 1.03, 3) * (1 + 0.04 * noise(rng, TILE, TILE, 128)[..., None])
+    blurred = cv2.GaussianBlur((image * light).astype(np.float32), (0, 0), 0.6)
     grain = rng.uniform(3, 6) * rng.standard_normal(image.shape, dtype=np.float32)
     return np.clip(blurred + rng.uniform(0, 10) + grain, 0, 255).astype(np.uint8)
 

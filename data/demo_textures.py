@@ -10,13 +10,14 @@ TILE = 256  # rows and columns of a tile
 Relief = Callable[[np.random.Generator, int, int], np.ndarray]
 
 # Palettes run from one colour to the next (RGB, 0..255). Materials share them, so that colour alone decides little.
-GREENS = np.float32([(58, 78, 48), (92, 106, 64), (132, 128, 84)])
-TANS = np.float32([(134, 110, 82), (168, 144, 110), (204, 184, 150)])
-GREYS = np.float32([(104, 104, 107), (152, 150, 148), (216, 214, 208)])
-ROOFS = np.float32([(140, 98, 82), (118, 112, 108), (168, 158, 148), (206, 202, 196)])
-BLUES = np.float32([(44, 74, 88), (66, 102, 114), (88, 126, 134)])
-PAINTS = np.float32([(44, 46, 52), (158, 62, 54), (70, 96, 146), (206, 206, 204), (236, 236, 234)])
-COURTS = np.float32([(62, 108, 74), (76, 112, 132), (148, 102, 80)])
+GREENS = np.array([(68, 92, 46), (84, 104, 54), (112, 120, 68)])
+TANS = np.array([(150, 122, 88), (168, 144, 108), (188, 166, 128)])
+GREYS = np.array([(106, 106, 110), (150, 148, 147), (214, 212, 206)])
+ROOFS = np.array([(142, 98, 82), (140, 122, 112), (168, 156, 146), (206, 200, 192)])
+PLANKS = np.array([(132, 118, 102), (186, 176, 162)])
+BLUES = np.array([(50, 86, 102), (62, 98, 112), (74, 110, 120)])
+PAINTS = np.array([(44, 46, 52), (168, 58, 48), (56, 92, 160), (236, 236, 234)])
+COURTS = np.array([(66, 106, 72), (72, 110, 106), (76, 108, 126)])
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Material:
         span: the part of that line the colour is drawn from, in [0, 1].
         relief: draws relative brightness, shape (height, width), 0 on average.
         varies: whether every object has a colour of its own, rather than all of a tile sharing one.
+        drift: how far the colour wanders along the palette within one object, as a share of the palette.
     """
 
     id: int
@@ -36,11 +38,22 @@ class Material:
     span: tuple[float, float]
     relief: Relief
     varies: bool = False
+    drift: float = 0.0
+
+    def render(self, rng: np.random.Generator, colour: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Draws the material in a colour, shape (height, width, 3), RGB around 0..255."""
+        ground = (1 + self.relief(rng, height, width))[..., None] * colour
+        if self.drift:
+            axis = (self.palette[-1] - self.palette[0]).astype(np.float32)
+            ground += (self.drift * noise(rng, height, width, 32))[..., None] * axis
+        return ground
 
     def colour(self, rng: np.random.Generator) -> np.ndarray:
         """Draws a colour, shape (3,), RGB in 0..255."""
         place = rng.uniform(*self.span) * (len(self.palette) - 1)
-        return np.float32([np.interp(place, np.arange(len(self.palette)), channel) for channel in self.palette.T])
+        left = min(int(place), len(self.palette) - 2)
+        colour = self.palette[left] + (place - left) * (self.palette[left + 1] - self.palette[left])
+        return colour.astype(np.float32)
 
 
 def noise(rng: np.random.Generator, height: int, width: int, cell: int) -> np.ndarray:
@@ -81,7 +94,7 @@ def _seeds(rng: np.random.Generator, height: int, width: int, spacing: float) ->
     """Distance to the nearest of random points about `spacing` pixels apart, in pixels, shape (height, width)."""
     points = rng.random((height, width), dtype=np.float32) < 1 / spacing**2
     points[rng.integers(height), rng.integers(width)] = True
-    return cv2.distanceTransform(np.uint8(~points), cv2.DIST_L2, 3)
+    return cv2.distanceTransform((~points).astype(np.uint8), cv2.DIST_L2, 3)
 
 
 def _crowns(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -93,36 +106,37 @@ def _crowns(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 def _shrubs(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Small dark dots on lighter ground."""
-    dots = np.float32(_seeds(rng, height, width, 9) < 3.2)
+    dots = (_seeds(rng, height, width, 14) < 4).astype(np.float32)
     return 0.16 - 0.5 * cv2.blur(dots, (2, 2)) + 0.04 * noise(rng, height, width, 24)
 
 
-def _dome(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A roof lit from the upper left, seen from above."""
+def _plates(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Steel plates in a chequered pattern."""
     y, x = np.ogrid[:height, :width]
-    return np.float32(0.16 - 0.32 * (x / width + y / height) / 2) + 0.02 * noise(rng, height, width, 8)
+    waves = np.sin(x * (2 * np.pi / 8)) * np.sin(y * (2 * np.pi / 8))
+    return 0.14 * waves.astype(np.float32) + 0.03 * noise(rng, height, width, 16)
 
 
 _PLAIN = _mottled((16, 0.03))
 
 MATERIALS: dict[str, Material] = {
     "airplane": Material(1, GREYS, (0.75, 1.0), _PLAIN, varies=True),
-    "bare soil": Material(2, TANS, (0.0, 0.7), _mottled((3, 0.12), (12, 0.08))),
-    "buildings": Material(3, ROOFS, (0.0, 1.0), _mottled((2, 0.05), (16, 0.03)), varies=True),
+    "bare soil": Material(2, TANS, (0.0, 0.7), _mottled((4, 0.14), (12, 0.08)), drift=0.25),
+    "buildings": Material(3, ROOFS, (0.0, 1.0), _mottled((2, 0.05), (16, 0.03)), varies=True, drift=0.1),
     "cars": Material(4, PAINTS, (0.0, 1.0), _PLAIN, varies=True),
-    "chaparral": Material(5, GREENS, (0.3, 1.0), _shrubs),
-    "court": Material(6, COURTS, (0.0, 1.0), _mottled((32, 0.02))),
-    "dock": Material(7, GREYS, (0.3, 0.9), _striped((4, 5), 0, 0.14)),
-    "field": Material(8, GREENS, (0.1, 1.0), _striped((6, 9), 1, 0.18), varies=True),
-    "grass": Material(9, GREENS, (0.2, 0.9), _mottled((32, 0.05), (4, 0.02))),
+    "chaparral": Material(5, GREENS, (0.5, 1.0), _shrubs, drift=0.3),
+    "court": Material(6, COURTS, (0.0, 1.0), _mottled((32, 0.02)), drift=0.25),
+    "dock": Material(7, PLANKS, (0.0, 1.0), _striped((4, 5), 0, 0.16)),
+    "field": Material(8, GREENS, (0.1, 1.0), _striped((5, 7), 1, 0.25), varies=True, drift=0.3),
+    "grass": Material(9, GREENS, (0.2, 0.9), _mottled((32, 0.05), (4, 0.02)), drift=0.25),
     "mobile home": Material(10, GREYS, (0.4, 1.0), _striped((4, 5), 0, 0.08), varies=True),
-    "pavement": Material(11, GREYS, (0.0, 0.5), _mottled((48, 0.04), (2, 0.02))),
-    "sand": Material(12, TANS, (0.3, 1.0), _striped((5, 7), 4, 0.09)),
-    "sea": Material(13, BLUES, (0.0, 1.0), _striped((9, 13), 5, 0.20, grain=0.05)),
-    "ship": Material(14, GREYS, (0.6, 1.0), _PLAIN, varies=True),
-    "tanks": Material(15, GREYS, (0.4, 1.0), _dome, varies=True),
-    "trees": Material(16, GREENS, (0.0, 0.8), _crowns),
-    "water": Material(17, BLUES, (0.0, 1.0), _mottled((64, 0.04))),
+    "pavement": Material(11, GREYS, (0.0, 0.5), _mottled((48, 0.04), (2, 0.02)), drift=0.06),
+    "sand": Material(12, TANS, (0.3, 1.0), _striped((5, 7), 4, 0.13), drift=0.25),
+    "sea": Material(13, BLUES, (0.0, 1.0), _striped((9, 13), 5, 0.24, grain=0.05), drift=0.3),
+    "ship": Material(14, GREYS, (0.7, 1.0), _PLAIN, varies=True),
+    "tanks": Material(15, GREYS, (0.5, 1.0), _plates, varies=True),
+    "trees": Material(16, GREENS, (0.0, 0.7), _crowns, drift=0.25),
+    "water": Material(17, BLUES, (0.0, 1.0), _mottled((64, 0.04)), drift=0.3),
 }
 
 
@@ -155,8 +169,7 @@ class Canvas:
         if coverage.size:
             material = MATERIALS[name]
             colour = material.colour(self.rng) if material.varies else self._colours[name]
-            relief = material.relief(self.rng, *coverage.shape)
-            self._blend(window, coverage, (1 + relief)[..., None] * colour)
+            self._blend(window, coverage, material.render(self.rng, colour, *coverage.shape))
             self.mask[window][coverage > 0.5] = material.id
 
     def shade(self, outline: np.ndarray, gain: float, offset: float = 0.0) -> None:
@@ -167,13 +180,14 @@ class Canvas:
     def mark(self, outline: np.ndarray, colour: tuple[int, int, int]) -> None:
         """Paints a marking (RGB, 0..255), in the image only."""
         window, coverage = self._coverage(outline)
-        self._blend(window, coverage, np.float32(colour))
+        self._blend(window, coverage, np.array(colour))
 
-    def spots(self, name: str, count: int) -> list[np.ndarray]:
+    def spots(self, name: str, count: int) -> list[tuple[float, float]]:
         """Random layout positions (x, y) that a material covers at present: `count` of them, or none."""
         y, x = np.nonzero(self.mask == MATERIALS[name].id)
-        picks = self.rng.integers(len(x), size=count) if len(x) else []
-        return [(np.array([x[pick], y[pick]]) - TILE / 2) @ self._turn.T + TILE / 2 for pick in picks]
+        picks = self.rng.integers(max(len(x), 1), size=count if len(x) else 0)
+        places = (np.stack([x[picks], y[picks]], axis=1) - TILE / 2) @ self._turn.T + TILE / 2
+        return [(float(x), float(y)) for x, y in places]
 
     def chance(self, probability: float) -> bool:
         """Whether something happens on this tile."""
@@ -190,6 +204,6 @@ class Canvas:
         right, bottom = (int(np.clip(high + 1, 0, TILE)) for high in np.ceil(flat.max(axis=0)))
         coverage = np.zeros((max(bottom - top, 0), max(right - left, 0)), np.uint8)
         if coverage.size:
-            polygons = np.int32((corners - (left, top)) * 16).reshape(-1, outline.shape[-2], 2)
-            cv2.fillPoly(coverage, polygons, 255, cv2.LINE_AA, shift=4)
+            polygons = ((corners - (left, top)) * 16).astype(np.int32).reshape(-1, outline.shape[-2], 2)
+            cv2.fillPoly(coverage, list(polygons), 255, cv2.LINE_AA, shift=4)
         return (slice(top, bottom), slice(left, right)), coverage.astype(np.float32) / 255

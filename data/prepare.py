@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,11 +118,11 @@ def prepare_ucm(images: Path, masks: Path | None, target: Target) -> Report:
         raise DataError(f"{images} holds no tile of UC Merced; expected files such as agricultural00.tif at any depth")
     if strangers:
         _warn(f"{len(strangers)} files in {images} are no tiles of UC Merced and are left out: {_some(strangers)}")
-    image_files = {name: file for name, file in image_files.items() if name not in set(strangers)}
+    image_files = {name: file for name, file in image_files.items() if _is_ucm_name(name)}
     mask_files = _tiles_of(mask_source, (".png",)) if mask_source else {}
     sources = [(UCM.images, image_source, image_files)]
     if mask_source:
-        mask_files = _matching(mask_source, mask_files, image_files)
+        mask_files = matching(mask_source, mask_files, image_files)
         sources.append((UCM.masks, mask_source, mask_files))
 
     def fill(folder: Path) -> Contents:
@@ -151,7 +151,7 @@ def prepare_deepglobe(pairs: Path, class_map: Path | None, target: Target) -> Re
     if not image_files:
         raise DataError(f"{pairs} holds no image of DeepGlobe; expected files such as 119_sat.jpg at any depth")
     check_names(image_files, pairs)
-    mask_files = _matching(source, mask_files, image_files) if mask_files else {}
+    mask_files = matching(source, mask_files, image_files) if mask_files else {}
     given = _given_class_map(class_map, image_files) if class_map else None
 
     def fill(folder: Path) -> Contents:
@@ -163,7 +163,7 @@ def prepare_deepglobe(pairs: Path, class_map: Path | None, target: Target) -> Re
         return Contents(DEEPGLOBE, names, set(mask_files), labels)
 
     sources = [(DEEPGLOBE.images, source, image_files), (DEEPGLOBE.masks, source, mask_files)]
-    return prepare_folder("deepglobe", {"class_map": given}, sources, target, fill)
+    return prepare_folder("deepglobe", {"class_map": {"digest": digest(given)}}, sources, target, fill)
 
 
 def prepare_demo(tiles_per_class: int, target: Target) -> Report:
@@ -202,19 +202,7 @@ def _tiles_of(source: Source, endings: tuple[str, ...]) -> dict[str, SourceFile]
 
 def _is_ucm_name(name: str) -> bool:
     match = re.fullmatch(r"([A-Za-z]+)[0-9]+", name)
-    return bool(match) and match[1].lower() in (UCM.scene_classes or ())  # type: ignore[index]
-
-
-def _matching(source: Source, masks: Mapping[str, SourceFile], images: Collection[str]) -> dict[str, SourceFile]:
-    matching = {name: file for name, file in masks.items() if name in images}
-    if not matching:
-        raise DataError(
-            f"{source.path} holds no mask of an image: {len(masks)} masks ({_some(masks)}), "
-            f"{len(images)} images ({_some(images)}); the names before the endings must be the same"
-        )
-    if strangers := [name for name in masks if name not in images]:
-        _warn(f"{len(strangers)} masks in {source.path} have no image and are left out: {_some(strangers)}")
-    return matching
+    return match is not None and match[1].lower() in (UCM.scene_classes or ())
 
 
 def _place(folder: Path, template: str, source: Source, files: Mapping[str, SourceFile], copy: bool) -> None:
@@ -287,7 +275,7 @@ def prepare_folder(
             "random_seed": target.seed,
         },
         "files": {
-            what.partition("/")[0]: {"count": len(files), "digest": digest(files.values())}
+            what.partition("/")[0]: {"count": len(files), "digest": digest(sorted(map(astuple, files.values())))}
             for what, _, files in sources
         },
     }
@@ -298,6 +286,8 @@ def prepare_folder(
         lists, idle = share_out(contents, target)
         for name, members in lists.items():
             write_names(folder / f"{name}.txt", members)
+            if read_names(folder / f"{name}.txt", contents.description) != members:
+                raise DataError(f"{name}.txt does not read as it was written; rename files with unusual names")
         found = _report(contents, lists, idle)
         write_json(folder / MANIFEST, {**manifest, "found": found})
     return Report(found, is_new=True)
@@ -327,10 +317,7 @@ def _found_before(out: Path, manifest: Mapping[str, Any], target: Target) -> lis
         return list(found or [])
     if target.overwrite:
         return None
-    if changed:
-        reason = f"was prepared from something else ({', '.join(changed)})"
-    else:
-        reason = f"is no longer whole ({fault})"
+    reason = f"was prepared differently ({', '.join(changed)})" if changed else f"is no longer whole ({fault})"
     raise OptionError(f"--out {target.out} {reason}; give another folder, or --overwrite to replace it")
 
 
@@ -348,7 +335,9 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
 def _fault(out: Path, kind: str) -> str | None:
     """What is missing in a prepared folder."""
     try:
-        description = load_description("custom" if kind == "scenes" else "deepglobe" if kind == "deepglobe" else "ucm", out)
+        description = load_description(
+            "custom" if kind == "scenes" else "deepglobe" if kind == "deepglobe" else "ucm", out
+        )
         lists = {path.stem: read_names(path, description) for path in out.glob("*.txt")}
         names = read_names(out / "train.txt", description)
         masked = [name for part in ("test", "val") for name in lists.get(part, [])]
@@ -425,18 +414,18 @@ def share_out(contents: Contents, target: Target) -> tuple[dict[str, list[str]],
 def _report(contents: Contents, lists: Mapping[str, Sequence[str]], idle: int) -> list[str]:
     total, masked = len(contents.names), len(contents.masked)
     images = f"{total} tiles{contents.origin}{_scene_classes(contents)}"
-    masks = f"{masked} tiles" if masked else "none"
+    masks = f"{masked} of {total} tiles" if masked else f"none of {total} tiles"
     if contents.pixel_shares:
         masks += "; " + ", ".join(f"{name} {share:.1%}" for name, share in contents.pixel_shares.items())
     elif masked:
         masks += f", {contents.description.num_classes} pixel classes"
     if masked < total:
-        masks += f"; the {total - masked} tiles without one are the unlabelled pool"
+        masks += "; tiles without one are the unlabelled pool"
     sizes = ", ".join(f"{part}.txt {len(names)}" for part, names in lists.items())
     if not masked:
         sizes += "; test and validation lists need tiles with masks"
     if idle:
-        sizes += f"; {idle} tiles without a mask stand in no list, as their scenes are tested on"
+        sizes += f"; in none: {idle} without a mask, from scenes of the test or validation list"
     return [f"images  {images}", f"masks   {masks}", f"lists   {sizes}"]
 
 
@@ -447,12 +436,12 @@ def _scene_classes(contents: Contents) -> str:
     if not counts:
         return f", {len(contents.description.scene_classes)} scene classes, no tile labelled"
     unlabelled = len(contents.names) - counts.total()
-    ending = f"; {unlabelled} tiles have none" if unlabelled else ""
+    ending = f", none {unlabelled}" if unlabelled else ""
     if len(counts) <= _LISTED_CLASSES:
         in_order = [f"{name} {counts[name]}" for name in contents.description.scene_classes if name in counts]
         return f", scene classes {', '.join(in_order)}{ending}"
     low, high = min(counts.values()), max(counts.values())
-    return f", {len(counts)} scene classes of {low if low == high else f'{low} to {high}'} tiles{ending}"
+    return f", {len(counts)} scene classes of {low if low == high else f'{low} to {high}'} tiles each{ending}"
 
 
 # --- Shared with data.scenes ------------------------------------------------------------------------------------------
@@ -489,6 +478,27 @@ def in_threads(
 def count_classes(ids: np.ndarray, num_classes: int) -> np.ndarray:
     """Pixels of each class; ids uint8, 255 = ignore; counts int64, shape (num_classes,)."""
     return np.bincount(ids.reshape(-1), minlength=256)[:num_classes]
+
+
+def matching(source: Source, masks: Mapping[str, SourceFile], images: Collection[str]) -> dict[str, SourceFile]:
+    """The masks that have an image.
+
+    Args:
+        source: where the masks come from.
+        masks, images: their names; of the masks, with the files.
+
+    Raises:
+        DataError: there is none, so that one of the two must be the wrong folder.
+    """
+    matching = {name: file for name, file in masks.items() if name in images}
+    if not matching:
+        raise DataError(
+            f"{source.path} holds no mask of an image: {len(masks)} masks ({_some(masks)}), "
+            f"{len(images)} images ({_some(images)}); the names before the endings must be the same"
+        )
+    if strangers := [name for name in masks if name not in images]:
+        _warn(f"{len(strangers)} masks in {source.path} have no image and are left out: {_some(strangers)}")
+    return matching
 
 
 def check_names(names: Collection[str], where: Path) -> None:

@@ -5,6 +5,7 @@ stands is therefore one integer, however far a worker has prefetched, and every 
 same samples.
 """
 
+import signal
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 
 class Draw(NamedTuple):
@@ -94,50 +95,93 @@ class EndlessBatches(Sampler[list[Draw]]):
 
 
 class OrderedBatches(Sampler[list[Draw]]):
-    """The tiles in their order, once: for scoring and evaluation."""
+    """The tiles in their order, once: for scoring and evaluation.
 
-    def __init__(self, indices: Sequence[int], batch_size: int) -> None:
+    Args:
+        indices: the tiles.
+        batch_size: draws of a batch.
+        first_batch: where to start.
+        rank, world_size: the processes take whole batches in turn, so that each batch is the one of a single process.
+    """
+
+    def __init__(
+        self, indices: Sequence[int], batch_size: int, first_batch: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
         self.indices, self.batch_size = indices, batch_size
+        self.numbers = range(first_batch + rank, -(-len(indices) // batch_size), world_size)
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch_size)
+        return len(self.numbers)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for start in range(0, len(self.indices), self.batch_size):
+        for number in self.numbers:
+            start = number * self.batch_size
             yield [Draw(int(tile)) for tile in self.indices[start : start + self.batch_size]]
 
 
 class EpochBatches(Sampler[list[Draw]]):
-    """Whole epochs over the tiles, each in a new order; an epoch's last batch may be smaller."""
+    """Whole epochs over the tiles, each in a new order; an epoch's last batch may be smaller.
 
-    def __init__(self, indices: Sequence[int], batch_size: int, epochs: int, seed: int, stream: str) -> None:
+    Args:
+        indices: the tiles.
+        batch_size: draws of a batch, over all processes.
+        epochs: how often each tile is drawn.
+        seed, stream: what the orders depend on.
+        first_batch: where to start.
+        rank, world_size: this process takes its share of each batch, which may be empty.
+    """
+
+    def __init__(
+        self,
+        indices: Sequence[int],
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        stream: str,
+        first_batch: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         self.indices, self.batch_size, self.epochs = list(indices), batch_size, epochs
-        self.seed, self.stream = seed, stream
+        self.seed, self.stream, self.first_batch = seed, stream, first_batch
+        self.rank, self.world_size = rank, world_size
+        self.batches_per_epoch = -(-len(self.indices) // batch_size)
 
     def __len__(self) -> int:
-        return self.epochs * -(-len(self.indices) // self.batch_size)
+        return self.epochs * self.batches_per_epoch - self.first_batch
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for epoch in range(self.epochs):
+        for epoch in range(self.first_batch // max(1, self.batches_per_epoch), self.epochs):
             order = generator(self.seed, f"{self.stream}/order", epoch).permutation(len(self.indices))
             draws = [Draw(self.indices[i], epoch * len(order) + n) for n, i in enumerate(order)]
-            for start in range(0, len(draws), self.batch_size):
-                yield draws[start : start + self.batch_size]
+            for number in range(self.batches_per_epoch):
+                if epoch * self.batches_per_epoch + number >= self.first_batch:
+                    batch = draws[number * self.batch_size : (number + 1) * self.batch_size]
+                    yield batch[self.rank :: self.world_size]
 
 
 def build_loader(
     dataset: Dataset[Any], batches: Sampler[list[Draw]], workers: int, pin_memory: bool
 ) -> DataLoader[Any]:
-    """A loader over batches of draws; it has its own generator, so that it leaves torch's global one alone."""
+    """A loader over batches of draws; it has its own generator, so that it leaves torch's global one alone.
+
+    A batch without draws, a process's empty share, comes as None.
+    """
     return DataLoader(
         dataset,
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=pin_memory,
+        collate_fn=_collate,
         generator=torch.Generator().manual_seed(0),
-        worker_init_fn=_single_thread if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
     )
 
 
-def _single_thread(_: int) -> None:
+def _collate(samples: list[Any]) -> Any:
+    return default_collate(samples) if samples else None
+
+
+def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)  # workers share the machine with training
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches them too; the main process decides when they end

@@ -4,10 +4,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from data.descriptions import Description
+from data.splits import tile_name
 from utils.errors import DataError
 from utils.suggest import unknown
 
@@ -27,6 +28,7 @@ def read_scene_labels(description: Description, data_dir: Path, names: Sequence[
     if not path.is_file():
         return {}
     labels = read_class_map(path) if path.suffix == ".json" else read_label_csv(path, classes)
+    labels = {tile_name(name, description): label for name, label in labels.items()}
     for name, label in labels.items():
         if label not in classes:
             raise DataError(f"{path}: '{name}' has {unknown('scene class', label, classes)}")
@@ -58,28 +60,37 @@ def read_label_csv(path: Path, classes: Sequence[str]) -> dict[str, str]:
     Raises:
         DataError: not UTF-8, no such columns, an unknown class or contradicting rows, with the line.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        rows = list(csv.reader(io.StringIO(text), strict=True))
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not a readable CSV ({error}); expected the columns name,label") from error
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if "name" not in header or "label" not in header:
-        raise DataError(f"{path}, line 1: expected a header with the columns name,label, found {','.join(header)!r}")
-    name_at, label_at = header.index("name"), header.index("label")
     labels: dict[str, str] = {}
-    for line, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) <= max(name_at, label_at):
-            raise DataError(f"{path}, line {line}: expected {len(header)} columns, found {len(row)}")
-        name, label = row[name_at].strip(), row[label_at].strip()
-        if not label:
-            continue
+    for line, name, label in label_rows(path):
         if label not in classes:
             raise DataError(f"{path}, line {line}: '{name}' has {unknown('scene class', label, classes)}")
         if labels.setdefault(name, label) != label:
             raise DataError(f"{path}, line {line}: '{name}' is {label} here and {labels[name]} above; keep one")
     return labels
+
+
+def label_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, name and label of the rows of a CSV that have a label.
+
+    Raises:
+        DataError: not UTF-8, no columns `name` and `label`, or a row without them.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(reader.line_num, row) for row in reader]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a readable CSV ({error}); expected the columns name,label") from error
+    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    if "name" not in header or "label" not in header:
+        raise DataError(f"{path}, line 1: expected a header with the columns name,label, found {','.join(header)!r}")
+    name_at, label_at = header.index("name"), header.index("label")
+    for line, row in rows[1:]:
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) <= max(name_at, label_at):
+            raise DataError(f"{path}, line {line}: expected {len(header)} columns, found {len(row)}")
+        if label := row[label_at].strip():
+            yield line, row[name_at].strip(), label

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +24,7 @@ from data.prepare import (
     check_names,
     count_classes,
     in_threads,
+    matching,
     prepare_folder,
     warn_off_palette,
 )
@@ -114,11 +114,8 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
     image_source, image_files = _scene_files(images, "--images")
     mask_source, mask_files = _scene_files(masks, "--masks") if masks else (image_source, {})
     check_names(image_files, images)
-    if masks and not set(mask_files) & set(image_files):
-        raise DataError(
-            f"{masks} holds no mask of an image: masks such as {min(mask_files)}, images such as {min(image_files)}; "
-            "the names before the endings must be the same"
-        )
+    if masks:
+        mask_files = matching(mask_source, mask_files, image_files)
     raw = _raw_description(target.out.resolve().name, classes, cut)
     try:
         description = parse_description(raw)
@@ -126,16 +123,20 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
         raise OptionError(f"the classes cannot be used: {error}") from error
 
     def fill(folder: Path) -> Contents:
-        scenes = _open_scenes(image_source.path, image_files, masks, mask_files, cut)
+        mask_paths = {name: mask_source.path_of(file) for name, file in mask_files.items()}
+        scenes = [  # all headers are read before the first scene is cut
+            _open_scene(name, image_source.path_of(file), mask_paths.get(name), cut.tile_size)
+            for name, file in sorted(image_files.items())
+        ]
         _check_groups(scenes, description, cut)
         tiles = _cut_all(scenes, folder, description, classes, cut)
         return _describe(folder, raw, tiles, len(scenes), cut)
 
     options = {
-        "dataset": raw,
+        **{key: raw[key] for key in ("classes", "palette", "ignore_colours", "group", "tile_size")},
         "stride": cut.stride,
         "min_labelled": cut.min_labelled,
-        "label_dominant": cut.label_dominant,
+        "scene_labels": "dominant" if cut.label_dominant else None,
     }
     sources = [("images", image_source, image_files), ("masks", mask_source, mask_files)]
     return prepare_folder("scenes", options, sources, target, fill)
@@ -217,35 +218,26 @@ def _scene_files(folder: Path, option: str) -> tuple[FolderSource, dict[str, Sou
     return source, files
 
 
-def _open_scenes(
-    images: Path, image_files: Mapping[str, SourceFile], masks: Path | None, mask_files: Mapping[str, SourceFile], cut: Cut
-) -> list[Scene]:
-    """Read the headers, so that a scene that cannot be cut is named before the first one is."""
-    scenes = []
-    for name, file in sorted(image_files.items()):
-        mask = masks / mask_files[name].path if masks and name in mask_files else None
-        scene = Scene(name, images / file.path, mask, image_file_size(images / file.path))
-        if min(scene.size) < cut.tile_size:
-            raise DataError(
-                f"{scene.image} is {scene.size[0]}×{scene.size[1]}, smaller than a tile of {cut.tile_size}×{cut.tile_size}; "
-                f"lower --tile-size to {min(scene.size)}, or leave the image out"
-            )
-        if mask and (mask_size := image_file_size(mask)) != scene.size:
-            raise DataError(
-                f"{mask} is {mask_size[0]}×{mask_size[1]}, but its image is {scene.size[0]}×{scene.size[1]}; "
-                "image and mask must cover the same pixels"
-            )
-        scenes.append(scene)
-    return scenes
+def _open_scene(name: str, image: Path, mask: Path | None, tile_size: int) -> Scene:
+    size = image_file_size(image)
+    if min(size) < tile_size:
+        raise DataError(
+            f"{image} is {size[0]}×{size[1]}, smaller than a tile of {tile_size}×{tile_size}; "
+            f"lower --tile-size to {min(size)}, or leave the image out"
+        )
+    if mask and (mask_size := image_file_size(mask)) != size:
+        raise DataError(
+            f"{mask} is {mask_size[0]}×{mask_size[1]}, but its image is {size[0]}×{size[1]}; "
+            "image and mask must cover the same pixels"
+        )
+    return Scene(name, image, mask, size)
 
 
 def _places(scene: Scene, cut: Cut) -> list[tuple[str, int, int]]:
     """Name, top and left of each tile."""
     tops, lefts = (tile_origins(length, cut.tile_size, cut.stride) for length in scene.size)
     return [
-        (f"{scene.name}_{row}_{column}", top, left)
-        for row, top in enumerate(tops)
-        for column, left in enumerate(lefts)
+        (f"{scene.name}_{row}_{column}", top, left) for row, top in enumerate(tops) for column, left in enumerate(lefts)
     ]
 
 
@@ -261,8 +253,8 @@ def _check_groups(scenes: Sequence[Scene], description: Description, cut: Cut) -
         for name, _, _ in _places(scene, cut):
             if (found := description.group_of(name)) != group:
                 raise OptionError(
-                    f"--group {cut.group!r} reads '{group}' from scene '{scene.name}', but '{found}' from its tile '{name}'; "
-                    "write it without $ and without what follows the scene's name"
+                    f"--group {cut.group!r} reads '{group}' from scene '{scene.name}', but '{found}' from its tile "
+                    f"'{name}'; write it without $, so that a row and column may follow"
                 )
 
 
@@ -293,9 +285,7 @@ def _free_colour(taken: Any) -> RGB:
 # --- Tiles ------------------------------------------------------------------------------------------------------------
 
 
-def _cut_all(
-    scenes: Sequence[Scene], folder: Path, description: Description, classes: Classes, cut: Cut
-) -> list[Tile]:
+def _cut_all(scenes: Sequence[Scene], folder: Path, description: Description, classes: Classes, cut: Cut) -> list[Tile]:
     (folder / IMAGES).parent.mkdir()
     if any(scene.mask for scene in scenes):
         (folder / MASKS).parent.mkdir()
@@ -356,18 +346,21 @@ def _describe(folder: Path, raw: dict[str, Any], tiles: Sequence[Tile], num_scen
     labels: dict[str, str] = {}
     if cut.label_dominant:
         labels = {name: classes[int(pixels.argmax())] for name, pixels in counts.items() if pixels.any()}
-        if not labels:
-            raise DataError("no tile has a labelled pixel, so none has a dominant class; check --masks")
         present = set(labels.values())
+        if len(present) < 2:
+            found = (
+                f"one class, {present.pop()}, is dominant in all tiles" if present else "no tile has a labelled pixel"
+            )
+            raise OptionError(f"--scene-labels dominant needs two scene classes or more, but {found}; leave it out")
         raw = raw | {"scene_classes": [c for c in classes if c in present], "scene_labels": "scene_labels.csv"}
         _write_labels(folder / "scene_labels.csv", labels)
     write_json(folder / "dataset.json", raw)
     description = parse_description(raw)
     names = [tile.name for tile in tiles]
     groups = len({description.group_of(name) for name in names})
-    origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {num_scenes} scenes" + (
-        f" in {groups} groups" if cut.group else ""
-    )
+    origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {num_scenes} scenes"
+    if cut.group:
+        origin += f" in {groups} groups"
     total = sum(counts.values(), np.zeros(len(classes), np.int64))
     shares = {name: float(n / max(1, total.sum())) for name, n in zip(classes, total, strict=True)}
     return Contents(description, names, set(counts), labels, origin, shares if counts else {})

@@ -1,6 +1,8 @@
 """Lists of tile names: reading and checking them, splitting a set, choosing the random baseline."""
 
 import re
+import tokenize
+import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from utils.checkpoint import write_text
 from utils.errors import DataError, OptionError
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+_LONGEST_NAME = 200  # bytes between two slashes; file systems take 255, endings included
 
 
 def read_names(path: Path, description: Description) -> list[str]:
@@ -21,16 +24,20 @@ def read_names(path: Path, description: Description) -> list[str]:
 
     Raises:
         OptionError: no such file.
-        DataError: undecodable, empty, repeated names, or a name that leaves the data folder (with its line).
+        DataError: undecodable, empty, repeated names, or a name that leaves the data folder or is too long for a file
+            (with its line).
     """
     if not path.exists():
         raise OptionError(f"no list of names at {path}; give a text file with one tile name a line")
     if path.is_dir():
         raise OptionError(f"{path} is a folder; give a text file with one tile name a line")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise OptionError(f"{path} cannot be read ({error.strerror}); give a text file that you may read") from error
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + 1
         raise DataError(f"{path}, line {line}: not UTF-8 text; one tile name a line is expected") from error
     names: dict[str, int] = {}
     for number, line_text in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
@@ -39,6 +46,10 @@ def read_names(path: Path, description: Description) -> list[str]:
         name = tile_name(line_text, description)
         if leaves_folder(name):
             raise DataError(f"{path}, line {number}: '{name}' leads out of the data folder; give names below it")
+        if any(len(part.encode()) > _LONGEST_NAME for part in name.split("/")):
+            raise DataError(
+                f"{path}, line {number}: {len(line_text)} characters are no tile name; one tile name a line is expected"
+            )
         if name in names:
             raise DataError(f"{path}, line {number}: '{name}' stands on line {names[name]} already; remove one")
         names[name] = number
@@ -48,8 +59,13 @@ def read_names(path: Path, description: Description) -> list[str]:
 
 
 def tile_name(text: str, description: Description) -> str:
-    """A tile's name from a line of a list: without blanks around it and without a known image ending."""
+    """A tile's name from a line of a list: without blanks around it and without a known image ending.
+
+    Where the description's own paths do not say the ending, it is part of the name.
+    """
     name = text.strip()
+    if description.images.endswith("{name}"):
+        return name
     for template in (description.images, description.masks):
         ending = template.partition("{name}")[2]
         if ending and name.endswith(ending) and len(name) > len(ending):
@@ -97,11 +113,19 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
     return names
 
 
+_LOADING_ERRORS = (
+    ValueError, OSError, EOFError, SyntaxError, TypeError, MemoryError, NotImplementedError,
+    tokenize.TokenError, zipfile.BadZipFile,
+)  # fmt: skip
+
+
 def _load_text_array(path: Path) -> np.ndarray:
     expected = "expected a one-dimensional array of text as tools/train_AL.py writes it"
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
+        if isinstance(array, np.ndarray) and array.dtype.kind == "U":
+            array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le")  # damaged text shows here
+    except _LOADING_ERRORS as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error) or "pickle" in str(error):
             raise DataError(f"{path} holds Python objects, which are never loaded; {expected}") from error
         raise DataError(f"{path} is not a readable .npy file; {expected}") from error
@@ -156,7 +180,8 @@ def split_names(
             if len(second) + len(tiles) / 2 <= wanted:  # nearer to the share with these tiles than without
                 second.update(tiles)
         if not second:
-            second.update(min(members.values(), key=len))
+            smallest = min(members.values(), key=len)
+            second.update(smallest)
     else:
         strata: dict[str, list[str]] = defaultdict(list)
         for name in names:
@@ -169,5 +194,5 @@ def split_names(
             taken += count
             second.update(members_here[i] for i in rng.permutation(len(members_here))[:count])
         if len(names) > 1 and len(second) in (0, len(names)):
-            second ^= {names[rng.integers(len(names))]}
+            second ^= {names[int(rng.integers(len(names)))]}
     return [n for n in names if n not in second], [n for n in names if n in second]

@@ -39,11 +39,11 @@ class TileReader:
 
     def image_path(self, name: str) -> Path:
         """Where a tile's image lies."""
-        return self.data_dir / self.description.images.format(name=name)
+        return self.data_dir / self.description.images.replace("{name}", name)
 
     def mask_path(self, name: str) -> Path:
         """Where a tile's mask lies, if it has one."""
-        return self.data_dir / self.description.masks.format(name=name)
+        return self.data_dir / self.description.masks.replace("{name}", name)
 
     def has_mask(self, name: str) -> bool:
         """Whether a tile has a mask file."""
@@ -59,7 +59,9 @@ class TileReader:
             DataError: missing, damaged, of an unreadable kind, or of another size where that matters.
         """
         path = self.image_path(name)
-        image = read_image(path, reduce_to=self.tile_size if self.description.tile_size else None)
+        height, width = self.tile_size
+        # From twice the tile size the mean over areas stays within a grey level of that over all pixels.
+        image = read_image(path, reduce_to=(2 * height, 2 * width) if self.description.tile_size else None)
         if image.shape[:2] == self.tile_size:
             return image
         if self.description.tile_size is None:
@@ -67,8 +69,7 @@ class TileReader:
                 f"{path} is {_size(image.shape)}, but other images are {_size(self.tile_size)}; "
                 "give `tile_size` in dataset.json, or cut the images with `tools/prepare_data.py scenes`"
             )
-        height, width = self.tile_size
-        shrinks = image.shape[0] > height and image.shape[1] > width
+        shrinks = image.shape[0] >= height and image.shape[1] >= width
         area = self.description.resample == "area" and shrinks
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
 
@@ -82,8 +83,6 @@ class TileReader:
             DataError: as for `image`, or more than 5 % of the pixels have a colour or id that no class has.
         """
         mask = self.mask_as_filed(name)
-        if mask.shape == self.tile_size:
-            return mask
         if not self.description.sizes_may_differ:
             image_size = image_file_size(self.image_path(name))
             if image_size != mask.shape:
@@ -91,6 +90,8 @@ class TileReader:
                     f"{self.mask_path(name)} is {_size(mask.shape)}, but its image is {_size(image_size)}; "
                     "image and mask must cover the same pixels"
                 )
+        if mask.shape == self.tile_size:
+            return mask
         height, width = self.tile_size
         return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
@@ -166,6 +167,12 @@ class Tiles:
         position = {name: index for index, name in enumerate(self.names)}
         return [position[name] for name in names]
 
+    def labelled_positions(self) -> tuple[list[int], list[int]]:
+        """Positions of the labelled and of the other tiles, in the order of the list."""
+        labelled = [i for i, name in enumerate(self.names) if name in self._mask_rows]
+        others = [i for i, name in enumerate(self.names) if name not in self._mask_rows]
+        return labelled, others
+
     def image(self, index: int) -> np.ndarray:
         """Image of tile `index`; uint8 (H, W, 3)."""
         return self.images[index]
@@ -203,10 +210,11 @@ def open_tiles(
     """
     reader = open_reader(description, data_dir, names)
     check_files(reader, names, labelled)
+    folder = cache.writable_folder() if cache else None
     height, width = reader.tile_size
     settings = {"tile_size": [height, width], "resample": description.resample, "format": 1}
     images = open_array(
-        "images", names, [reader.image_path(n) for n in names], reader.image, (height, width, 3), settings, cache
+        "images", names, [reader.image_path(n) for n in names], reader.image, (height, width, 3), settings, folder
     )
     masks = None
     if labelled:
@@ -217,7 +225,7 @@ def open_tiles(
             "binary": description.binary_channels,
         }
         paths = [reader.mask_path(n) for n in labelled]
-        masks = open_array("masks", labelled, paths, reader.mask, (height, width), mask_settings, cache)
+        masks = open_array("masks", labelled, paths, reader.mask, (height, width), mask_settings, folder)
     return Tiles(names, reader, images, masks, labelled)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import MaxVit, VisionTransformer
@@ -57,14 +58,12 @@ class Classifier(nn.Module):
         """Scene logits, shape (B, num_classes), of normalised RGB images (B, 3, H, W)."""
         return self.head(self.features(images))
 
-    def load_imagenet(self) -> str:
+    def load_imagenet(self) -> LoadReport:
         """Load torchvision's first ImageNet weights from torch's cache, downloading them once.
-
-        Returns:
-            A line that says what was loaded.
 
         Raises:
             OptionError: there are none for this network, or the download failed.
+            DataError: the file in the cache is damaged.
         """
         weights = _imagenet_weights(self.model_name)
         if weights is None:
@@ -72,16 +71,18 @@ class Classifier(nn.Module):
                 f"{self.model_name} has no ImageNet weights; give --classifier-weights none, or a file of your own"
             )
         file = weights.url.rpartition("/")[2]
+        path = Path(torch.hub.get_dir()) / "checkpoints" / file
         try:
-            state = weights.get_state_dict(progress=True, check_hash=True)
+            if not path.is_file():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                hash_prefix = path.stem.rpartition("-")[2]
+                torch.hub.download_url_to_file(weights.url, str(path), hash_prefix)
         except (OSError, RuntimeError) as error:
             raise OptionError(
                 f"the ImageNet weights {file} could not be downloaded ({error}); fetch {weights.url} by other means "
                 f"and give --classifier-weights <path to {file}>, or train from scratch with --classifier-weights none"
             ) from error
-        own = self.network.state_dict().keys()  # without the auxiliary heads that the file has
-        self.network.load_state_dict({name: state[name] for name in own})
-        return f"{file}: {len(own)} of {len(own)} tensors loaded"
+        return self.load_file(path)
 
     def load_file(self, path: Path) -> LoadReport:
         """Load a torchvision file of this network.
@@ -104,5 +105,7 @@ def _build_network(model_name: str) -> nn.Module:
         return TinyResNet(FEATURES)
     if model_name not in models.list_models(module=models):
         raise OptionError(unknown("network", model_name, classifier_names()))
-    no_auxiliary = {"aux_logits": False, "init_weights": True} if model_name in ("googlenet", "inception_v3") else {}
-    return models.get_model(model_name, weights=None, **no_auxiliary)
+    options = {}
+    if model_name in ("googlenet", "inception_v3"):  # their weights expect [-1, 1]: transform_input converts to it
+        options = {"aux_logits": False, "init_weights": True, "transform_input": True}
+    return models.get_model(model_name, weights=None, **options)

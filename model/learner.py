@@ -1,31 +1,85 @@
 """The active learner's classifier in training and in scoring."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
 
 from model.classifier import Classifier
+from utils import distributed
+from utils.batches import ImageBatch, SceneBatch
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.precision import autocast
+from utils.query import mutual_information
+
+LAST_DROPOUT = 0.5  # before the last layer of a network without dropout, for dropout passes only
 
 
-class ImageBatch(Protocol):
-    """What the learner reads of a batch: uint8 images (B, 3, H, W), sizes inside the padding (B, 2), tiles (B,)."""
+class Scores(NamedTuple):
+    """What the classifier thinks of N tiles; float32 on the CPU.
 
-    @property
-    def image(self) -> Tensor: ...  # noqa: D102 — described by the class
-    @property
-    def size(self) -> Tensor: ...  # noqa: D102
+    probabilities: of the classes, shape (N, C). features: input of the last layer, shape (N, F), or None.
+    disagreement: mutual information of dropout passes in nats, shape (N,), or None.
+    """
+
+    probabilities: Tensor
+    features: Tensor | None = None
+    disagreement: Tensor | None = None
 
 
-class LabelledBatch(ImageBatch, Protocol):
-    """A batch with scene class ids (B,)."""
+class ScoreTable:
+    """Scores that grow batch by batch, each number stored once.
 
-    @property
-    def label(self) -> Tensor: ...  # noqa: D102
+    Args:
+        num_classes: columns of the probabilities where no batch was added.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes, self.batches = num_classes, 0
+        self._rows: dict[str, _Rows] = {}
+
+    def add(self, scores: Scores) -> None:
+        """Append the scores of one batch."""
+        for name, rows in scores._asdict().items():
+            if rows is not None:
+                self._rows.setdefault(name, _Rows()).append(rows.numpy())
+        self.batches += 1
+
+    def scores(self) -> Scores:
+        """All scores so far, not copied: let go of them before more are added."""
+        if not self._rows:
+            return Scores(torch.empty(0, self.num_classes))
+        return Scores(**{name: rows.tensor() for name, rows in self._rows.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scores so far and the number of their batches."""
+        return {"batches": self.batches, "scores": {name: rows.tensor() for name, rows in self._rows.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore `state_dict`."""
+        self._rows = {}
+        if state["scores"]:
+            self.add(Scores(**state["scores"]))
+        self.batches = int(state["batches"])
+
+
+class _Rows:
+    """float32 rows in one buffer that grows in place: no second copy when they are put together."""
+
+    def __init__(self) -> None:
+        self._bytes, self._count, self._shape = bytearray(), 0, (0,)
+
+    def append(self, rows: np.ndarray) -> None:
+        self._bytes += rows.tobytes()
+        self._count, self._shape = self._count + len(rows), rows.shape[1:]
+
+    def tensor(self) -> Tensor:
+        return torch.from_numpy(np.ndarray((self._count, *self._shape), np.float32, self._bytes))
 
 
 class Learner:
@@ -34,7 +88,7 @@ class Learner:
     Args:
         classifier: the network.
         device: where it runs.
-        precision: `fp32`, `bf16` or `fp16`; the loss and the probabilities are float32.
+        precision: `fp32`, `bf16` or `fp16`; the last layer, the loss and the probabilities are float32.
         learning_rate, momentum: of SGD; every fit starts with a fresh optimiser.
     """
 
@@ -44,55 +98,164 @@ class Learner:
         self.classifier = classifier.to(device).to(memory_format=torch.channels_last)
         self.device, self.precision = device, precision
         self.learning_rate, self.momentum = learning_rate, momentum
+        self._optimiser: torch.optim.SGD | None = None  # of the fit under way
+        self._scaler = self._new_scaler()
 
-    def fit(self, batches: Iterable[LabelledBatch]) -> float:
-        """Train on all batches, from the present weights, with a fresh optimiser.
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def fit(self, batches: Iterable[SceneBatch | None]) -> float:
+        """Train on all batches, from the present weights, with a fresh optimiser; see `fit_batches`.
 
         Returns:
             The mean loss of the last quarter of the steps.
         """
+        return recent_mean(list(self.fit_batches(batches)))
+
+    def fit_batches(self, batches: Iterable[SceneBatch | None]) -> Iterator[Tensor]:
+        """Train batch by batch: begin a fit, or go on with the one under way, which ends with the batches.
+
+        Several processes call this together, each with its share of every batch; None is an empty share. Tiles whose
+        label is negative are left out.
+
+        Yields:
+            The loss of each batch, as a scalar on the device.
+        """
+        if self._optimiser is None:
+            self._optimiser, self._scaler = self._new_optimiser(), self._new_scaler()
         self.classifier.train()
-        optimiser = torch.optim.SGD(
-            self.classifier.parameters(), lr=self.learning_rate, momentum=self.momentum, fused=True
-        )
-        scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        losses: list[Tensor] = []
         for batch in batches:
-            logits = self._logits(batch)
-            loss = F.cross_entropy(logits, batch.label.to(self.device, non_blocking=True))
-            optimiser.zero_grad(set_to_none=True)
-            scaler.scale(loss).backward()
-            scaler.step(optimiser)
-            scaler.update()
-            losses.append(loss.detach())
-        recent = losses[-max(1, len(losses) // 4) :]
-        return float(torch.stack(recent).mean()) if recent else float("nan")
+            yield self._fit_batch(batch, self._optimiser)
+        self._optimiser = None
+        distributed.share_buffers(self.classifier)
+
+    def _fit_batch(self, batch: SceneBatch | None, optimiser: torch.optim.SGD) -> Tensor:
+        rows = torch.empty(0, dtype=torch.long) if batch is None else torch.nonzero(batch.label >= 0)[:, 0]
+        count = distributed.total(torch.tensor(float(len(rows)))).item()
+        loss = torch.zeros((), device=self.device)
+        if count == 0:
+            return loss
+        optimiser.zero_grad(set_to_none=True)
+        if batch is not None and len(rows):
+            images, labels = self._images(batch), batch.label.to(self.device, non_blocking=True)
+            if len(rows) < len(labels):
+                images, labels = images[rows.to(self.device)], labels[rows.to(self.device)]
+            if len(rows) == 1:  # twice the same has the same mean; BatchNorm on a 1×1 map needs two values
+                images, labels = images.repeat(2, 1, 1, 1), labels.repeat(2)
+            summed = F.cross_entropy(self._logits(self._features(images)), labels, reduction="sum")
+            loss = summed * (len(rows) / len(labels) / count)
+            self._scaler.scale(loss).backward()
+        distributed.sum_gradients(self.classifier.parameters())
+        self._scaler.step(optimiser)
+        self._scaler.update()
+        return distributed.total(loss.detach())
+
+    def _new_optimiser(self) -> torch.optim.SGD:
+        return torch.optim.SGD(self.classifier.parameters(), lr=self.learning_rate, momentum=self.momentum, fused=True)
+
+    def _new_scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+
+    # --- scoring ------------------------------------------------------------------------------------------------------
+
+    def predict_probabilities(self, batches: Iterable[ImageBatch]) -> Tensor:
+        """Class probabilities of tiles that stream by, float32 on the CPU, shape (N, C)."""
+        return self.score(batches).probabilities
+
+    def score(self, batches: Iterable[ImageBatch], passes: int = 0, with_features: bool = False) -> Scores:
+        """Score tiles as they stream by, in the order of the batches; see `score_batches`."""
+        table = ScoreTable(self.classifier.head.out_features)
+        for scores in self.score_batches(batches, passes, with_features):
+            table.add(scores)
+        return table.scores()
+
+    def score_batches(
+        self,
+        batches: Iterable[ImageBatch],
+        passes: int = 0,
+        with_features: bool = False,
+        seed: Sequence[int] = (0,),
+        first_batch: int = 0,
+    ) -> Iterator[Scores]:
+        """Score tiles batch by batch, without changing the classifier; nothing of a batch is kept.
+
+        Args:
+            batches: this process's batches: of the whole, every one whose turn it is.
+            passes: passes with dropout to measure the disagreement of; 0: none.
+            with_features: also return the input of the last layer.
+            seed: of dropout, together with the batch's number in the whole.
+            first_batch: that number for the first batch of the first process.
+
+        Yields:
+            The scores of each batch.
+        """
+        self.classifier.eval()
+        numbers = itertools.count(first_batch + distributed.rank(), distributed.world_size())
+        for number, batch in zip(numbers, batches, strict=False):
+            yield self._score_batch(batch, passes, with_features, (*seed, number))
 
     @torch.inference_mode()
-    def predict_probabilities(self, batches: Iterable[ImageBatch]) -> Tensor:
-        """Score tiles as they stream by.
+    def _score_batch(self, batch: ImageBatch, passes: int, with_features: bool, seed: Sequence[int]) -> Scores:
+        images = self._images(batch)
+        features = self._features(images)
+        disagreement = self._disagreement(images, features, passes, seed).cpu() if passes else None
+        probabilities = self._logits(features).softmax(dim=1).cpu()
+        return Scores(probabilities, features.cpu() if with_features else None, disagreement)
 
-        Returns:
-            Class probabilities, float32 on the CPU, shape (N, C), in the order of the batches.
+    def _disagreement(self, images: Tensor, features: Tensor, passes: int, seed: Sequence[int]) -> Tensor:
+        """Mutual information between prediction and dropout mask, shape (B,) (Gal et al., 2017).
+
+        The network's own dropout is switched on; where it has none, the features are dropped out before the last
+        layer, for which they need not be computed again.
         """
-        scored = list(self._stream(batches))
-        return torch.cat(scored) if scored else torch.empty(0, self.classifier.head.out_features)
+        layers = [m for m in self.classifier.network.modules() if isinstance(m, _DropoutNd) and m.p > 0]
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0]))
+            _train(layers, True)
+            samples = [
+                self._logits(self._features(images) if layers else F.dropout(features, LAST_DROPOUT)).softmax(dim=1)
+                for _ in range(passes)
+            ]
+            _train(layers, False)
+        return mutual_information(torch.stack(samples))
 
-    def _stream(self, batches: Iterable[ImageBatch]) -> Iterator[Tensor]:
-        self.classifier.eval()
-        for batch in batches:
-            yield self._logits(batch).softmax(dim=1).cpu()
+    # --- both ---------------------------------------------------------------------------------------------------------
 
-    def _logits(self, batch: ImageBatch) -> Tensor:
+    def _images(self, batch: ImageBatch) -> Tensor:
         images = to_unit_range(batch.image, self.device)
         inside = inside_mask(batch.size.to(self.device, non_blocking=True), (images.shape[2], images.shape[3]))
+        return normalise(images, inside)
+
+    def _features(self, images: Tensor) -> Tensor:
         with autocast(self.precision, self.device):
-            return self.classifier(normalise(images, inside)).float()
+            return self.classifier.features(images).float()
+
+    def _logits(self, features: Tensor) -> Tensor:
+        return self.classifier.head(features)  # in float32: bf16 would round the differences that strategies look at
 
     def state_dict(self) -> dict[str, Any]:
-        """The classifier's weights; optimisers live for one fit only."""
-        return {"classifier": self.classifier.state_dict()}
+        """The classifier's weights, and the optimiser of a fit under way."""
+        state: dict[str, Any] = {"classifier": self.classifier.state_dict()}
+        if self._optimiser is not None:
+            state |= {"optimiser": self._optimiser.state_dict(), "scaler": self._scaler.state_dict()}
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore `state_dict`."""
         self.classifier.load_state_dict(state["classifier"])
+        self._optimiser, self._scaler = None, self._new_scaler()
+        if "optimiser" in state:
+            self._optimiser = self._new_optimiser()
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._scaler.load_state_dict(state["scaler"])
+
+
+def recent_mean(losses: Sequence[Tensor]) -> float:
+    """Mean loss of the last quarter of the steps, at least one; NaN where there was none."""
+    recent = list(losses[-max(1, len(losses) // 4) :])
+    return float(torch.stack(recent).mean()) if recent else float("nan")
+
+
+def _train(layers: Iterable[nn.Module], mode: bool) -> None:
+    for layer in layers:
+        layer.train(mode)

@@ -6,7 +6,7 @@ One `train_step` reads in the paper's order: the generator learns from labelled 
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from model.deeplabv2 import DeepLabV2, freeze_batchnorm_affine, set_batchnorm_momentum
 from model.discriminator import Discriminator
+from utils import distributed
+from utils.batches import MaskedBatch
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.labels import IGNORE_INDEX
 from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
@@ -39,23 +41,20 @@ class S4GANSettings:
     bn_momentum: float = 0.1
     freeze_bn: bool = False
     freeze_affine: bool = False
+    accumulate: int = 1
+    compile: bool = False
+    channels_last: bool = True
     precision: str = "fp32"
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """How images and weights lie in memory; channels-last is what convolutions are fastest on."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
 
     @property
     def self_training_start(self) -> int:
         """First step with self-training: as given, else min(1000, num_steps // 20)."""
         return min(1000, self.num_steps // 20) if self.st_start is None else self.st_start
-
-
-class MaskedBatch(Protocol):
-    """What a step reads of a batch: uint8 images (B, 3, H, W), ids (B, H, W), sizes inside the padding (B, 2)."""
-
-    @property
-    def image(self) -> Tensor: ...  # noqa: D102 — described by the class
-    @property
-    def mask(self) -> Tensor: ...  # noqa: D102
-    @property
-    def size(self) -> Tensor: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -67,18 +66,33 @@ class DeviceBatch:
     inside: Tensor
 
     @classmethod
-    def of(cls, batch: MaskedBatch, device: torch.device, ignore_label: int = IGNORE_INDEX) -> "DeviceBatch":
-        """Move bytes to the device and make numbers of them there; pixels of `ignore_label` become 255."""
-        images = to_unit_range(batch.image, device)
+    def of(cls, batch: MaskedBatch, device: torch.device, settings: S4GANSettings) -> "DeviceBatch":
+        """Move bytes to the device and make numbers of them there; pixels of the ignore label become 255."""
+        images = to_unit_range(batch.image, device, settings.memory_format)
         sizes = batch.size.to(device, non_blocking=True)
         masks = batch.mask.to(device, non_blocking=True).long()
-        if ignore_label != IGNORE_INDEX:
-            masks = masks.masked_fill(masks == ignore_label, IGNORE_INDEX)
+        if settings.ignore_label != IGNORE_INDEX:
+            masks = masks.masked_fill(masks == settings.ignore_label, IGNORE_INDEX)
         return cls(images, masks, inside_mask(sizes, (images.shape[2], images.shape[3])))
+
+    def parts(self, count: int) -> Iterator["DeviceBatch"]:
+        """The batch in `count` equal parts."""
+        fields = (self.images.chunk(count), self.masks.chunk(count), self.inside.chunk(count))
+        return (DeviceBatch(*part) for part in zip(*fields, strict=True))
+
+
+class Maps(NamedTuple):
+    """What the discriminator judges: class maps (B, C, H, W) with their images in [0, 1] (B, 3, H, W)."""
+
+    class_map: Tensor
+    images: Tensor
 
 
 class S4GAN:
     """Both networks, their optimisers and schedules, and one training step.
+
+    With several processes each one steps on its share of the batch; what `train_step` returns are shares too, whose sum
+    over the processes is the value of the whole batch.
 
     Args:
         generator: segmentation network.
@@ -95,22 +109,27 @@ class S4GAN:
         device: torch.device,
     ) -> None:
         self.settings, self.device = settings, device
-        self.generator = generator.to(device).to(memory_format=torch.channels_last)
-        self.discriminator = discriminator and discriminator.to(device).to(memory_format=torch.channels_last)
+        self.generator = generator.to(device).to(memory_format=settings.memory_format)
+        self.discriminator = discriminator and discriminator.to(device).to(memory_format=settings.memory_format)
         set_batchnorm_momentum(self.generator, settings.bn_momentum)
         if settings.freeze_affine:
             freeze_batchnorm_affine(self.generator)
-        self.generator_optimiser = torch.optim.SGD(
-            generator_groups(self.generator, settings), momentum=settings.momentum, fused=True
-        )
+        scaled = settings.precision == "fp16"
+        fused = not scaled  # torch's fused SGD starts with arbitrary momentum where its first step is skipped
+        groups = generator_groups(self.generator, settings)
+        self.generator_optimiser = torch.optim.SGD(groups, momentum=settings.momentum, fused=fused)
         self.discriminator_optimiser = (
             torch.optim.Adam(self.discriminator.parameters(), settings.learning_rate_d, betas=(0.9, 0.99), fused=True)
             if self.discriminator
             else None
         )
-        scaled = settings.precision == "fp16"
         self.generator_scaler = torch.amp.GradScaler(device.type, enabled=scaled)
         self.discriminator_scaler = torch.amp.GradScaler(device.type, enabled=scaled)
+        self._run_generator = torch.compile(self.generator) if settings.compile else self.generator
+        self._run_discriminator = (
+            torch.compile(self.discriminator) if settings.compile and self.discriminator else self.discriminator
+        )
+        self._not_finite = torch.zeros((), device=device)  # steps with a broken loss, counted where the losses are
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step of both networks.
@@ -121,78 +140,126 @@ class S4GAN:
             step: steps finished so far; it sets the rates.
 
         Returns:
-            The losses and what one wants to watch, as detached tensors on the device.
+            The losses and what one wants to watch, as detached scalars on the device; `not_finite` counts the steps so
+            far whose losses were not finite; `pseudo_labels` (B, H, W) holds the ids learned from, 255 elsewhere.
         """
         self._set_rates(step)
         self._set_training_mode()
-        settings = self.settings
         self.generator_optimiser.zero_grad(set_to_none=True)
-
-        # Labelled tiles: cross-entropy. Its backward pass runs at once, so that one graph is alive at a time.
-        batch = DeviceBatch.of(labelled, self.device, settings.ignore_label)
-        logits = self._generate(batch)
-        loss_ce = cross_entropy(logits, batch.masks)
-        self.generator_scaler.scale(loss_ce).backward()
-        losses = {"loss_ce": loss_ce.detach()}
+        real, watched = self._learn_from_labelled(DeviceBatch.of(labelled, self.device, self.settings))
         if self.discriminator is None or unlabelled is None:
             self._step_generator()
-            return losses | {"loss_S": loss_ce.detach()}
-        with torch.no_grad():
-            real_map = real_class_map(batch.masks, logits.detach(), batch.inside)
-        real_images = batch.images
-        del logits, batch
+        else:
+            fake, on_unlabelled = self._learn_from_unlabelled(
+                DeviceBatch.of(unlabelled, self.device, self.settings), real, step
+            )
+            self._step_generator()
+            watched |= on_unlabelled | self._teach_discriminator(real, fake)
+        loss = watched["loss_ce"]
+        if "loss_fm" in watched:
+            loss = loss + self.settings.lambda_fm * watched["loss_fm"] + self.settings.lambda_st * watched["loss_st"]
+        self._not_finite += ~torch.isfinite(loss + watched.get("loss_D", 0.0))
+        return watched | {"loss_S": loss, "not_finite": self._not_finite.clone()}
 
-        # Unlabelled tiles: look like human maps to the discriminator, and learn from the maps it believes.
+    def _learn_from_labelled(self, batch: DeviceBatch) -> tuple[list[Maps], dict[str, Tensor]]:
+        """Cross-entropy on human masks. Its backward pass runs at once, so that one graph is alive at a time."""
+        labelled_pixels = distributed.total((batch.masks != IGNORE_INDEX).sum())
+        real, losses = [], []
+        for part in batch.parts(self.settings.accumulate):
+            logits = self._generate(part)
+            loss = cross_entropy(logits, part.masks, labelled_pixels)
+            self.generator_scaler.scale(loss).backward()
+            losses.append(loss.detach())
+            real.append(Maps(real_class_map(part.masks, logits.detach(), part.inside), part.images))
+        return real, {"loss_ce": torch.stack(losses).sum()}
+
+    def _learn_from_unlabelled(
+        self, batch: DeviceBatch, real: list[Maps], step: int
+    ) -> tuple[list[Maps], dict[str, Tensor]]:
+        """Look like human maps to the discriminator, and learn from the maps that it believes."""
+        settings = self.settings
+        self_training = step >= settings.self_training_start
+        assert self.discriminator is not None
         self.discriminator.requires_grad_(False)
-        batch = DeviceBatch.of(unlabelled, self.device)
-        logits = self._generate(batch)
-        fake_map = logits.softmax(dim=1) * batch.inside
-        realness, fake_features = self._judge(fake_map, batch.images)
-        with torch.no_grad():
-            _, real_features = self._judge(real_map, real_images)
-        loss_fm = feature_matching(real_features, fake_features)
-        pseudo_labels = self_training_labels(logits, realness, batch.inside, settings.threshold_st)
-        active = step >= settings.self_training_start
-        loss_st = cross_entropy(logits, pseudo_labels) if active else logits.new_zeros(())
-        loss_unlabelled = settings.lambda_fm * loss_fm + settings.lambda_st * loss_st
-        self.generator_scaler.scale(loss_unlabelled).backward()
-        self._step_generator()
-
-        # Discriminator: human maps are real, the generator's are not.
+        fake, pseudo_labels, seen = [], [], []
+        for part, real_part in zip(batch.parts(settings.accumulate), real, strict=True):
+            logits = self._generate(part)
+            fake_map = logits.softmax(dim=1) * part.inside
+            realness, fake_features = self._judge(fake_map, part.images)
+            with torch.no_grad():
+                _, real_features = self._judge(real_part.class_map, real_part.images)
+            loss_fm = feature_matching(real_features, fake_features)
+            labels = self_training_labels(logits, realness, part.inside, settings.threshold_st)
+            believed_pixels = distributed.total((labels != IGNORE_INDEX).sum())
+            loss_st = cross_entropy(logits, labels, believed_pixels) if self_training else logits.new_zeros(())
+            loss = settings.lambda_fm * loss_fm + settings.lambda_st * loss_st
+            self.generator_scaler.scale(loss / settings.accumulate).backward()
+            believed = (torch.sigmoid(realness) > settings.threshold_st).float().mean() / distributed.world_size()
+            seen.append(torch.stack((loss_fm.detach() / distributed.world_size(), loss_st.detach(), believed)))
+            fake.append(Maps(fake_map.detach(), part.images))
+            pseudo_labels.append(labels)
         self.discriminator.requires_grad_(True)
-        self.discriminator_optimiser.zero_grad(set_to_none=True)  # type: ignore[union-attr]
-        on_fake, _ = self._judge(fake_map.detach(), batch.images)
-        on_real, _ = self._judge(real_map, real_images)
-        loss_d = discriminator_loss(on_real, on_fake)
-        self.discriminator_scaler.scale(loss_d).backward()
-        self._step_discriminator()
+        loss_fm, loss_st, believed = torch.stack(seen).mean(dim=0).unbind()
+        labels = torch.cat(pseudo_labels)
+        return fake, {"loss_fm": loss_fm, "loss_st": loss_st, "believed": believed, "pseudo_labels": labels}
 
-        believed = torch.sigmoid(realness) > settings.threshold_st
-        return losses | {
-            "loss_fm": loss_fm.detach(),
-            "loss_st": loss_st.detach(),
-            "loss_S": (loss_ce + loss_unlabelled).detach(),
-            "loss_D": loss_d.detach(),
-            "D_real": torch.sigmoid(on_real).mean().detach(),
-            "D_fake": torch.sigmoid(on_fake).mean().detach(),
-            "believed": believed.float().mean(),
-            "pseudo_labels": pseudo_labels,
-        }
+    def _teach_discriminator(self, real: list[Maps], fake: list[Maps]) -> dict[str, Tensor]:
+        """Human maps are real, the generator's are not."""
+        assert self.discriminator is not None
+        assert self.discriminator_optimiser is not None
+        self.discriminator_optimiser.zero_grad(set_to_none=True)
+        share = 1 / (self.settings.accumulate * distributed.world_size())
+        seen = []
+        for real_part, fake_part in zip(real, fake, strict=True):
+            on_fake, _ = self._judge(fake_part.class_map, fake_part.images)
+            on_real, _ = self._judge(real_part.class_map, real_part.images)
+            loss = discriminator_loss(on_real, on_fake) * share
+            self.discriminator_scaler.scale(loss).backward()
+            means = (torch.sigmoid(on_real.detach()).mean() * share, torch.sigmoid(on_fake.detach()).mean() * share)
+            seen.append(torch.stack((loss.detach(), *means)))
+        distributed.sum_gradients(self.discriminator.parameters())
+        self.discriminator_scaler.step(self.discriminator_optimiser)
+        self.discriminator_scaler.update()
+        loss_d, d_real, d_fake = torch.stack(seen).sum(dim=0).unbind()
+        return {"loss_D": loss_d, "D_real": d_real, "D_fake": d_fake}
+
+    @torch.inference_mode()
+    def realness(self, class_map: Tensor, images: Tensor) -> Tensor | None:
+        """What the discriminator thinks of class maps, without dropout; None where there is none.
+
+        Args:
+            class_map: softmax, shape (B, C, H, W).
+            images: RGB in [0, 1], shape (B, 3, H, W).
+
+        Returns:
+            Probabilities of "a human's", shape (B,).
+        """
+        if self.discriminator is None:
+            return None
+        self.discriminator.eval()
+        return torch.sigmoid(self._judge(class_map, images)[0])
+
+    def learning_rates(self) -> dict[str, float]:
+        """The rates of the last step: the backbone's, and the discriminator's."""
+        rates = {"learning_rate": float(self.generator_optimiser.param_groups[0]["lr"])}
+        if self.discriminator_optimiser is not None:
+            rates["learning_rate_D"] = float(self.discriminator_optimiser.param_groups[0]["lr"])
+        return rates
 
     def _generate(self, batch: DeviceBatch) -> Tensor:
         with autocast(self.settings.precision, self.device):
-            return self.generator(normalise(batch.images, batch.inside))
+            return self._run_generator(normalise(batch.images, batch.inside))
 
     def _judge(self, class_map: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        assert self.discriminator is not None
+        assert self._run_discriminator is not None
         with autocast(self.settings.precision, self.device):
-            return self.discriminator(class_map, images)
+            return self._run_discriminator(class_map, images)
 
     def _set_training_mode(self) -> None:
         self.generator.train()
         if self.settings.freeze_bn:
             for module in self.generator.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
         if self.discriminator is not None:
             self.discriminator.train()
@@ -206,13 +273,9 @@ class S4GAN:
                 group["lr"] = self.settings.learning_rate_d * factor
 
     def _step_generator(self) -> None:
+        distributed.sum_gradients(self.generator.parameters())
         self.generator_scaler.step(self.generator_optimiser)
         self.generator_scaler.update()
-
-    def _step_discriminator(self) -> None:
-        assert self.discriminator_optimiser is not None
-        self.discriminator_scaler.step(self.discriminator_optimiser)
-        self.discriminator_scaler.update()
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs of the networks: weights, optimisers, scalers, settings."""

@@ -1,7 +1,7 @@
 """Loading weights into networks: whole or not at all, with a line that says what was loaded."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class LoadReport:
 def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
     """Load torchvision's classification weights into a backbone of the same names: every tensor, or none.
 
-    The classifier (`fc.*`, `classifier.*`) is not used; `num_batches_tracked`, absent before 2018, may be missing.
+    A classifier (`fc.*`, `classifier.*`) and auxiliary heads that the backbone does not have are not used;
+    `num_batches_tracked`, absent before 2018, may be missing.
 
     Args:
         backbone: torchvision's network without its classifier; unchanged if an error is raised.
@@ -60,18 +61,34 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
         OptionError: the path does not exist.
     """
     path = Path(path)
-    found = read_state_dict(path)
     own = backbone.state_dict()
-    skipped = [name for name in found if name.startswith(("fc.", "classifier.")) and name not in own]
+    found = {_present_name(name, own): tensor for name, tensor in read_state_dict(path).items()}
+    skipped = [name for name in found if name.startswith(_NOT_NEEDED) and name not in own]
     counters = [name for name in own if name.endswith(".num_batches_tracked") and name not in found]
     weights = {name: tensor for name, tensor in found.items() if name not in skipped}
     fitting = _IMAGENET_FILES.get(_resnet(own) or "", "the ImageNet weights of this network")
     mismatch = _mismatch(own, weights, optional=counters)
     if mismatch:
         raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", f"use {fitting} ({README})")
-    backbone.load_state_dict({**own, **weights})
+    own.update(weights)  # in place: it carries the version that some networks ask for
+    backbone.load_state_dict(own)
     num_loaded = len(own) - len(counters)
     return LoadReport(num_loaded, num_loaded, tuple(skipped), path.name, "backbone", len(counters))
+
+
+_NOT_NEEDED = ("fc.", "classifier.", "aux1.", "aux2.", "AuxLogits.")  # classifiers and auxiliary heads of torchvision
+_RENAMED = {  # as torchvision's files have it: as its networks have it now
+    r"(denselayer\d+\.(?:norm|conv))\.([12]\.)": r"\1\2",  # DenseNet
+    r"\bmlp\.linear_1\.": "mlp.0.",  # vision transformer
+    r"\bmlp\.linear_2\.": "mlp.3.",
+}
+
+
+def _present_name(name: str, own: Container[str]) -> str:
+    if name in own:
+        return name
+    renamed = (re.sub(old, new, name) for old, new in _RENAMED.items())
+    return next((candidate for candidate in renamed if candidate in own), name)
 
 
 def load_network(network: nn.Module, path: Path | str) -> LoadReport:

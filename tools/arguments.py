@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import traceback
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -20,6 +22,7 @@ from utils.errors import OptionError, UserError
 from utils.suggest import unknown
 
 OptionType = Callable[[str], Any]
+WARNINGS_SHOWN = 5  # from one place in the code, such as masks with stray colours
 
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -148,7 +151,9 @@ def image_size(text: str) -> tuple[int, int]:
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 
-def add_data_options(parser: argparse.ArgumentParser, *names: str, default: str | None) -> Any:
+def add_data_options(
+    parser: argparse.ArgumentParser, *names: str, default: str | None = None, required: bool = True
+) -> Any:
     """`--dataset`, `--data-dir`, `--data-list`, the cache and the loader; returns the group for more."""
     group = parser.add_argument_group("data")
     group.add_argument(
@@ -156,12 +161,12 @@ def add_data_options(parser: argparse.ArgumentParser, *names: str, default: str 
         dest="dataset",
         type=dataset_name,
         default=default,
-        required=default is None,
+        required=required and default is None,
         metavar="NAME",
         help="ucm, deepglobe or custom, in any case",
     )
-    group.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="the data set's folder")
-    group.add_argument("--data-list", type=Path, required=True, metavar="FILE", help="tile names, one a line")
+    group.add_argument("--data-dir", type=Path, required=required, metavar="DIR", help="the data set's folder")
+    group.add_argument("--data-list", type=Path, required=required, metavar="FILE", help="tile names, one a line")
     group.add_argument(
         "--cache-dir", type=Path, metavar="DIR", help="folder for decoded tiles; default <data-dir>/.cache"
     )
@@ -262,10 +267,10 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        with _sigterm_raises():
+        with _sigterm_raises(), _short_warnings():
             return main(args) or 0
     except UserError as error:
-        return _fail(str(error), error.exit_code, args)
+        return _fail(_text_of(error), error.exit_code, args)
     except torch.OutOfMemoryError:
         return _fail("the device ran out of memory; lower --batch-size or --input-size", 1, args)
     except KeyboardInterrupt:
@@ -274,11 +279,36 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
         return _fail("terminated", 143, args)
 
 
+def _text_of(error: UserError) -> str:
+    """The error's own words: torch puts a traceback before those of an error in a loader's process."""
+    text = str(error)
+    return text.rpartition(f"{type(error).__name__}: ")[2] if text.startswith("Caught ") else text
+
+
 def _fail(message: str, code: int, args: argparse.Namespace) -> int:
     if args.debug:
         traceback.print_exc()
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+@contextlib.contextmanager
+def _short_warnings() -> Iterator[None]:
+    """One line for each of Python's warnings; from one place in the code the first few only, the rest counted."""
+    places: Counter[tuple[str, int]] = Counter()
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+        places[filename, lineno] += 1
+        if places[filename, lineno] <= WARNINGS_SHOWN:
+            print("warning: " + " ".join(str(message).split()), file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            if hidden := sum(max(0, times - WARNINGS_SHOWN) for times in places.values()):
+                print(f"warning: {hidden} more of these were not shown", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def report(out: Path, train_names: list[str], test_names: list[str], train_list:
         f"{better} by {abs(difference):.3f} mean IoU in this one run, scored on {len(test_names)} tiles that also chose"
     )
     print(
-        "the checkpoint: one seed and few tiles are no evidence for either. Colour-only is a logistic regression on RGB."
+        "the checkpoint: one seed and few tiles prove nothing. Colour-only is a logistic regression on a pixel's RGB."
     )
     chosen_sheet = next((out / "active_learning").rglob("chosen.png"))
     print(f"\npictures to look at:\n  chosen tiles              {chosen_sheet}")

@@ -1,9 +1,11 @@
 """The pool and its rounds: Algorithm 1 of ALS4GAN (Desai and Ghose, WACV 2022) on positions in a list."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from utils.budget import Budget
@@ -16,9 +18,9 @@ class Round:
 
     Attributes:
         tiles: positions in the list.
-        utilities: the strategy's figure, higher was chosen first.
-        predicted: the likeliest class of each tile.
-        probabilities: the probability of that class.
+        utilities: the strategy's figure, for which each tile was chosen.
+        predicted: the likeliest class of each tile; -1 before there is a classifier.
+        probabilities: the probability of that class; NaN before there is a classifier.
     """
 
     tiles: list[int]
@@ -38,6 +40,7 @@ class Selection:
         seed: of the initial pool, of ties and of random choices.
         include_initial: whether the initial pool is part of the result and of the budget.
         rounds: the queries so far.
+        skipped: tiles that cannot be read; they are neither learned from nor part of the result, and never asked for.
     """
 
     total: int
@@ -46,15 +49,21 @@ class Selection:
     seed: int
     include_initial: bool = False
     rounds: list[Round] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         order = np.random.default_rng((self.seed, 0)).permutation(self.total)
-        self.initial = [int(i) for i in order[: self.budget.initial]]
+        self._initial = [int(i) for i in order[: self.budget.initial]]
+
+    @property
+    def initial(self) -> list[int]:
+        """Tiles whose labels the learner starts from, drawn at random."""
+        return self._readable(self._initial)
 
     @property
     def queried(self) -> list[int]:
         """Tiles asked for after the initial pool, in order of selection."""
-        return [tile for query in self.rounds for tile in query.tiles]
+        return self._readable(tile for query in self.rounds for tile in query.tiles)
 
     @property
     def labelled(self) -> list[int]:
@@ -64,9 +73,9 @@ class Selection:
     @property
     def pool(self) -> np.ndarray:
         """Tiles that can still be asked for, in the order of the list."""
-        is_labelled = np.zeros(self.total, dtype=bool)
-        is_labelled[self.labelled] = True
-        return np.flatnonzero(~is_labelled)
+        is_left = np.ones(self.total, dtype=bool)
+        is_left[self.labelled + list(self.skipped)] = False
+        return np.flatnonzero(is_left)
 
     @property
     def result(self) -> list[int]:
@@ -76,7 +85,7 @@ class Selection:
     @property
     def remaining(self) -> int:
         """Tiles still to be asked for: up to the target, as far as the pool reaches."""
-        return max(0, min(self.budget.target - len(self.result), self.total - len(self.labelled)))
+        return max(0, min(self.budget.target - len(self.result), len(self.pool)))
 
     @property
     def missing(self) -> int:
@@ -88,22 +97,36 @@ class Selection:
         """Rounds in all, past and to come."""
         return len(self.rounds) + -(-self.remaining // self.budget.per_query)
 
-    def query(self, probabilities: Tensor) -> Round:
+    def query(
+        self,
+        probabilities: Tensor | None,
+        features: Tensor | None = None,
+        labelled_features: Tensor | None = None,
+        disagreement: Tensor | None = None,
+    ) -> Round:
         """Ask for the next tiles.
 
         Args:
-            probabilities: class probabilities of `pool`, in its order, float32, shape (len(pool), C).
+            probabilities: class probabilities of `pool`, in its order, float32, shape (len(pool), C); None before
+                there is a classifier: strategies that need one then choose at random.
+            features, labelled_features, disagreement: what the strategy needs besides; see `utils.query.Pool`.
 
         Returns:
             The new round, which is also appended to `rounds`.
         """
-        pool = self.pool
+        strategy = STRATEGIES[self.strategy]
+        if probabilities is None and strategy.classifier:
+            strategy = STRATEGIES["random"]
+        candidates = self.pool
         rng = np.random.default_rng((self.seed, 1 + len(self.rounds)))
-        count = min(self.budget.per_query, self.remaining)
-        choice = STRATEGIES[self.strategy](Pool(pool, probabilities, rng), count)
-        winning, predicted = probabilities[choice.rows].max(dim=1)
+        pool = Pool(candidates, probabilities, rng, features, labelled_features, disagreement)
+        choice = strategy.choose(pool, min(self.budget.per_query, self.remaining))
+        count = len(choice.rows)
+        winning, predicted = torch.full((count,), torch.nan), torch.full((count,), -1)
+        if probabilities is not None:
+            winning, predicted = probabilities[choice.rows].max(dim=1)
         query = Round(
-            tiles=[int(tile) for tile in pool[choice.rows]],
+            tiles=[int(tile) for tile in candidates[choice.rows]],
             utilities=[float(u) for u in choice.utilities],
             predicted=predicted.tolist(),
             probabilities=winning.tolist(),
@@ -111,10 +134,14 @@ class Selection:
         self.rounds.append(query)
         return query
 
+    def _readable(self, tiles: Iterable[int]) -> list[int]:
+        return [tile for tile in tiles if tile not in self.skipped]
+
     def state_dict(self) -> dict[str, Any]:
-        """The rounds so far; all else follows from the options."""
-        return {"rounds": [asdict(query) for query in self.rounds]}
+        """The rounds so far and the tiles left out; all else follows from the options."""
+        return {"rounds": [asdict(query) for query in self.rounds], "skipped": sorted(self.skipped)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore `state_dict`."""
         self.rounds = [Round(**query) for query in state["rounds"]]
+        self.skipped = set(state["skipped"])

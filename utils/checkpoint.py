@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,7 +43,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             raise DataError(f"{path} could not be written; is the disk full? Free some space and run again") from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def make_folder(folder: Path) -> None:
@@ -98,3 +100,19 @@ def save_array(path: Path, array: np.ndarray) -> None:
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors and plain values atomically, so that `weights_only=True` reads them back."""
     write_atomically(path, lambda file: torch.save(dict(state), file))
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Read what `save_tensors` wrote: tensors and plain values, on the CPU.
+
+    Raises:
+        DataError: damaged, or not such a file.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch meets damaged bytes with almost any exception
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"{path} cannot be read ({reason}); restore it, or start over") from error
+    if not isinstance(state, dict):
+        raise DataError(f"{path} holds {type(state).__name__}, expected a saved state; start over")
+    return state

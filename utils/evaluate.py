@@ -1,28 +1,17 @@
 """Evaluating a segmentation network on tiles with masks, at tile size."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from utils.batches import MaskedBatch
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.metric import ConfusionMatrix
 from utils.precision import autocast
 
 Network = Callable[[Tensor], Tensor]
 Refine = Callable[[Tensor, Tensor], Tensor]
-
-
-class MaskedBatch(Protocol):
-    """What evaluation reads of a batch: uint8 images (B, 3, H, W), ids (B, H, W), sizes inside the padding (B, 2)."""
-
-    @property
-    def image(self) -> Tensor: ...  # noqa: D102 — described by the class
-    @property
-    def mask(self) -> Tensor: ...  # noqa: D102
-    @property
-    def size(self) -> Tensor: ...  # noqa: D102
 
 
 def predict_probabilities(network: Network, batch: MaskedBatch, device: torch.device, precision: str) -> Tensor:

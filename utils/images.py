@@ -7,13 +7,15 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of torchvision's ImageNet weights
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def to_unit_range(images: Tensor, device: torch.device) -> Tensor:
-    """uint8 (B, 3, H, W) on any device -> float32 in [0, 1], channels-last, on `device`.
+def to_unit_range(
+    images: Tensor, device: torch.device, memory_format: torch.memory_format = torch.channels_last
+) -> Tensor:
+    """uint8 (B, 3, H, W) on any device -> float32 in [0, 1] on `device`.
 
     The bytes travel and become floats on the device: a quarter of the traffic.
     """
     images = images.to(device, non_blocking=True)
-    return images.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
+    return images.to(torch.float32, memory_format=memory_format).div_(255.0)
 
 
 def normalise(images: Tensor, inside: Tensor | None = None) -> Tensor:

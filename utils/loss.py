@@ -4,32 +4,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from utils import distributed
 from utils.labels import IGNORE_INDEX
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:
     """Mean cross-entropy over the pixels that have a label; 0 where none has.
 
     Args:
         logits: shape (B, C, H, W).
-        labels: int64 ids or `ignore_index`, shape (B, H, W).
+        labels: int64 ids or 255, shape (B, H, W).
+        count: divide by this number of pixels instead: that of a whole batch of which this is a part.
     """
-    total = F.cross_entropy(logits.float(), labels, ignore_index=ignore_index, reduction="sum")
-    return total / (labels != ignore_index).sum().clamp(min=1)
+    total = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE_INDEX, reduction="sum")
+    return total / ((labels != IGNORE_INDEX).sum() if count is None else count).clamp(min=1)
 
 
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     """L1 distance between the mean features of a real and a fake batch (Salimans et al., 2016).
 
+    The means are taken over all processes before the distance is.
+
     Args:
         real, fake: the discriminator's features, shapes (B, F) and (B', F).
     """
-    return (real.mean(dim=0) - fake.mean(dim=0)).abs().mean()
+    return (distributed.mean_over_batch(real) - distributed.mean_over_batch(fake)).abs().mean()
 
 
-def self_training_labels(
-    logits: Tensor, realness: Tensor, inside: Tensor, threshold: float, ignore_index: int = IGNORE_INDEX
-) -> Tensor:
+def self_training_labels(logits: Tensor, realness: Tensor, inside: Tensor, threshold: float) -> Tensor:
     """Pseudo-labels of the images that the discriminator takes for human-made.
 
     Args:
@@ -39,10 +41,10 @@ def self_training_labels(
         threshold: γ; an image counts where sigmoid(realness) > γ.
 
     Returns:
-        int64 ids, shape (B, H, W); `ignore_index` in padding and in images that are not believed.
+        int64 ids, shape (B, H, W); 255 in padding and in images that are not believed.
     """
     believed = (torch.sigmoid(realness) > threshold).view(-1, 1, 1) & inside.squeeze(1)
-    return torch.where(believed, logits.detach().argmax(dim=1), ignore_index)
+    return torch.where(believed, logits.detach().argmax(dim=1), IGNORE_INDEX)
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

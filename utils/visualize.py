@@ -1,7 +1,7 @@
 """Pictures: class maps in colour, contact sheets, rows of image, truth and prediction."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ RGB = tuple[int, int, int]
 IGNORE_COLOUR: RGB = (0, 0, 0)
 _GAP = 6
 _TEXT = 14  # points
+_ON_A_SHEET = 60  # pictures of a contact sheet
 
 
 def colourise(ids: np.ndarray, colours: Sequence[RGB]) -> np.ndarray:
@@ -30,6 +31,22 @@ def colourise(ids: np.ndarray, colours: Sequence[RGB]) -> np.ndarray:
     table[: len(colours)] = colours
     table[IGNORE_INDEX] = IGNORE_COLOUR
     return table[ids]
+
+
+def overlay(image: np.ndarray, ids: np.ndarray, colours: Sequence[RGB], opacity: float = 0.5) -> np.ndarray:
+    """An image under its class map; ignored pixels stay as they are.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        ids: class ids or 255, shape (H, W).
+        colours: RGB of each class.
+        opacity: weight of the class map, in [0, 1].
+
+    Returns:
+        uint8 RGB, shape (H, W, 3).
+    """
+    blended = (1 - opacity) * image + opacity * colourise(ids, colours)
+    return np.where((ids == IGNORE_INDEX)[..., None], image, blended.round().astype(np.uint8))
 
 
 def picture_grid(
@@ -71,6 +88,50 @@ def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns
     """Pictures in reading order, a caption under each."""
     starts = range(0, len(images), columns)
     return picture_grid([images[s : s + columns] for s in starts], [captions[s : s + columns] for s in starts])
+
+
+def save_contact_sheets(
+    path: Path, picture_of: Callable[[int], np.ndarray], captions: Sequence[str], first: int = 0
+) -> list[Path]:
+    """Write numbered pictures as contact sheets of 60: `sheet.png`, `sheet_2.png`, …
+
+    Args:
+        path: the first sheet.
+        picture_of: the picture of a number; uint8 RGB, shape (H, W, 3).
+        captions: what to write under each; as many as there are pictures.
+        first: pictures before this one are on their sheets already; full sheets of them stay as they are.
+
+    Returns:
+        All sheets.
+    """
+    sheets = []
+    for number, start in enumerate(range(0, len(captions), _ON_A_SHEET), start=1):
+        end = min(start + _ON_A_SHEET, len(captions))
+        sheet = path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+        if end > first:
+            save_picture(sheet, contact_sheet([picture_of(i) for i in range(start, end)], captions[start:end]))
+        sheets.append(sheet)
+    return sheets
+
+
+def save_bars(path: Path, title: str, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> None:
+    """Draw shares by name, a bar for each series, as a PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(max(4.8, 0.5 * len(names)), 3.6), constrained_layout=True)
+    width = 0.8 / len(series)
+    for index, (label, shares) in enumerate(series.items()):
+        axis.bar(np.arange(len(names)) + index * width, shares, width, label=label, align="edge")
+    axis.set_xticks(np.arange(len(names)) + 0.4, names, rotation=90 if len(names) > 6 else 0, fontsize=8)
+    axis.set(title=title, ylabel="share")
+    axis.legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    pyplot.close(figure)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
 def comparison(

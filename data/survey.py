@@ -1,0 +1,142 @@
+"""One pass over the files of a data set: what each tile holds, and what is wrong with it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from data.decode import decode_mask, image_file_header, read_mask
+from data.descriptions import Description
+from data.prepare import count_classes, in_threads
+from data.tiles import TileReader
+from utils.errors import DataError
+from utils.labels import IGNORE_INDEX
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a file cannot be used.
+
+    Attributes:
+        kind: not there, not readable, or of a size that does not fit.
+        path: the file.
+        reason: one sentence for the user.
+    """
+
+    kind: Literal["missing", "unreadable", "size"]
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image file holds.
+
+    Attributes:
+        size: height and width of the file; None where its header cannot be read.
+        mode: its mode in Pillow's words.
+        digest: of its pixels as RGB at tile size; None where it cannot be read or has one colour only.
+        fault: why it cannot be used.
+    """
+
+    size: Size | None = None
+    mode: str | None = None
+    digest: str | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What a mask file holds.
+
+    Attributes:
+        size, mode: as of an image.
+        class_pixels: pixels of each class at the size of the file; empty where it cannot be read.
+        ignored: pixels that say "no class".
+        off_palette: pixels whose colour or id no class has.
+        fault: why it cannot be used.
+    """
+
+    size: Size | None = None
+    mode: str | None = None
+    class_pixels: tuple[int, ...] = ()
+    ignored: int = 0
+    off_palette: int = 0
+    fault: Fault | None = None
+
+    @property
+    def off_palette_share(self) -> float:
+        """Share of the pixels whose colour or id no class has."""
+        return self.off_palette / max(1, sum(self.class_pixels) + self.ignored + self.off_palette)
+
+
+@dataclass(frozen=True)
+class TileFacts:
+    """What the files of a tile hold; `mask` is None where there is no mask file."""
+
+    name: str
+    image: ImageFacts
+    mask: MaskFacts | None
+
+
+def survey(reader: TileReader, names: Sequence[str]) -> list[TileFacts]:
+    """Decode every image and mask once, in threads; a file that cannot be used becomes a fault of its tile."""
+
+    def look_at(name: str) -> TileFacts:
+        image = _image_facts(reader, name)
+        return TileFacts(name, image, _mask_facts(reader, name, image.size) if reader.has_mask(name) else None)
+
+    return in_threads(look_at, names, "checking files", "tile")
+
+
+def lenient_reader(description: Description, data_dir: Path, names: Sequence[str]) -> TileReader:
+    """A reader whose tile size is the description's, or else the size of the first image whose header can be read."""
+    size = description.tile_size
+    reader = TileReader(description, data_dir, (size or 0, size or 0))
+    for name in () if size else names:
+        try:
+            return replace(reader, tile_size=image_file_header(reader.image_path(name))[0])
+        except DataError:
+            continue
+    return reader
+
+
+def _image_facts(reader: TileReader, name: str) -> ImageFacts:
+    path = reader.image_path(name)
+    if not path.is_file():
+        return ImageFacts(fault=Fault("missing", path, f"{path} is missing"))
+    facts = ImageFacts()
+    try:
+        size, mode = image_file_header(path)
+        facts = ImageFacts(size, mode)
+        pixels = reader.image(name)
+    except DataError as error:
+        fits = facts.size is None or reader.description.tile_size or facts.size == reader.tile_size
+        return replace(facts, fault=Fault("unreadable" if fits else "size", path, str(error)))
+    is_plain = bool((pixels == pixels[0, 0]).all())
+    return replace(facts, digest=None if is_plain else hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest())
+
+
+def _mask_facts(reader: TileReader, name: str, image_size: Size | None) -> MaskFacts:
+    path, description = reader.mask_path(name), reader.description
+    facts = MaskFacts()
+    try:
+        size, mode = image_file_header(path)
+        facts = MaskFacts(size, mode)
+        ids, off_palette = decode_mask(read_mask(path, description), description)
+    except DataError as error:
+        return replace(facts, fault=Fault("unreadable", path, str(error)))
+    counts = count_classes(ids, 256).tolist()
+    off = round(off_palette * ids.size)
+    if image_size is not None and size != image_size and not description.sizes_may_differ:
+        reason = f"{path} is {size[0]}×{size[1]}, but its image is {image_size[0]}×{image_size[1]}"
+        facts = replace(facts, fault=Fault("size", path, reason))
+    return replace(
+        facts,
+        class_pixels=tuple(counts[: description.num_classes]),
+        ignored=counts[IGNORE_INDEX] - off,
+        off_palette=off,
+    )

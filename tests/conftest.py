@@ -1,0 +1,149 @@
+"""Tiny data sets in the layouts of the real ones, and one thread for every test."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from data.descriptions import DEEPGLOBE
+
+hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=60, database=None)
+hypothesis.settings.load_profile("seeded")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def fast_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """A data set on disk: its `--dataset`, its folder, the list of all its tiles and their names."""
+
+    dataset: str
+    folder: Path
+    list_path: Path
+    names: list[str]
+
+
+def write_image(path: Path, pixels: np.ndarray, **options: Any) -> Path:
+    """Save (H, W) or RGB (H, W, 3) pixels in the format of the path's ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def write_list(path: Path, names: Iterable[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in names))
+    return path
+
+
+def patches(seed: int, size: tuple[int, int], values: Sequence[int], patch: int = 8) -> np.ndarray:
+    """Square patches of values drawn at random, uint8, shape `size`."""
+    rows, columns = -(-size[0] // patch), -(-size[1] // patch)
+    drawn = np.random.default_rng(seed).choice(np.array(values, np.uint8), (rows, columns))
+    return drawn.repeat(patch, 0).repeat(patch, 1)[: size[0], : size[1]]
+
+
+def picture(seed: int, size: tuple[int, int]) -> np.ndarray:
+    """A picture of coloured patches, RGB, uint8."""
+    return np.stack([patches(3 * seed + channel, size, range(256)) for channel in range(3)], axis=-1)
+
+
+def write_ucm(
+    folder: Path, classes: Sequence[str] = ("forest", "river"), per_class: int = 2, size: tuple[int, int] = (256, 256)
+) -> TinySet:
+    """Tiles named by class, images as TIFF, masks with ids 1..17."""
+    names = [f"{name}{number:02d}" for name in classes for number in range(per_class)]
+    for seed, name in enumerate(names):
+        write_image(folder / "UCMerced_Images" / f"{name}.tif", picture(seed, size))
+        write_image(folder / "UCMerced_Labels" / f"{name}.png", patches(seed, size, range(1, 18), patch=32))
+    return TinySet("ucm", folder, write_list(folder / "all.txt", names), names)
+
+
+def write_deepglobe(folder: Path, count: int = 4, size: tuple[int, int] = (64, 64)) -> TinySet:
+    """Tiles named by number, images as JPEG, masks in DeepGlobe's colours, `class_map.json`."""
+    names = [str(100 + number) for number in range(count)]
+    colours = np.array(DEEPGLOBE.palette, np.uint8)
+    scene_classes = DEEPGLOBE.scene_classes or ()
+    for seed, name in enumerate(names):
+        write_image(folder / "DeepGlobe_Images" / f"{name}_sat.jpg", picture(seed, size))
+        mask = colours[patches(seed, size, range(len(colours)), patch=16)]
+        write_image(folder / "DeepGlobe_Labels" / f"{name}_mask.png", mask)
+    scenes = {name: scene_classes[number % len(scene_classes)] for number, name in enumerate(names)}
+    (folder / "class_map.json").write_text(json.dumps(scenes))
+    return TinySet("deepglobe", folder, write_list(folder / "all.txt", names), names)
+
+
+CUSTOM = {
+    "version": 1,
+    "name": "tiny",
+    "images": "images/{name}.png",
+    "masks": "masks/{name}.png",
+    "classes": ["field", "forest", "water"],
+    "palette": None,
+    "scene_classes": ["dry", "wet"],
+    "scene_labels": "scene_labels.csv",
+}
+
+
+def write_custom(folder: Path, count: int = 4, size: tuple[int, int] = (32, 32), **description: Any) -> TinySet:
+    """Tiles with masks of ids 0..2, scene labels in a CSV and a `dataset.json` with further keys as given."""
+    names = [f"tile{number}" for number in range(count)]
+    for seed, name in enumerate(names):
+        write_image(folder / "images" / f"{name}.png", picture(seed, size))
+        write_image(folder / "masks" / f"{name}.png", patches(seed, size, range(3)))
+    (folder / "dataset.json").write_text(json.dumps(CUSTOM | description))
+    rows = "".join(f"{name},{('dry', 'wet')[number % 2]}\n" for number, name in enumerate(names))
+    (folder / "scene_labels.csv").write_text("name,label\n" + rows)
+    return TinySet("custom", folder, write_list(folder / "all.txt", names), names)
+
+
+@pytest.fixture
+def ucm_set(tmp_path: Path) -> TinySet:
+    """Four tiles of 256×256 in two scene classes."""
+    return write_ucm(tmp_path / "ucm")
+
+
+@pytest.fixture
+def deepglobe_set(tmp_path: Path) -> TinySet:
+    """Four tiles of 64×64, brought to 320×320 by their description."""
+    return write_deepglobe(tmp_path / "deepglobe")
+
+
+@pytest.fixture
+def custom_set(tmp_path: Path) -> TinySet:
+    """Four tiles of 32×32 with three pixel classes and two scene classes."""
+    return write_custom(tmp_path / "custom")
+
+
+# --- Commands that are refused ----------------------------------------------------------------------------------------
+
+
+def error_line(capsys: pytest.CaptureFixture[str], code: int, main: Callable[[list[str]], int], argv: list[str]) -> str:
+    """The one line on stderr, warnings aside, of a command that has to end with `code`."""
+    assert main(argv) == code
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning: ")]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def contents(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of every file below a folder but whole cache entries: what a refused command leaves as it was."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.parent.name != ".cache"]
+    files += folder.rglob(".cache/.*")  # of an entry that was not finished
+    return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}

@@ -1,0 +1,322 @@
+import errno
+import io
+import multiprocessing
+import os
+import pickle
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import data.cache
+from data.cache import CacheSettings, DecodedTiles, MappedTiles, open_array
+from data.descriptions import UCM
+from data.tiles import open_tiles
+from tests.conftest import TinySet, picture, write_image, write_ucm
+from utils.errors import DataError, OptionError
+
+SHAPE = (4, 6, 3)
+NAMES = [f"tile{number}" for number in range(5)]
+
+
+def tile(name: str) -> np.ndarray:
+    """The tile's number everywhere, and one brighter pixel."""
+    pixels = np.full(SHAPE, int(name[-1]), np.uint8)
+    pixels[1, 2, 0] = 200
+    return pixels
+
+
+class Files:
+    """Five source files, and a decoder that counts what it decodes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths = [folder / "files" / f"{name}.tif" for name in NAMES]
+        for number, path in enumerate(self.paths):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(bytes(number + 1))
+        self.cache = folder / "cache"
+        self.cache.mkdir(exist_ok=True)
+        self.decoded: Counter[str] = Counter()
+
+    def decode(self, name: str) -> np.ndarray:
+        self.decoded[name] += 1
+        return tile(name)
+
+    def open(self, decode: Callable[[str], np.ndarray] | None = None, **settings: Any) -> Sequence[np.ndarray]:
+        tiles = open_array("images", NAMES, self.paths, decode or self.decode, SHAPE, settings, self.cache)
+        return [np.array(tiles[index]) for index in range(len(tiles))]
+
+    def entries(self) -> list[str]:
+        return sorted(path.name for path in self.cache.iterdir())
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def assert_tiles(tiles: Sequence[np.ndarray]) -> None:
+    assert len(tiles) == len(NAMES)
+    for name, pixels in zip(NAMES, tiles, strict=True):
+        assert (pixels == tile(name)).all()
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def test_cached_tiles_equal_decoded_ones(ucm_set: TinySet):
+    labelled = ["river00", "forest01"]
+    plain = open_tiles(UCM, ucm_set.folder, ucm_set.names, labelled)
+    cached = open_tiles(UCM, ucm_set.folder, ucm_set.names, labelled, CacheSettings(ucm_set.folder))
+    assert isinstance(plain.images, DecodedTiles)
+    assert isinstance(cached.images, MappedTiles)
+    assert isinstance(cached.masks, MappedTiles)
+    for index in range(4):
+        assert (cached.image(index) == plain.image(index)).all()
+        assert (cached.mask(index) == plain.mask(index)).all()
+    assert len(cached.images) == len(plain.images) == 4
+    assert len(cached.masks) == 2
+
+
+def test_each_file_is_decoded_once_and_a_second_opening_decodes_nothing(files: Files):
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES)
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES)
+    assert len(files.entries()) == 1
+
+
+@pytest.mark.parametrize("change", ["size", "time"])
+def test_a_changed_file_is_decoded_anew_and_the_outdated_entry_goes(files: Files, change: str):
+    files.open()
+    before = files.entries()
+    path = files.paths[2]
+    stat = path.stat()
+    path.write_bytes(bytes(99 if change == "size" else stat.st_size))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (change == "time")))
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES * 2)
+    assert len(files.entries()) == 1
+    assert files.entries() != before
+
+
+def test_other_settings_and_other_lists_have_entries_of_their_own(files: Files):
+    files.open(tile_size=[4, 6])
+    files.open(tile_size=[8, 8])
+    open_array("images", NAMES[:2], files.paths[:2], files.decode, SHAPE, {"tile_size": [4, 6]}, files.cache)
+    open_array("masks", NAMES, files.paths, files.decode, SHAPE, {"tile_size": [4, 6]}, files.cache)
+    assert len(files.entries()) == 4
+
+
+def test_two_file_patterns_in_one_folder_are_told_apart_though_sizes_and_times_agree(files: Files):
+    files.open()
+    later = [path.with_name(f"{path.stem}_later.tif") for path in files.paths]
+    for path, other in zip(files.paths, later, strict=True):
+        shutil.copy2(path, other)
+    open_array("images", NAMES, later, files.decode, SHAPE, {}, files.cache)
+    assert files.decoded == Counter(NAMES * 2)
+    assert len(files.entries()) == 2
+
+
+def test_a_truncated_cache_file_is_built_again(files: Files):
+    files.open()
+    data_file = files.cache / files.entries()[0] / "tiles.u8"
+    os.truncate(data_file, data_file.stat().st_size - 1)
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES * 2)
+    assert len(files.entries()) == 1
+
+
+def test_what_a_killed_builder_left_is_removed_after_a_day(files: Files):
+    old, young = files.cache / ".images-0-1.77-ab", files.cache / ".images-0-2.78-cd"
+    for folder in (old, young):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    files.open()
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_pickle_of_mapped_tiles_carries_no_pixels(tmp_path: Path):
+    pixels = picture(0, (60, 50)).reshape(3, 20, 50, 3)
+    pixels.tofile(tmp_path / "tiles.u8")
+    tiles = MappedTiles(tmp_path / "tiles.u8", pixels.shape)
+    assert (tiles[2] == pixels[2]).all()
+    content = pickle.dumps(tiles)
+    assert len(content) < 1000 < pixels.nbytes
+    assert (pickle.loads(content)[2] == pixels[2]).all()
+
+
+def test_mapped_tiles_cannot_be_written_to(files: Files):
+    tiles = open_array("images", NAMES, files.paths, files.decode, SHAPE, {}, files.cache)
+    with pytest.raises(ValueError, match="read-only"):
+        tiles[0][:] = 1
+
+
+# --- builders at once ------------------------------------------------------------------------------------------------
+
+
+def test_two_threads_that_build_at_once_leave_one_entry(files: Files):
+    barrier = threading.Barrier(2, timeout=20)
+
+    def decode_together(name: str) -> np.ndarray:
+        if name == NAMES[0]:
+            barrier.wait()  # both builders have begun
+        return tile(name)
+
+    opened: list[Sequence[np.ndarray]] = []
+    builders = [threading.Thread(target=lambda: opened.append(files.open(decode_together))) for _ in range(2)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join()
+    assert len(opened) == 2
+    for tiles in opened:
+        assert_tiles(tiles)
+    assert len(files.entries()) == 1
+
+
+def _build_in_a_process(folder: Path, barrier: Any, results: Any) -> None:
+    files = Files.__new__(Files)
+    files.paths = [folder / "files" / f"{name}.tif" for name in NAMES]
+    files.cache = folder / "cache"
+
+    def decode_together(name: str) -> np.ndarray:
+        if name == NAMES[-1]:
+            barrier.wait(20)  # both builders are about to finish
+        return tile(name)
+
+    results.put([int(pixels.sum()) for pixels in files.open(decode_together)])
+
+
+def test_two_processes_that_build_at_once_leave_one_entry(files: Files, tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(2), context.SimpleQueue()
+    builders = [context.Process(target=_build_in_a_process, args=(tmp_path, barrier, results)) for _ in range(2)]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join(30)
+    assert [builder.exitcode for builder in builders] == [0, 0]
+    expected = [int(tile(name).sum()) for name in NAMES]
+    assert [results.get(), results.get()] == [expected, expected]
+    assert len(files.entries()) == 1
+    assert_tiles(files.open())
+    assert files.decoded == Counter()
+
+
+# --- failures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_decoding_error_leaves_nothing_behind(files: Files):
+    def fail(name: str) -> np.ndarray:
+        if name == NAMES[3]:
+            raise DataError("tile3.tif is damaged; replace the file")
+        return tile(name)
+
+    with pytest.raises(DataError, match=r"tile3\.tif is damaged"):
+        files.open(fail)
+    assert files.entries() == []
+    assert_tiles(files.open())
+
+
+def test_a_missing_file_is_named(files: Files):
+    files.paths[1].unlink()
+    with pytest.raises(DataError, match=r"tile1\.tif is missing"):
+        files.open()
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that has room for two tiles."""
+
+    def write(self, content: Any) -> int:
+        if self.tell() + len(memoryview(content).cast("B")) > 2 * tile(NAMES[0]).nbytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(content)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_behind(files: Files, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Path, "open", lambda path, mode: FullDisk(path, mode))
+    with pytest.raises(DataError, match="the disk is full") as caught:
+        files.open()
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    assert files.entries() == []
+
+
+def test_too_little_room_is_said_before_anything_is_decoded(files: Files, monkeypatch: pytest.MonkeyPatch):
+    needed = len(NAMES) * tile(NAMES[0]).nbytes
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(DataError, match=r"images needs .* GB.*--cache-dir.*--no-cache"):
+        files.open()
+    assert files.decoded == Counter()
+    assert files.entries() == []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed))
+    assert_tiles(files.open())
+
+
+# --- where it is kept ------------------------------------------------------------------------------------------------
+
+
+def refuse_below(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    can_write = data.cache._can_write
+    monkeypatch.setattr(
+        data.cache, "_can_write", lambda f: not any(f.is_relative_to(folder) for folder in folders) and can_write(f)
+    )
+
+
+def test_the_cache_lies_beside_the_data(tmp_path: Path):
+    assert CacheSettings(tmp_path).writable_folder() == tmp_path / ".cache"
+    assert list((tmp_path / ".cache").iterdir()) == []
+
+
+def test_a_folder_that_was_asked_for_is_taken_or_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert CacheSettings(tmp_path, tmp_path / "fast" / "disk").writable_folder() == tmp_path / "fast" / "disk"
+    (tmp_path / "file").touch()
+    with pytest.raises(OptionError, match=r"--cache-dir .*file.* cannot be written.*--no-cache"):
+        CacheSettings(tmp_path, tmp_path / "file").writable_folder()
+
+
+def test_data_that_may_not_be_written_to_are_cached_for_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ucm = write_ucm(tmp_path / "ucm", classes=["beach"], per_class=1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    refuse_below(monkeypatch, ucm.folder)
+    tiles = open_tiles(UCM, ucm.folder, ucm.names, cache=CacheSettings(ucm.folder))
+    assert isinstance(tiles.images, MappedTiles)
+    assert tiles.images.path.is_relative_to(tmp_path / "home" / "als4gan")
+    assert tiles.image(0).shape == (256, 256, 3)
+
+
+def test_where_nothing_can_be_written_there_is_no_cache_and_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    ucm = write_ucm(tmp_path / "ucm", classes=["beach"], per_class=1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    refuse_below(monkeypatch, tmp_path)
+    tiles = open_tiles(UCM, ucm.folder, ucm.names, ucm.names, CacheSettings(ucm.folder))
+    assert isinstance(tiles.images, DecodedTiles)
+    assert (tiles.image(0) == picture(0, (256, 256))).all()
+    warning = capsys.readouterr().err
+    assert warning.count("warning: no cache folder can be written") == 1
+    assert "--cache-dir" in warning
+
+
+def test_a_file_in_the_place_of_the_folder_cannot_be_written_to(tmp_path: Path):
+    (tmp_path / ".cache").touch()
+    assert not data.cache._can_write(tmp_path / ".cache")
+    assert data.cache._can_write(tmp_path / "other")
+
+
+def test_a_changed_image_reaches_the_tiles(ucm_set: TinySet):
+    cache = CacheSettings(ucm_set.folder)
+    open_tiles(UCM, ucm_set.folder, ucm_set.names, cache=cache)
+    path = write_image(ucm_set.folder / "UCMerced_Images" / "river00.tif", picture(9, (256, 256)))
+    os.utime(path, ns=(0, 0))
+    tiles = open_tiles(UCM, ucm_set.folder, ucm_set.names, cache=cache)
+    assert (tiles.image(2) == picture(9, (256, 256))).all()

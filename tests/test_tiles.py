@@ -1,0 +1,242 @@
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import data.tiles
+from data.dataset_json import load_description
+from data.decode import read_image
+from data.descriptions import DEEPGLOBE, UCM
+from data.samplers import Draw
+from data.tiles import (
+    ClassificationTiles,
+    SegmentationTiles,
+    TileReader,
+    check_files,
+    open_reader,
+    open_tiles,
+    to_channels_first,
+)
+from data.transforms import JointTransform, classification, segmentation_training
+from tests.conftest import TinySet, picture, write_custom, write_image, write_ucm
+from utils.errors import DataError
+
+URBAN, RANGELAND = (0, 255, 255), (255, 0, 255)  # ids 0 and 2; a colour between them is none of the other five
+
+
+def two_halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
+    mask = np.full(size, left, np.uint8)
+    mask[:, size[1] // 2 :] = right
+    return mask
+
+
+def custom_reader(custom: TinySet) -> TileReader:
+    return open_reader(load_description("custom", custom.folder), custom.folder, custom.names)
+
+
+# --- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(500, 500), (320, 640), (77, 100)])
+def test_colours_become_ids_before_they_are_resized(tmp_path: Path, size: tuple[int, int]):
+    reader = TileReader(DEEPGLOBE, tmp_path, (320, 320))
+    write_image(reader.image_path("1"), picture(0, size))
+    write_image(reader.mask_path("1"), np.array([URBAN, RANGELAND], np.uint8)[two_halves(size, 0, 1)])
+    ids = reader.mask("1")
+    assert ids.shape == (320, 320)
+    assert (ids == two_halves((320, 320), 0, 2)).mean() > 0.99
+    assert set(np.unique(ids)) == {0, 2}
+
+
+@pytest.mark.parametrize("image_size", [(247, 247), (256, 251), (256, 256)])
+@pytest.mark.parametrize("mask_size", [(247, 247), (253, 256), (256, 256)])
+def test_image_and_mask_of_a_ucm_tile_are_each_brought_to_256(
+    tmp_path: Path, image_size: tuple[int, int], mask_size: tuple[int, int]
+):
+    reader = TileReader(UCM, tmp_path, (256, 256))
+    write_image(reader.image_path("beach00"), two_halves(image_size, 10, 200)[..., None].repeat(3, 2))
+    write_image(reader.mask_path("beach00"), two_halves(mask_size, 3, 5))
+    image, mask = reader.image("beach00"), reader.mask("beach00")
+    assert image.shape == (256, 256, 3)
+    assert mask.shape == (256, 256)
+    assert set(np.unique(mask)) == {3, 5}
+    for column, (value, label) in {124: (10, 3), 132: (200, 5)}.items():  # the edge stays in the middle
+        assert (image[:, column] == value).all()
+        assert (mask[:, column] == label).all()
+
+
+def test_a_deepglobe_image_decoded_at_reduced_scale_is_close_to_the_mean_of_all_its_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    reader = TileReader(DEEPGLOBE, tmp_path, (320, 320))
+    large = cv2.GaussianBlur(picture(0, (2448, 2448)), (0, 0), 2)
+    path = write_image(reader.image_path("1"), large, quality=95)
+    decoded = []
+    monkeypatch.setattr(data.tiles, "read_image", lambda *a, **k: decoded.append(read_image(*a, **k)) or decoded[-1])
+    fast = reader.image("1")
+    assert [image.shape for image in decoded] == [(1224, 1224, 3)]
+    exact = cv2.resize(read_image(path), (320, 320), interpolation=cv2.INTER_AREA)
+    difference = np.abs(fast.astype(int) - exact.astype(int))
+    assert difference.mean() < 1.0
+    assert np.percentile(difference, 99.9) <= 8
+
+
+def test_an_image_that_shrinks_in_one_direction_is_averaged_not_sampled(tmp_path: Path):
+    custom = write_custom(tmp_path, size=(64, 16), tile_size=16)
+    stripes = np.zeros((64, 16, 3), np.uint8)
+    stripes[::4] = 200  # bilinear sampling would look between the other rows
+    reader = custom_reader(custom)
+    write_image(reader.image_path("tile0"), stripes)
+    assert (reader.image("tile0") == 50).all()
+
+
+def test_images_of_a_custom_set_without_tile_size_keep_their_pixels(custom_set: TinySet):
+    reader = custom_reader(custom_set)
+    assert reader.tile_size == (32, 32)
+    assert (reader.image("tile2") == picture(2, (32, 32))).all()
+
+
+def test_an_image_of_another_size_asks_for_a_tile_size(custom_set: TinySet):
+    reader = custom_reader(custom_set)
+    write_image(reader.image_path("tile3"), picture(0, (32, 48)))
+    with pytest.raises(DataError, match=r"tile3\.png is 32×48, but other images are 32×32; give `tile_size`"):
+        open_tiles(reader.description, reader.data_dir, custom_set.names).image(3)
+
+
+@pytest.mark.parametrize(
+    ("tile_size", "mask_size"),
+    [(None, (32, 30)), (16, (32, 30)), (64, (30, 32)), (16, (16, 16))],
+    ids=["as-filed", "smaller", "larger", "mask-of-tile-size"],
+)
+def test_a_mask_of_another_size_than_its_image_is_an_error(
+    tmp_path: Path, tile_size: int | None, mask_size: tuple[int, int]
+):
+    custom = write_custom(tmp_path, tile_size=tile_size)
+    reader = custom_reader(custom)
+    write_image(reader.mask_path("tile1"), np.zeros(mask_size, np.uint8))
+    found = "×".join(map(str, mask_size))
+    with pytest.raises(DataError, match=rf"masks/tile1\.png is {found}, but its image is 32×32"):
+        reader.mask("tile1")
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_other_braces_in_a_path_are_plain_text(tmp_path: Path):
+    custom = write_custom(tmp_path, images="images/{x}{name}{0}.png")
+    reader = TileReader(load_description("custom", tmp_path), tmp_path, (32, 32))
+    assert reader.image_path("tile0") == tmp_path / "images" / "{x}tile0{0}.png"
+    assert reader.mask_path("{name}") == custom.folder / "masks" / "{name}.png"
+
+
+def test_missing_files_are_counted_and_the_first_is_named_before_any_work(ucm_set: TinySet):
+    reader = open_reader(UCM, ucm_set.folder, ucm_set.names)
+    for name in ("forest01", "river00"):
+        reader.image_path(name).unlink()
+        reader.mask_path(name).unlink()
+    with pytest.raises(DataError, match=r"2 of 4 images are missing, the first is .*forest01\.tif"):
+        check_files(reader, ucm_set.names)
+    with pytest.raises(DataError, match=r"1 of 2 masks of labelled tiles are missing, the first is .*river00\.png"):
+        check_files(reader, ["forest00"], ["forest00", "river00"])
+
+
+def test_tiles_without_labels_need_no_mask(ucm_set: TinySet):
+    for name in ("forest01", "river00", "river01"):
+        (ucm_set.folder / "UCMerced_Labels" / f"{name}.png").unlink()
+    tiles = open_tiles(UCM, ucm_set.folder, ucm_set.names, labelled=["forest00"])
+    assert (tiles.mask(1) == 255).all()
+    assert tiles.mask(1).shape == (256, 256)
+    assert 1 <= tiles.mask(0).min() <= tiles.mask(0).max() <= 17
+    assert tiles.labelled_positions() == ([0], [1, 2, 3])
+
+
+def test_a_tile_opened_without_label_does_not_show_the_mask_it_has(ucm_set: TinySet):
+    tiles = open_tiles(UCM, ucm_set.folder, ucm_set.names)
+    assert tiles.reader.has_mask("forest00")
+    assert (tiles.mask(0) == 255).all()
+
+
+def test_positions_follow_the_names_asked_for(ucm_set: TinySet):
+    tiles = open_tiles(UCM, ucm_set.folder, ucm_set.names, labelled=["river01", "forest00"])
+    assert tiles.indices_of(["river01", "forest00"]) == [3, 0]
+    assert (tiles.mask(3) == tiles.reader.mask("river01")).all()
+    assert (tiles.mask(0) == tiles.reader.mask("forest00")).all()
+    assert len(tiles) == 4
+
+
+def test_a_few_unknown_ids_are_a_warning_with_their_share_once_per_file(ucm_set: TinySet):
+    reader = open_reader(UCM, ucm_set.folder, ucm_set.names)
+    mask = np.full((256, 256), 2, np.uint8)
+    mask[:2, :128] = 99  # 256 of 65536 pixels
+    write_image(reader.mask_path("river00"), mask)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            ids = reader.mask("river00")
+    assert [str(w.message) for w in caught] == [
+        f"{reader.mask_path('river00')}: 0.39% of the pixels belong to no class and are ignored"
+    ]
+    assert (ids == 255).sum() == 256
+
+
+# --- samples ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_segmentation_sample_is_bytes_with_its_size_inside_the_padding(custom_set: TinySet):
+    reader = custom_reader(custom_set)
+    tiles = open_tiles(reader.description, reader.data_dir, custom_set.names, custom_set.names)
+    sample = SegmentationTiles(tiles, JointTransform((40, 48)))[2]
+    assert sample.image.dtype == sample.mask.dtype == torch.uint8
+    assert (sample.image[:, :32, :32].permute(1, 2, 0).numpy() == reader.image("tile2")).all()
+    assert (sample.mask[:32, :32].numpy() == reader.mask("tile2")).all()
+    assert sample.image.shape == (3, 40, 48)
+    assert sample.size.tolist() == [32, 32]
+    assert sample.tile == 2
+
+
+def test_a_sample_depends_on_seed_stream_and_draw_number_only(custom_set: TinySet):
+    reader = custom_reader(custom_set)
+    tiles = open_tiles(reader.description, reader.data_dir, custom_set.names, custom_set.names)
+    transform = segmentation_training((24, 24), random_scale=True, random_mirror=True)
+
+    def images(seed: int, stream: str) -> torch.Tensor:
+        samples = SegmentationTiles(tiles, transform, seed, stream)
+        return torch.stack([samples[Draw(0, number)].image for number in range(8)])
+
+    assert torch.equal(images(1, "labelled"), images(1, "labelled"))
+    assert not torch.equal(images(1, "labelled"), images(2, "labelled"))
+    assert not torch.equal(images(1, "labelled"), images(1, "unlabelled"))
+    assert len({image.numpy().tobytes() for image in images(1, "labelled")}) > 4
+
+
+def test_a_tile_becomes_a_tensor_of_its_own():
+    pixels = picture(0, (4, 5))
+    pixels.flags.writeable = False  # as a tile of the cache
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = to_channels_first(pixels)
+    assert image.shape == (3, 4, 5)
+    assert image[:, 2, 3].tolist() == pixels[2, 3].tolist()
+    image.zero_()
+    assert (pixels == picture(0, (4, 5))).all()
+
+
+def test_a_classification_sample_has_its_label_and_never_reads_a_mask(tmp_path: Path):
+    ucm = write_ucm(tmp_path)
+    for path in (tmp_path / "UCMerced_Labels").iterdir():
+        path.unlink()
+    tiles = open_tiles(UCM, ucm.folder, ucm.names)
+    assert tiles.scene_labels() == {
+        "forest00": "forest",
+        "forest01": "forest",
+        "river00": "river",
+        "river01": "river",
+    }
+    sample = ClassificationTiles(tiles, [7, 7, -1, 16], classification((64, 48)))[3]
+    assert sample.label == 16
+    assert sample.image.shape == (3, 64, 48)
+    assert sample.size.tolist() == [64, 48]
+    assert sample.tile == 3

@@ -1,0 +1,299 @@
+"""The rounds of the active learner: fit, score, ask; and the state from which they are taken up again exactly."""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from data.readable import UNREADABLE, MarkedTiles
+from data.samplers import EpochBatches, OrderedBatches, build_loader
+from data.tiles import ClassificationSample, ClassificationTiles
+from data.transforms import classification
+from model.learner import Learner, Scores, ScoreTable, recent_mean
+from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
+from tools.arguments import resolve_workers
+from utils import distributed
+from utils.active_learning import Selection
+from utils.checkpoint import load_state, save_tensors
+from utils.distributed import say
+from utils.errors import DataError
+from utils.interrupt import Stopped, StopRequest
+from utils.log import MetricsLog
+from utils.query import STRATEGIES
+from utils.seed import machine_state, restore_machine_state
+
+SAVE_EVERY = 60.0  # seconds between two states within a round
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Batches of tiles, this process's part of them.
+
+    Attributes:
+        args: the command's options.
+        input_size: height and width that tiles are resized to.
+        device: where they go.
+    """
+
+    args: argparse.Namespace
+    input_size: tuple[int, int]
+    device: torch.device
+
+    def fitting(self, listed: LabelledList, tiles: list[int], round_number: int, first_batch: int) -> DataLoader[Any]:
+        """All epochs of a round over labelled tiles, with the augmentation asked for."""
+        args, stream = self.args, f"fit {round_number}"
+        transform = classification(self.input_size, args.random_scale, args.random_mirror)
+        dataset = ClassificationTiles(listed.tiles, listed.labels, transform, args.random_seed, stream)  # type: ignore[arg-type]
+        share = (first_batch, distributed.rank(), distributed.world_size())
+        batches = EpochBatches(tiles, args.batch_size, args.num_epochs, args.random_seed, stream, *share)
+        return self._load(dataset, batches)
+
+    def scoring(self, listed: LabelledList, tiles: np.ndarray | list[int], first_batch: int = 0) -> DataLoader[Any]:
+        """Tiles in their order, as they are."""
+        dataset = ClassificationTiles(listed.tiles, listed.labels, classification(self.input_size))  # type: ignore[arg-type]
+        share = (first_batch, distributed.rank(), distributed.world_size())
+        return self._load(dataset, OrderedBatches(tiles, self.args.score_batch_size, *share))  # type: ignore[arg-type]
+
+    def _load(self, dataset: ClassificationTiles, batches: EpochBatches | OrderedBatches) -> DataLoader[Any]:
+        workers = resolve_workers(self.args, self.device)
+        return build_loader(MarkedTiles(dataset), batches, workers, pin_memory=self.device.type == "cuda")
+
+
+class LearningRun:
+    """One run: the pool, the classifier, and where in its rounds it stands.
+
+    Args:
+        args: the command's options.
+        listed: the tiles to choose from.
+        validation: tiles to measure the accuracy on, if any.
+        selection: the pool and its rounds.
+        learner: the classifier.
+        feed: batches of tiles.
+        folder: the run's files.
+    """
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        listed: LabelledList,
+        validation: LabelledList | None,
+        selection: Selection,
+        learner: Learner,
+        feed: Feed,
+        folder: SelectionFolder,
+    ) -> None:
+        self.args, self.listed, self.validation = args, listed, validation
+        self.selection, self.learner, self.feed, self.folder = selection, learner, feed, folder
+        self.predicted = np.full(len(listed.tiles), UNKNOWN)  # what each tile was last taken for
+        self.finished: list[dict[str, float]] = []  # numbers of the rounds before
+        self._new_round()
+        self._first_weights: dict[str, Tensor] = {}
+        if args.retrain == "scratch":
+            self._first_weights = {n: t.clone() for n, t in learner.classifier.state_dict().items()}
+        self._unreadable: set[int] = set()  # found since the last agreement on `selection.skipped`
+        self._unreadable_in_validation: set[int] = set()
+        self._log: MetricsLog | None = None
+        self._stop = StopRequest()
+        self._saved_at = self._clock = time.perf_counter()
+
+    def _new_round(self) -> None:
+        self.numbers: dict[str, float] = {}
+        self._losses: list[Tensor] = []  # one for each batch of the fit so far
+        self._is_fitted = False
+        self._table = ScoreTable(len(self.listed.classes))
+
+    # --- beginning, resuming, ending ----------------------------------------------------------------------------------
+
+    def begin(self, record: Mapping[str, Any]) -> None:
+        """Make the folder ready for a new run."""
+        if distributed.is_main():
+            self.folder.begin(self.listed.tiles.names, record)
+        distributed.barrier()
+        self._open_log()
+
+    def resume(self) -> None:
+        """Take up the run of the folder where its state was saved.
+
+        Raises:
+            DataError: the list has changed, or the state cannot be read.
+        """
+        self.folder.check_list(self.listed.tiles.names)
+        unreadable = set(self.selection.skipped)
+        if self.folder.state.is_file():
+            state = load_state(self.folder.state)
+            try:
+                self._load_state_dict(state)
+            except (KeyError, ValueError, RuntimeError, TypeError) as error:
+                raise DataError(
+                    f"{self.folder.state} does not fit this run ({error}); start over with --overwrite"
+                ) from error
+            say(f"resuming in round {len(self.finished) + 1}, {len(self.selection.queried)} tiles queried so far")
+        else:
+            say("no state was saved yet: starting over")
+        if unreadable - self.selection.skipped:  # the order of what is left is another
+            self.selection.skipped |= unreadable
+            self._losses, self._table = [], ScoreTable(len(self.listed.classes))
+        distributed.barrier()
+        self._open_log()
+
+    def finish(self) -> None:
+        """Write the results once more, with what came after the last round, and the state."""
+        rounds = [*self.finished, self.numbers] if self.numbers else self.finished
+        if distributed.is_main():
+            if self.numbers:
+                self._write_log(len(rounds), self.numbers)
+            self.folder.write_results(self.listed, self.selection, rounds, self.predicted)
+        self.save_state()
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """What the selection costs."""
+        return ledger(self.selection, [*self.finished, self.numbers])
+
+    # --- the rounds ---------------------------------------------------------------------------------------------------
+
+    def rounds(self, stop: StopRequest) -> bool:
+        """Run rounds until no tile remains to be asked for or the accuracy is reached.
+
+        Args:
+            stop: asked after every batch.
+
+        Returns:
+            Whether labels are missing before the next fit.
+
+        Raises:
+            Stopped: on request; the state is saved.
+            DataError: a tile cannot be read, or a loss is not finite.
+        """
+        self._stop = stop
+        while self.selection.remaining:
+            if (self.listed.labels[self.selection.labelled] == UNKNOWN).any():
+                self.save_state()
+                return True
+            self._clock = time.perf_counter()
+            self._fit()
+            self._validate()
+            if self.is_accurate_enough:
+                break
+            self._query(self._score())
+            self._end_round()
+        self.finish()
+        return False
+
+    @property
+    def is_accurate_enough(self) -> bool:
+        """Whether the accuracy that was asked for is reached."""
+        wanted: float | None = self.args.stop_at_accuracy
+        return wanted is not None and self.numbers.get("val_accuracy", -1) >= wanted
+
+    @property
+    def _title(self) -> str:
+        return f"round {len(self.finished) + 1}/{self.selection.num_rounds}"
+
+    def _fit(self) -> None:
+        """Train on all labels so far, or go on where the state was saved."""
+        if self._is_fitted:
+            return
+        tiles, batches_done = self.selection.labelled, len(self._losses)
+        if self._first_weights and not batches_done:
+            self.learner.load_state_dict({"classifier": self._first_weights})
+        batches = self.feed.fitting(self.listed, tiles, len(self.finished), batches_done)
+        for loss in self.learner.fit_batches(self._watch(batches, "fit")):
+            self._losses.append(loss)
+            self._after_batch("fit_seconds")
+        self.numbers["labelled"] = len(tiles)
+        if tiles:
+            self.numbers["loss"] = recent_mean(self._losses)
+            if not math.isfinite(self.numbers["loss"]):
+                raise DataError(
+                    f"the loss of {self._title} is not finite; lower --learning-rate or use --precision fp32, and start "
+                    "over with --overwrite"
+                )
+        self._leave_out_unreadable()
+        self._losses, self._is_fitted = [], True
+
+    def _validate(self) -> None:
+        """Accuracy on the validation list."""
+        if self.validation is None or "val_accuracy" in self.numbers:
+            return
+        tiles = np.flatnonzero(self.validation.labels != UNKNOWN)
+        batches = self._watch(self.feed.scoring(self.validation, tiles), "validate", self.validation)
+        predicted = self._gather(self.learner.score(batches), len(tiles)).probabilities.argmax(dim=1).numpy()
+        skipped = self._agree(self._unreadable_in_validation, len(self.validation.labels))
+        readable = ~np.isin(tiles, list(skipped))
+        right = predicted[readable] == self.validation.labels[tiles[readable]]
+        self.numbers["val_accuracy"] = float(right.mean()) if len(right) else 0.0
+
+    def _score(self) -> Scores:
+        """Score the pool and, for strategies on features, the labelled tiles; of unreadable tiles rows are left out."""
+        pool, labelled = self.selection.pool, self.selection.labelled
+        strategy, seed = STRATEGIES[self.args.query_strategy], (self.args.random_seed, len(self.finished))
+        passes = self.args.dropout_passes if strategy.dropout else 0
+        first_batch = self._table.batches
+        batches = self._watch(self.feed.scoring(self.listed, pool, first_batch), "score")
+        for part in self.learner.score_batches(batches, passes, strategy.features, seed, first_batch):
+            self._table.add(part)
+            self._after_batch("score_seconds", together=False)
+        scores = self._gather(self._table.scores(), len(pool))
+        self._labelled_features = None
+        if strategy.features:
+            of_labelled = self.learner.score(self._watch(self.feed.scoring(self.listed, labelled), "score"), 0, True)
+            self._labelled_features = self._gather(of_labelled, len(labelled)).features
+        self._after_batch("score_seconds")
+        self.numbers["scored"] = len(pool)
+        self._leave_out_unreadable()
+        return _keep(scores, ~np.isin(pool, list(self.selection.skipped)))
+
+    def _query(self, scores: Scores) -> None:
+        """Ask for the next tiles; the main process chooses for all."""
+        is_trained = self.numbers["labelled"] > 0
+        probabilities = scores.probabilities if is_trained else None
+        if probabilities is not None:
+            self.predicted[self.selection.pool] = probabilities.argmax(dim=1).numpy()
+
+        def choose() -> Any:
+            return self.selection.query(
+                probabilities, scores.features, self._labelled_features, scores.disagreement
+            )
+
+        query = distributed.from_main(choose)
+        if not distributed.is_main():
+            self.selection.rounds.append(query)
+
+    def _end_round(self) -> None:
+        """Log, write results and state, print a line."""
+        query, numbers = self.selection.rounds[-1], self.numbers
+        labels = self.listed.labels[query.tiles]
+        known = labels != UNKNOWN
+        if known.any():
+            numbers["query_accuracy"] = float((np.array(query.predicted) == labels)[known].mean())
+        if distributed.is_main():
+            self._write_log(len(self.finished) + 1, numbers)
+            self.folder.write_results(self.listed, self.selection, [*self.finished, numbers], self.predicted)
+        say(f"{self._title_of(numbers)}, {len(self.selection.result)} chosen")
+        self.finished.append(numbers)
+        self._new_round()
+        self.save_state()
+
+    def _title_of(self, numbers: Mapping[str, float]) -> str:
+        return ""
+
+
+def _keep(scores: Scores, rows: np.ndarray) -> Scores:
+    if rows.all():
+        return scores
+    kept = torch.from_numpy(rows)
+    return Scores(*(None if values is None else values[kept] for values in scores))  # type: ignore[arg-type]

@@ -1,0 +1,188 @@
+"""The doctor: look at a data set, its lists, weights and machine before a run is started.
+
+    python tools/prepare_data.py check --dataset ucm --data-dir datasets/ucm --data-list datasets/ucm/train.txt \\
+        --test-list datasets/ucm/test.txt
+
+Prints one line for each point: ok, warn (worth a look), FAIL (a run would end with an error or with wrong scores) or
+- (nothing to look at). Ends with exit code 1 where a point fails. Draws one tile with its classes to check.png.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.splits import read_names
+from data.survey import lenient_reader, survey
+from model.backbones import BACKBONES
+from tools.arguments import count, dataset_name, image_size, one_of, resolve_description, resolve_device
+from tools.doctor_checks import POINTS, Examination, Finding
+from utils.checkpoint import make_folder
+from utils.errors import DataError, OptionError
+from utils.labels import IGNORE_INDEX
+from utils.visualize import colourise, overlay, picture_grid, save_picture, with_legend
+
+COLOURS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "FAIL": "\x1b[31m", "-": "\x1b[90m"}
+PANELS_IN_A_ROW = 4
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `check`."""
+    data = parser.add_argument_group("data")
+    names = "ucm, deepglobe or custom, in any case"
+    data.add_argument("--dataset", "--dataset-name", type=dataset_name, required=True, metavar="NAME", help=names)
+    data.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="the data set's folder")
+    data.add_argument("--data-list", type=Path, required=True, metavar="FILE", help="tile names, one a line")
+    data.add_argument("--test-list", type=Path, metavar="FILE", help="tiles that are scored in the end")
+    data.add_argument("--val-list", type=Path, metavar="FILE", help="tiles that choose between checkpoints")
+    data.add_argument("--num-classes", type=count(2), metavar="N", help="pixel classes, to be checked")
+    size = "pixels that smaller tiles are padded to in evaluation"
+    data.add_argument("--input-size", type=image_size, default=(320, 320), metavar="H,W", help=size)
+    training = parser.add_argument_group("training")
+    chosen = "names that tools/train_AL.py chose"
+    training.add_argument("--active-learning-images-array", type=Path, metavar="FILE", help=chosen)
+    source = "weights that training starts from; default the file in pretrained_models/"
+    training.add_argument("--restore-from", metavar="WEIGHTS", help=source)
+    training.add_argument(
+        "--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help="resnet101, resnet50 or tiny"
+    )
+    run_folder = "where checkpoints would be saved"
+    training.add_argument("--checkpoint-dir", type=Path, default=Path("checkpoint"), metavar="DIR", help=run_folder)
+    training.add_argument(
+        "--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto"
+    )
+    output = parser.add_argument_group("output")
+    picture = "picture of one tile, its mask and its classes"
+    output.add_argument("--out", type=Path, default=Path("check.png"), metavar="FILE", help=picture)
+    output.add_argument("--json", action="store_true", help="print the findings as JSON")
+    output.add_argument("--debug", action="store_true", help="show a traceback with an error")
+
+
+def check(args: argparse.Namespace) -> None:
+    """Look at every point, draw the picture, print the findings.
+
+    Raises:
+        OptionError: a path that does not exist.
+        DataError: a list of names cannot be read, or a point fails.
+    """
+    seen = examine(args)
+    findings = [look_at(seen) for look_at in POINTS]
+    picture = draw(seen)
+    if picture is not None:
+        save_picture(args.out, picture)
+    if args.json:
+        print(as_json(seen, findings, args.out if picture else None))
+    else:
+        print(as_text(findings, in_colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        print(f"one tile, its mask and its classes: {args.out}" if picture else "no tile to draw")
+    failed = [finding.point for finding in findings if finding.level == "FAIL"]
+    if failed:
+        raise DataError(f"{len(failed)} of {len(findings)} points fail: {', '.join(failed)}; mend what they name")
+
+
+def examine(args: argparse.Namespace) -> Examination:
+    """Read the lists and decode every file once."""
+    _check_paths(args)
+    device = resolve_device(args)
+    description = resolve_description(args)
+    paths = {"data": args.data_list, "test": args.test_list, "val": args.val_list}
+    lists = {part: read_names(path, description) for part, path in paths.items() if path is not None}
+    names = list(dict.fromkeys(name for part in lists.values() for name in part))
+    reader = lenient_reader(description, args.data_dir, names)
+    facts = {tile.name: tile for tile in survey(reader, names)}
+    return Examination(args, description, reader, lists, facts, device)
+
+
+def _check_paths(args: argparse.Namespace) -> None:
+    """Refuse what would be found only after all files were read."""
+    weights = Path(args.restore_from) if args.restore_from not in (None, "none") else None
+    for option, path in (
+        ("--active-learning-images-array", args.active_learning_images_array),
+        ("--restore-from", weights),
+    ):
+        if path is not None and not path.exists():
+            raise OptionError(f"{option} {path} does not exist; check the path")
+    if args.out.is_dir():
+        raise OptionError(f"--out {args.out} is a folder; give a file for the picture")
+    make_folder(args.out.parent)
+
+
+# --- Report -----------------------------------------------------------------------------------------------------------
+
+
+def as_text(findings: Sequence[Finding], in_colour: bool) -> str:
+    """The findings, one line each, details indented below."""
+    lines = []
+    for finding in findings:
+        level = f"{finding.level:<5}"
+        if in_colour:
+            level = f"{COLOURS[finding.level]}{level}\x1b[0m"
+        lines.append(f"{level} {finding.point:<14} {finding.text}")
+        lines += [f"{'':<21}{detail}" for detail in finding.details]
+    counts = Counter(finding.level for finding in findings)
+    lines.append(f"{counts['ok']} ok, {counts['warn']} warn, {counts['FAIL']} FAIL, {counts['-']} not looked at")
+    return "\n".join(lines)
+
+
+def as_json(seen: Examination, findings: Sequence[Finding], picture: Path | None) -> str:
+    """The findings with their figures."""
+    levels = [finding.level for finding in findings]
+    worst = next(level for level in ("FAIL", "warn", "ok", "-") if level in levels)
+    record = {
+        "dataset": seen.args.dataset,
+        "data_dir": str(seen.args.data_dir),
+        "tiles": len(seen.facts),
+        "level": worst,
+        "picture": str(picture) if picture else None,
+        "findings": [asdict(finding) for finding in findings],
+    }
+    return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+# --- Picture ----------------------------------------------------------------------------------------------------------
+
+
+def draw(seen: Examination) -> Image.Image | None:
+    """The tile with most classes: image, mask, both, and each class alone; None where no image can be read."""
+
+    def variety(name: str) -> int:
+        tile = seen.facts[name]
+        if tile.image.fault is not None:
+            return -2
+        return -1 if tile.mask is None or tile.mask.fault else sum(pixels > 0 for pixels in tile.mask.class_pixels)
+
+    name = max(seen.facts, key=variety)
+    if variety(name) == -2:
+        return None
+    image, colours = seen.reader.image(name), seen.description.colours
+    ids = None
+    if variety(name) >= 0:
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ids = seen.reader.mask(name)
+    if ids is None:
+        return picture_grid([[image]], [[f"{name}\nno mask"]], size=280)
+    panels = [image, colourise(ids, colours), overlay(image, ids, colours)]
+    captions = [name, "mask", "mask over image"]
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2) * 0.6
+    for index in np.unique(ids[ids != IGNORE_INDEX]):
+        is_class = (ids == index)[..., None]
+        panels.append(np.where(is_class, overlay(image, ids, colours), grey).astype(np.uint8))
+        captions.append(f"{seen.description.classes[index]}, {is_class.mean():.1%}")
+    rows = range(0, len(panels), PANELS_IN_A_ROW)
+    grid = picture_grid(
+        [panels[row : row + PANELS_IN_A_ROW] for row in rows],
+        [captions[row : row + PANELS_IN_A_ROW] for row in rows],
+        size=280,
+    )
+    shown = [i for i in range(seen.description.num_classes) if i not in seen.description.ignore_ids]
+    return with_legend(grid, [seen.description.classes[i] for i in shown], [colours[i] for i in shown])

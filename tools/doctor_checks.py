@@ -1,0 +1,506 @@
+"""The points that the doctor looks at, each one function from a data set's facts to a finding."""
+
+import argparse
+import os
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from data.decode import MAX_OFF_PALETTE, wrong_values
+from data.descriptions import Description
+from data.samplers import OrderedBatches, build_loader
+from data.scene_labels import read_scene_labels
+from data.splits import read_names_array
+from data.survey import Fault, ImageFacts, MaskFacts, TileFacts
+from data.tiles import SegmentationSample, SegmentationTiles, TileReader, open_tiles
+from data.transforms import segmentation_evaluation
+from model.backbones import IMAGENET_FILES
+from model.deeplabv2 import DeepLabV2
+from model.discriminator import Discriminator
+from model.weight_files import read_state_dict
+from model.weights import is_generator_checkpoint, load_backbone, load_network
+from tools import s4gan_options
+from utils.errors import DataError, UserError
+from utils.evaluate import evaluate
+from utils.labels import IGNORE_INDEX
+from utils.precision import resolve_precision
+from utils.run_folder import checkpoint_space
+
+Level = Literal["ok", "warn", "FAIL", "-"]
+SHOWN = 3  # names or reasons that a finding gives in full
+PERFECT_TILES = 16  # tiles that the perfect predictor answers
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the doctor says about one point.
+
+    Attributes:
+        point: the point, in a word or two.
+        level: `ok`; `warn`: worth a look; `FAIL`: a run would end with an error or wrong scores; `-`: not looked at.
+        text: one line.
+        details: further lines.
+        values: the figures behind the text, for machines.
+    """
+
+    point: str
+    level: Level
+    text: str
+    details: Sequence[str] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the points are judged by.
+
+    Attributes:
+        args: the command's options.
+        description, reader: the data set.
+        lists: names by list: "data" and, where they were given, "test" and "val".
+        facts: what the files of each tile hold, by name.
+        device: where a run would work.
+    """
+
+    args: argparse.Namespace
+    description: Description
+    reader: TileReader
+    lists: Mapping[str, Sequence[str]]
+    facts: Mapping[str, TileFacts]
+    device: torch.device
+
+    @cached_property
+    def images(self) -> list[ImageFacts]:
+        """Facts of all images."""
+        return [tile.image for tile in self.facts.values()]
+
+    @cached_property
+    def masks(self) -> list[MaskFacts]:
+        """Facts of all masks that are there."""
+        return [tile.mask for tile in self.facts.values() if tile.mask is not None]
+
+    def faults(self, kind: str) -> list[Fault]:
+        """All faults of one kind, images first."""
+        looked_at: list[ImageFacts | MaskFacts] = [*self.images, *self.masks]
+        return [facts.fault for facts in looked_at if facts.fault is not None and facts.fault.kind == kind]
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def files(seen: Examination) -> Finding:
+    """Every image is there, and every mask that a test or validation list needs."""
+    needed = [name for part in ("test", "val") for name in seen.lists.get(part, ())]
+    without = [seen.reader.mask_path(name) for name in dict.fromkeys(needed) if seen.facts[name].mask is None]
+    missing = [fault.path for fault in seen.faults("missing")]
+    values = {
+        "images": len(seen.images) - len(missing),
+        "masks": len(seen.masks),
+        "missing": [str(path) for path in missing + without],
+    }
+    if missing or without:
+        parts = [f"{len(missing)} of {len(seen.images)} images"] if missing else []
+        parts += [f"{len(without)} masks of the test or validation list"] if without else []
+        return Finding("files", "FAIL", " and ".join(parts) + " are missing", some(missing + without), values)
+    masks = f"{len(seen.masks)} masks" if seen.masks else "no masks"
+    unlabelled = len(seen.images) - len(seen.masks)
+    return Finding("files", "ok", f"{len(seen.images)} images, {masks}" + pool(unlabelled), values=values)
+
+
+def pool(unlabelled: int) -> str:
+    """Words on tiles without a mask."""
+    return f"; {unlabelled} tiles without one are the unlabelled pool" if unlabelled else ""
+
+
+def decodable(seen: Examination) -> Finding:
+    """Every file that is there can be read as an image, as a mask."""
+    faults = seen.faults("unreadable")
+    values = {"unreadable": {str(fault.path): fault.reason for fault in faults}}
+    if faults:
+        reasons = some(fault.reason for fault in faults)
+        return Finding("decodable", "FAIL", f"{len(faults)} files cannot be used", reasons, values)
+    present = len(seen.images) + len(seen.masks) - len(seen.faults("missing"))
+    return Finding("decodable", "ok", f"all {present} files", values=values)
+
+
+def sizes(seen: Examination) -> Finding:
+    """Images fit the tile size, and masks their images."""
+    images, masks = Counter(f.size for f in seen.images if f.size), Counter(f.size for f in seen.masks if f.size)
+    values = {kind: {_by(size): n for size, n in c.most_common()} for kind, c in (("images", images), ("masks", masks))}
+    if faults := seen.faults("size"):
+        text = f"{len(faults)} files are of a size that does not fit"
+        return Finding("sizes", "FAIL", text, some(f.reason for f in faults), values)
+    if not images:
+        return Finding("sizes", "-", "no image could be read", values=values)
+    tile = seen.reader.tile_size
+    brought = f"; brought to {_by(tile)}" if set(images) | set(masks) != {tile} else ""
+    small = sum(n for size, n in images.items() if min(size) < min(tile) / 2)
+    if small:
+        text = f"{small} images are less than half the tile size of {_by(tile)}; {_counts(images)}"
+        return Finding("sizes", "warn", text, values=values)
+    return Finding("sizes", "ok", _counts(images) + brought, values=values)
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def _counts(sizes: Counter[tuple[int, int]]) -> str:
+    shown = ", ".join(f"{_by(size)} ({n})" for size, n in sizes.most_common(4))
+    return shown + (f", {len(sizes) - 4} more" if len(sizes) > 4 else "")
+
+
+def modes(seen: Examination) -> Finding:
+    """How images and masks store a pixel."""
+    images, masks = Counter(f.mode for f in seen.images if f.mode), Counter(f.mode for f in seen.masks if f.mode)
+    if not images:
+        return Finding("modes", "-", "no image could be read")
+    text = "images " + ", ".join(f"{mode} {n}" for mode, n in images.most_common())
+    text += " (read as RGB)" if set(images) != {"RGB"} else ""
+    text += "; masks " + ", ".join(f"{mode} {n}" for mode, n in masks.most_common()) if masks else ""
+    return Finding("modes", "ok", text, values={"images": dict(images), "masks": dict(masks)})
+
+
+# --- Classes ----------------------------------------------------------------------------------------------------------
+
+
+def palette(seen: Examination) -> Finding:
+    """Mask values are classes: how many of them occur, and the share of pixels whose value no class has."""
+    what = "ids" if seen.description.palette is None else "colours"
+    masks = [tile for tile in seen.facts.values() if tile.mask is not None and tile.mask.class_pixels]
+    if not masks:
+        return Finding("palette", "-", "no mask could be read" if seen.masks else "no masks")
+    pixels = np.array([tile.mask.class_pixels for tile in masks if tile.mask])
+    off = sum(tile.mask.off_palette for tile in masks if tile.mask)
+    ignored = sum(tile.mask.ignored for tile in masks if tile.mask)
+    total = max(1, int(pixels.sum()) + off + ignored)
+    usable = [i for i in range(seen.description.num_classes) if i not in seen.description.ignore_ids]
+    occurring = int((pixels.sum(axis=0)[usable] > 0).sum())
+    empty = int((pixels.sum(axis=1) == 0).sum())
+    worst = max(masks, key=lambda tile: tile.mask.off_palette_share if tile.mask else 0)
+    worst_share = worst.mask.off_palette_share if worst.mask else 0.0
+    text = f"{occurring} of {len(usable)} class {what} occur; {ignored / total:.2%} of the pixels have no class"
+    text += f" ({empty} masks have none at all)" if empty else ""
+    text += f", {off / total:.3%} are off the palette"
+    values = {
+        "occurring": occurring,
+        "classes": len(usable),
+        "ignored_share": ignored / total,
+        "off_palette_share": off / total,
+        "masks_without_labels": empty,
+        "worst": {"name": worst.name, "share": worst_share} if off else None,
+    }
+    if not off:
+        return Finding("palette", "FAIL" if empty == len(masks) else "ok", text, values=values)
+    path = seen.reader.mask_path(worst.name)
+    details = [f"most in {path}: {worst_share:.2%}, {wrong_values(path, seen.description)}"]
+    return Finding("palette", "FAIL" if worst_share > MAX_OFF_PALETTE else "warn", text, details, values)
+
+
+def classes(seen: Examination) -> Finding:
+    """How often each pixel class occurs, in pixels and in tiles of each list; classes that never occur."""
+    counted = {part: _class_pixels(seen, names) for part, names in seen.lists.items()}
+    counted = {part: pixels for part, pixels in counted.items() if len(pixels)}
+    if not counted:
+        return Finding("classes", "-", "no mask could be read" if seen.masks else "no masks")
+    description, first = seen.description, next(iter(counted))
+    usable = [i for i in range(description.num_classes) if i not in description.ignore_ids]
+    shares = {part: pixels.sum(axis=0) / max(1, pixels.sum()) for part, pixels in counted.items()}
+    tiles = {part: (pixels > 0).sum(axis=0) for part, pixels in counted.items()}
+    absent = {part: [description.classes[i] for i in usable if not tiles[part][i]] for part in counted}
+    heading = "".join(f"{part + ' list: pixels':>20} {'tiles':>6}" for part in counted)
+    rows = [f"{'':<20}{heading}"]
+    for i in usable:
+        figures = "".join(f"{shares[part][i]:>20.2%} {tiles[part][i]:>6}" for part in counted)
+        rows.append(f"{description.classes[i]:<20}{figures}")
+    values = {
+        part: {
+            description.classes[i]: {"pixels": int(counted[part][:, i].sum()), "tiles": int(tiles[part][i])}
+            for i in usable
+        }
+        for part in counted
+    }
+    never = [f"in the {part} list {_listed(names)}" for part, names in absent.items() if names]
+    if never:
+        return Finding("classes", "warn", "never occur: " + "; ".join(never), rows, values)
+    rarest = min(usable, key=lambda i: shares[first][i])
+    text = f"all {len(usable)} occur; rarest {description.classes[rarest]}, {shares[first][rarest]:.2%} of the pixels"
+    return Finding("classes", "ok", text, rows, values)
+
+
+def _class_pixels(seen: Examination, names: Iterable[str]) -> np.ndarray:
+    masks = (seen.facts[name].mask for name in names)
+    return np.array([mask.class_pixels for mask in masks if mask is not None and mask.class_pixels])
+
+
+def class_count(seen: Examination) -> Finding:
+    """`--num-classes` agrees with the data set."""
+    given, description = seen.args.num_classes, seen.description
+    expected = description.num_classes
+    if given is None:
+        return Finding("class count", "-", f"--num-classes not given; it is {expected}", values={"expected": expected})
+    values = {"given": given, "expected": expected}
+    if given == expected:
+        return Finding("class count", "ok", f"{expected} pixel classes, as given", values=values)
+    text = f"--num-classes {given} contradicts the data set, which has {expected} pixel classes"
+    if given == len(description.scene_classes or ()):
+        return Finding("class count", "warn", f"{text}; it is its number of scene classes (train_AL.py)", values=values)
+    return Finding("class count", "FAIL", text, values=values)
+
+
+def scene_labels(seen: Examination) -> Finding:
+    """Scene labels can be read, and each scene class has tiles."""
+    known, names = seen.description.scene_classes, seen.lists["data"]
+    if known is None:
+        return Finding("scene labels", "-", "the data set has no scene classes; the active learner needs them")
+    try:
+        labels = read_scene_labels(seen.description, seen.args.data_dir, names)
+    except DataError as error:
+        return Finding("scene labels", "FAIL", str(error))
+    counts = Counter(labels.values())
+    text = f"{len(labels)} of {len(names)} tiles of the data list, {len(counts)} of {len(known)} scene classes"
+    values = {"tiles": {name: counts[name] for name in known}}
+    absent = [name for name in known if name not in counts]
+    if absent:
+        return Finding("scene labels", "warn", f"{text}; without a tile: {_listed(absent)}", values=values)
+    rare, most = min(counts.values()), max(counts.values())
+    return Finding("scene labels", "ok", f"{text} with {rare} to {most} tiles each", values=values)
+
+
+# --- Lists ------------------------------------------------------------------------------------------------------------
+
+
+def overlap(seen: Examination) -> Finding:
+    """No tile stands in two lists, by its name or by its pixels."""
+    lists_of: dict[str, list[str]] = {}
+    for part, names in seen.lists.items():
+        for name in names:
+            lists_of.setdefault(name, []).append(part)
+    shared = [name for name, parts in lists_of.items() if len(parts) > 1]
+    alike: dict[str, list[str]] = {}
+    for name, tile in seen.facts.items():
+        if tile.image.digest is not None:
+            alike.setdefault(tile.image.digest, []).append(name)
+    groups = [names for names in alike.values() if len(names) > 1]
+    across = [names for names in groups if len({part for name in names for part in lists_of[name]}) > 1]
+    values = {"names": shared, "same_pixels": groups, "same_pixels_across_lists": across}
+    if shared or across:
+        parts = [f"{len(shared)} names stand in two lists"] if shared else []
+        parts += [f"{len(across)} pictures stand in two lists under different names"] if across else []
+        details = [*some(shared), *some(" = ".join(names) for names in across)]
+        return Finding("overlap", "FAIL", "; ".join(parts), details, values)
+    between = f"none between {' and '.join(f'{part} list' for part in seen.lists)}" if len(seen.lists) > 1 else ""
+    if groups:
+        text = f"{len(groups)} pictures stand twice in a list" + (f"; {between}" if between else "")
+        return Finding("overlap", "warn", text, some(" = ".join(names) for names in groups), values)
+    return Finding("overlap", "ok", between or "no picture stands twice; --test-list compares two lists", values=values)
+
+
+def scenes(seen: Examination) -> Finding:
+    """Tiles cut from one scene stay on one side."""
+    if seen.description.group is None:
+        return Finding("scenes", "-", "the data set does not say which tiles come from one scene")
+    if len(seen.lists) < 2:
+        return Finding("scenes", "-", "one list only; --test-list compares two")
+    lists_of: dict[str, set[str]] = {}
+    for part, names in seen.lists.items():
+        for name in names:
+            if (scene := seen.description.group_of(name)) is not None:
+                lists_of.setdefault(scene, set()).add(part)
+    shared = sorted(scene for scene, parts in lists_of.items() if len(parts) > 1)
+    values = {"scenes": len(lists_of), "shared": shared}
+    if shared:
+        text = f"{len(shared)} of {len(lists_of)} have tiles in two lists, so scores come out too high"
+        return Finding("scenes", "warn", text, some(shared), values)
+    return Finding("scenes", "ok", f"{len(lists_of)}, each in one list", values=values)
+
+
+def names_array(seen: Examination) -> Finding:
+    """The names that the active learner chose are tiles of the data list with masks."""
+    path = seen.args.active_learning_images_array
+    if path is None:
+        return Finding("names array", "-", "not given (--active-learning-images-array)")
+    try:
+        names = read_names_array(path, seen.description, seen.lists["data"], seen.args.data_list)
+    except UserError as error:
+        return Finding("names array", "FAIL", str(error))
+    without = [name for name in names if seen.facts[name].mask is None]
+    values = {"names": len(names), "without_mask": without}
+    if without:
+        text = f"{len(without)} of {len(names)} chosen tiles have no mask yet; draw them before training"
+        return Finding("names array", "FAIL", text, some(seen.reader.mask_path(name) for name in without), values)
+    return Finding("names array", "ok", f"{len(names)} tiles of the data list, each with a mask", values=values)
+
+
+# --- Running ----------------------------------------------------------------------------------------------------------
+
+
+def weights(seen: Examination) -> Finding:
+    """How much of the network the weights of --restore-from would fill."""
+    given, backbone = seen.args.restore_from, seen.args.backbone
+    if given is not None and given.lower() == "none":
+        return Finding("weights", "-", "none: training starts from random weights")
+    path = Path(given) if given is not None else ROOT / "pretrained_models" / IMAGENET_FILES.get(backbone, "none")
+    if given is None and not path.is_file():
+        if backbone not in IMAGENET_FILES:
+            return Finding("weights", "-", f"not given; {backbone} starts from random weights")
+        return Finding("weights", "warn", f"a default run starts from {path.name}, which is not in {path.parent}")
+    network = DeepLabV2(seen.description.num_classes, backbone)
+    try:
+        found = read_state_dict(path)
+    except UserError as error:
+        return Finding("weights", "FAIL", f"0 % would load: {error}", values={"share": 0.0})
+    is_whole = is_generator_checkpoint(found)
+    part = network if is_whole else network.backbone
+    own = {name: tensor for name, tensor in part.state_dict().items() if not name.endswith(".num_batches_tracked")}
+    share = sum(name in found and found[name].shape == tensor.shape for name, tensor in own.items()) / len(own)
+    try:
+        report = load_network(part, path) if is_whole else load_backbone(part, path)
+    except UserError as error:
+        text = f"{share:.0%} of the tensors would load, all are needed: {error}"
+        return Finding("weights", "FAIL", text, values={"share": share})
+    return Finding("weights", "ok", f"{share:.0%}: {report}", values={"share": share})
+
+
+def perfect_score(seen: Examination) -> Finding:
+    """A predictor that knows the truth scores 1.0 on a sample of tiles, by the path that scores networks."""
+    names = _scorable(seen)
+    if not names:
+        return Finding("perfect score", "-", "no tile with a usable image and mask")
+    description, size = seen.description, seen.args.input_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # stray colours are another point
+        try:
+            tiles = open_tiles(description, seen.args.data_dir, names, names)
+            dataset = SegmentationTiles(tiles, segmentation_evaluation(size, tiles.reader.tile_size))
+            batches = build_loader(dataset, OrderedBatches(range(len(names)), 4), 0, pin_memory=False)
+            answers = _Answers(batches, lambda tile: tiles.reader.mask(names[tile]), description.num_classes)
+            matrix, _ = evaluate(answers, answers, description.num_classes, torch.device("cpu"))
+        except DataError as error:
+            return Finding("perfect score", "FAIL", str(error))
+    scores = matrix.scores()
+    values = {"tiles": len(names), "mean_iou": scores.mean_iou, "pixel_accuracy": scores.pixel_accuracy}
+    if scores.mean_iou is None:
+        return Finding("perfect score", "warn", f"no labelled pixel in {len(names)} tiles", values=values)
+    text = f"mean IoU {scores.mean_iou} on {len(names)} tiles of {_by(tiles.reader.tile_size)}"
+    if scores.mean_iou != 1 or scores.pixel_accuracy != 1:
+        return Finding("perfect score", "FAIL", f"{text}, expected 1.0", values=values)
+    return Finding("perfect score", "ok", text, values=values)
+
+
+def _scorable(seen: Examination) -> list[str]:
+    """Tiles spread over the last list (the test list, if there is one) whose image and mask are without fault."""
+
+    def is_usable(tile: TileFacts) -> bool:
+        mask = tile.mask
+        fits = mask is not None and mask.fault is None and mask.off_palette_share <= MAX_OFF_PALETTE
+        return fits and tile.image.fault is None and sum(mask.class_pixels if mask else ()) > 0
+
+    usable = [n for n in seen.lists.get("test", seen.lists["data"]) if is_usable(seen.facts[n])]
+    spread = np.linspace(0, max(0, len(usable) - 1), min(PERFECT_TILES, len(usable)))
+    return [usable[int(i)] for i in spread]
+
+
+class _Answers:
+    """Batches on their way to evaluation, and a network that answers each with the masks of its tiles."""
+
+    def __init__(
+        self, batches: Iterable[SegmentationSample], truth_of: Callable[[int], np.ndarray], num_classes: int
+    ) -> None:
+        self.batches, self.truth_of, self.num_classes = batches, truth_of, num_classes
+        self._tiles: list[int] = []
+
+    def __iter__(self) -> Iterator[SegmentationSample]:
+        for batch in self.batches:
+            self._tiles = torch.as_tensor(batch.tile).tolist()
+            yield batch
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (B, C, H, W) of normalised images (B, 3, H, W); class 0 in the padding and where no class is known."""
+        ids = torch.zeros(len(images), images.shape[2], images.shape[3], dtype=torch.int64)
+        for row, tile in enumerate(self._tiles):
+            truth = torch.from_numpy(self.truth_of(tile).astype(np.int64))
+            ids[row, : truth.shape[0], : truth.shape[1]] = truth.where(truth != IGNORE_INDEX, 0)
+        return F.one_hot(ids, self.num_classes).permute(0, 3, 1, 2).float()
+
+
+def disk_space(seen: Examination) -> Finding:
+    """The checkpoints of a default run fit on the disk."""
+    options = ["--dataset", seen.args.dataset, "--data-dir", ".", "--data-list", "-", "--threshold-st", "1"]
+    run = s4gan_options.parse_args(None, options)
+    num_classes = seen.description.num_classes
+    with torch.device("meta"):
+        networks = DeepLabV2(num_classes, seen.args.backbone), Discriminator(num_classes)
+    size = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
+    kept, needed = checkpoint_space(size, run.num_steps, run.save_pred_every)
+    folder = seen.args.checkpoint_dir.resolve()
+    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
+    free = free_space(existing)
+    text = (
+        f"{kept} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
+        f"{seen.args.backbone}) take {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free at {existing}"
+    )
+    values = {"needed": needed, "free": free, "folder": str(existing)}
+    if not os.access(existing, os.W_OK):
+        text = f"{existing} cannot be written; choose another --checkpoint-dir"
+        return Finding("disk space", "FAIL", text, values=values)
+    if free >= needed:
+        return Finding("disk space", "ok", text, values=values)
+    fewest = checkpoint_space(size, run.num_steps, run.save_pred_every, keep_last=1)[1]
+    advice = "--keep-last or a larger --save-pred-every" if free >= fewest else "another --checkpoint-dir"
+    return Finding("disk space", "warn" if free >= fewest else "FAIL", f"{text}; use {advice}", values=values)
+
+
+def free_space(folder: Path) -> int:
+    """Bytes free at a folder."""
+    return shutil.disk_usage(folder).free
+
+
+def device(seen: Examination) -> Finding:
+    """Where a run would work, its memory, and the precision that `auto` picks there."""
+    precision = resolve_precision("auto", seen.device)
+    if seen.device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(seen.device)
+        name = torch.cuda.get_device_name(seen.device)
+    else:
+        name = f"CPU, {torch.get_num_threads()} threads"
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        free = (
+            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
+        )
+    memory = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB memory free" if free else f"{total / 1e9:.1f} GB memory"
+    text = f"{name}; {memory}; precision auto is {precision}"
+    values = {"device": str(seen.device), "name": name, "free": free, "total": total, "precision": precision}
+    if seen.device.type == "cpu" and seen.args.device != "cpu":
+        text += "; torch sees no CUDA device, so a default run takes long"
+        return Finding("device", "warn", text, values=values)
+    return Finding("device", "ok", text, values=values)
+
+
+# --- All --------------------------------------------------------------------------------------------------------------
+
+POINTS: Sequence[Callable[[Examination], Finding]] = (
+    files, decodable, sizes, modes, palette, classes, class_count, scene_labels, overlap, scenes, names_array, weights,
+    perfect_score, disk_space, device,
+)  # fmt: skip
+
+
+def some(items: Iterable[object]) -> list[str]:
+    """The first few items as text, and how many more there are."""
+    texts = [str(item) for item in items]
+    return texts[:SHOWN] + ([f"… and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else [])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,347 @@
+"""What a training run leaves behind, and how it is taken up again: checkpoints, state, log, validation, pictures."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.descriptions import Description
+from data.samplers import EndlessBatches, OrderedBatches, build_loader
+from data.splits import read_names, write_names
+from data.tiles import SegmentationSample, SegmentationTiles, Tiles, open_tiles
+from data.transforms import segmentation_evaluation
+from model.s4gan import S4GAN
+from tools.arguments import as_plain, resolve_cache
+from tools.s4gan_options import FREE_ON_RESUME, metric_columns
+from utils import distributed
+from utils.background import BackgroundWriter, Snapshot
+from utils.checkpoint import load_state, save_array, save_tensors
+from utils.errors import DataError, OptionError
+from utils.evaluate import evaluate, predict_probabilities
+from utils.images import IMAGENET_MEAN, IMAGENET_STD, to_unit_range
+from utils.labels import IGNORE_INDEX
+from utils.log import MetricsLog, plot_curves
+from utils.run_folder import RunFolder, checkpoint_space, refuse_other_options
+from utils.seed import machine_state, restore_machine_state
+from utils.visualize import colourise, comparison, save_picture, with_legend
+
+PANEL_TILES = 4  # labelled, and as many unlabelled, tiles in the pictures of a run
+CURVES = {
+    "losses": ("loss_ce", "loss_fm", "loss_st"),
+    "discriminator": ("loss_D", "D_real", "D_fake", "believed"),
+    "validation": ("val_mean_iou",),
+}
+
+
+class TrainingRun:
+    """The files of one run of s4GAN.
+
+    Args:
+        args: the command's options.
+        description: the data set.
+        tiles: training tiles.
+        s4gan: the networks.
+        from_imagenet: whether they started from ImageNet weights.
+    """
+
+    def __init__(
+        self, args: argparse.Namespace, description: Description, tiles: Tiles, s4gan: S4GAN, from_imagenet: bool
+    ) -> None:
+        self.args, self.description, self.tiles, self.s4gan = args, description, tiles, s4gan
+        self.from_imagenet = from_imagenet
+        self.folder = RunFolder(args.checkpoint_dir)
+        self.writer, self.snapshot = BackgroundWriter(), Snapshot()
+        self.best_score, self.best_step = -1.0, 0
+        self.validation = self._open_validation()
+        self.log: MetricsLog | None = None
+
+    # --- beginning, resuming, ending ---------------------------------------------------------------------------------
+
+    def begin(self) -> int:
+        """Make the folder ready for a new run; returns the first step, 0.
+
+        Raises:
+            OptionError: the folder holds a run, or the disk is too small for its checkpoints.
+        """
+        if distributed.is_main():
+            self.folder.begin(self.args.overwrite)
+            self._check_space()
+            self.folder.write_options(self._record())
+            write_names(self.folder.labelled_names, self.tiles.labelled)
+            self._open_log(0)
+        distributed.barrier()
+        return 0
+
+    def resume(self) -> int:
+        """Take up the run of the folder; returns the number of steps it has finished.
+
+        Raises:
+            OptionError: there is no run, or an option differs that may not.
+            DataError: its state cannot be read.
+        """
+        self._compare_options(self.folder.read_options())
+        step = 0
+        if self.folder.last.exists():
+            state = load_state(self.folder.last)
+            self._restore(state)
+            step = int(state["step"])
+        if distributed.is_main():
+            self.folder.cut_back(step)
+            self._check_space()
+            self._open_log(step)
+            print(f"resuming after step {step}" if step else "no state was saved yet: starting over")
+        distributed.barrier()
+        return step
+
+    def finish(self, step: int) -> None:
+        """Write what the end of a run leaves: its state, curves and pictures."""
+        if not distributed.is_main():
+            return
+        self.save_state(step)
+        self.writer.wait()
+        assert self.log is not None
+        self.log.close()
+        plot_curves(self.folder.metrics, self.folder.path / "curves.png", CURVES)
+
+    def close(self) -> None:
+        """Wait for a write under way; for the way out after an error."""
+        if self.log is not None:
+            self.log.close()
+        self.writer.wait()
+
+    # --- after a step ------------------------------------------------------------------------------------------------
+
+    def after_step(
+        self,
+        step: int,
+        losses: Mapping[str, Tensor],
+        unlabelled: SegmentationSample | None,
+        seconds: tuple[float, float],
+    ) -> dict[str, float] | None:
+        """Log, validate, write checkpoints and pictures, each when it is due.
+
+        Args:
+            step: steps finished.
+            losses: what `train_step` returned.
+            unlabelled: the unlabelled batch, for its names.
+            seconds: time of the whole step, and of it waiting for data.
+
+        Returns:
+            The numbers of this step when they were read, else None.
+
+        Raises:
+            DataError: a loss is not finite.
+        """
+        args = self.args
+        last = step == args.num_steps
+        score = self._validate(step) if self.validation and (step % args.eval_every == 0 or last) else None
+        due = step % args.save_pred_every == 0 or last
+        values = None
+        if step % args.log_every == 0 or due or step % args.save_state_every == 0:
+            values = self._read(losses, step, unlabelled)
+        if not distributed.is_main():
+            return values
+        if values is not None and (step % args.log_every == 0 or last or score is not None):
+            self._log(step, values, losses, seconds, score)
+        if args.save_viz and unlabelled is not None and step > args.save_after_iter:
+            self._save_pseudo_labels(unlabelled, losses["pseudo_labels"], step)
+        if due:
+            self._save_checkpoint(step)
+        if step % args.save_state_every == 0 and not last:
+            self._save_panels(step)
+            self.save_state(step)
+        if last:
+            self._save_panels(step)
+        return values
+
+    def save_state(self, step: int) -> None:
+        """Write `last.pth`, from which `resume` goes on exactly, in the background."""
+        progress = {"step": step, "best_score": self.best_score, "best_step": self.best_step}
+        state = self.s4gan.state_dict() | progress | machine_state(self.s4gan.device)
+        self.writer.wait()
+        copied = self.snapshot.take(state, "state")
+        self._synchronise()
+        self.writer.submit(lambda: save_tensors(self.folder.last, copied))
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _record(self) -> dict[str, Any]:
+        description = self.description
+        return {
+            "options": as_plain(self.args),
+            "backbone": self.args.backbone,
+            "classes": list(description.classes),
+            "colours": [list(colour) for colour in description.colours],
+            "palette": [list(colour) for colour in description.palette] if description.palette else None,
+            "tile_size": list(self.tiles.reader.tile_size),
+            "normalisation": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)},
+            "precision": self.s4gan.settings.precision,
+            "imagenet_weights": self.from_imagenet,
+            "torch": str(torch.__version__),
+        }
+
+    def _compare_options(self, recorded: dict[str, Any]) -> None:
+        before, now = recorded.get("options", {}), as_plain(self.args)
+        refuse_other_options(before, now, FREE_ON_RESUME, self.folder.path, "--checkpoint-dir")
+        recorded_names = read_names(self.folder.labelled_names, self.description)
+        if recorded_names != list(self.tiles.labelled):
+            raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        try:
+            self.s4gan.load_state_dict(state)
+            restore_machine_state(state, self.s4gan.device)
+            self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise DataError(
+                f"{self.folder.last} does not fit this run ({error}); start over with --overwrite"
+            ) from error
+
+    def _check_space(self) -> None:
+        networks = [self.s4gan.generator, *([self.s4gan.discriminator] if self.s4gan.discriminator else [])]
+        size = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
+        kept, needed = checkpoint_space(size, self.args.num_steps, self.args.save_pred_every, self.args.keep_last)
+        free = self.folder.free_space()
+        if needed > free:
+            raise OptionError(
+                f"{kept} checkpoints of {size / 1e6:.0f} MB and the state need {needed / 1e9:.1f} GB, but "
+                f"{free / 1e9:.1f} GB are free at {self.folder.path}; raise --save-pred-every, give --keep-last, or "
+                "another --checkpoint-dir"
+            )
+
+    def _open_log(self, step: int) -> None:
+        columns = metric_columns(self.description)
+        self.log = MetricsLog(self.folder.metrics, columns, self.folder.path / "tensorboard", step)
+
+    def _read(self, losses: Mapping[str, Tensor], step: int, unlabelled: SegmentationSample | None) -> dict[str, float]:
+        names = [name for name, value in losses.items() if value.ndim == 0]
+        numbers = distributed.total(torch.stack([losses[name].float() for name in names])).tolist()
+        values = dict(zip(names, numbers, strict=True))
+        if not values.pop("not_finite"):
+            return values
+        newest = self.folder.steps()
+        tiles = "" if unlabelled is None else ", ".join(self._names(unlabelled)[:4])
+        raise DataError(
+            f"a loss was not finite at step {step} or up to {self.args.log_every} steps before"
+            + (f" (unlabelled tiles of this step: {tiles}, …)" if tiles else "")
+            + f"; the last good checkpoint is of step {newest[-1] if newest else 'none'}; lower --learning-rate or use "
+            "--precision fp32"
+        )
+
+    def _names(self, batch: SegmentationSample) -> list[str]:
+        tiles: Sequence[int] = torch.as_tensor(batch.tile).tolist()
+        return [self.tiles.names[tile] for tile in tiles]
+
+    def _log(
+        self,
+        step: int,
+        values: dict[str, float],
+        losses: Mapping[str, Tensor],
+        seconds: tuple[float, float],
+        score: float | None,
+    ) -> None:
+        assert self.log is not None
+        images = self.args.batch_size * (1 if self.s4gan.discriminator is None else 2)
+        values |= {"wait_ms": 1000 * seconds[1], "images_per_s": images / max(seconds[0], 1e-9)}
+        values |= self.s4gan.learning_rates()
+        if score is not None:
+            values["val_mean_iou"] = score
+        if "pseudo_labels" in losses:
+            ids = losses["pseudo_labels"]
+            counts = torch.bincount(ids[ids != IGNORE_INDEX].flatten(), minlength=self.description.num_classes).tolist()
+            share = 1 / max(1, sum(counts))
+            values |= {f"pseudo {name}": n * share for name, n in zip(self.description.classes, counts, strict=True)}
+        self.log.write(step, values)
+
+    def _save_checkpoint(self, step: int) -> None:
+        self.writer.wait()
+        generator = self.snapshot.take(self.s4gan.generator.state_dict(), "generator")
+        discriminator = None
+        if self.s4gan.discriminator is not None:
+            discriminator = self.snapshot.take(self.s4gan.discriminator.state_dict(), "discriminator")
+        self._synchronise()
+
+        def write() -> None:
+            if discriminator is not None:
+                save_tensors(self.folder.discriminator(step), discriminator)
+            save_tensors(self.folder.generator(step), generator)
+            if self.args.keep_last:
+                self.folder.keep_newest(self.args.keep_last, self.best_step)
+
+        self.writer.submit(write)
+
+    def _synchronise(self) -> None:
+        if self.s4gan.device.type == "cuda":
+            torch.cuda.synchronize(self.s4gan.device)
+
+    def _open_validation(self) -> Tiles | None:
+        if self.args.val_list is None:
+            return None
+        names = read_names(self.args.val_list, self.description)
+        return open_tiles(self.description, self.args.data_dir, names, names, resolve_cache(self.args))
+
+    def _validate(self, step: int) -> float | None:
+        """Mean IoU on the validation list; a new best generator is written at once. Rank 0 works, the others wait."""
+        assert self.validation is not None
+        score = None
+        if distributed.is_main():
+            transform = segmentation_evaluation(self.args.input_size, self.validation.reader.tile_size)
+            order = OrderedBatches(range(len(self.validation)), self.args.batch_size)
+            batches = build_loader(SegmentationTiles(self.validation, transform), order, 0, pin_memory=False)
+            settings, device = self.s4gan.settings, self.s4gan.device
+            generator = self.s4gan.generator.eval()
+            matrix, _ = evaluate(generator, batches, self.description.num_classes, device, settings.precision)
+            score = matrix.scores().mean_iou or 0.0
+            if score > self.best_score:
+                self.best_score, self.best_step = score, step
+                save_tensors(self.folder.best, generator.state_dict())
+        distributed.barrier()
+        return score
+
+    def _save_pseudo_labels(self, batch: SegmentationSample, pseudo_labels: Tensor, step: int) -> None:
+        """Write believed maps as `<name>_iter_<step>.npy`, as published, and in colour beside them."""
+        for name, ids in zip(self._names(batch), pseudo_labels.cpu().numpy().astype(np.uint8), strict=True):
+            if (ids != IGNORE_INDEX).any():
+                path = self.args.generator_viz_dir / f"{name.replace('/', '_')}_iter_{step}.npy"
+                save_array(path, ids)
+                save_picture(path.with_suffix(".png"), colourise(ids, self.description.colours))
+
+    @torch.inference_mode()
+    def _save_panels(self, step: int) -> None:
+        """Fixed tiles: image, mask or pseudo-label, prediction, and what the discriminator thinks of it."""
+        assert self.log is not None
+        labelled, unlabelled = self.tiles.labelled_positions()
+        shown = [*labelled[:PANEL_TILES], *unlabelled[:PANEL_TILES]]
+        dataset = SegmentationTiles(
+            self.tiles, segmentation_evaluation(self.args.input_size, self.tiles.reader.tile_size)
+        )
+        generator = self.s4gan.generator.eval()
+        images, maps, captions = [], [], []
+        for batch in build_loader(dataset, OrderedBatches(shown, 1), 0, pin_memory=False):
+            probabilities = predict_probabilities(generator, batch, self.s4gan.device, self.s4gan.settings.precision)
+            prediction = probabilities.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+            height, width = probabilities.shape[2:]
+            images_in = to_unit_range(batch.image[:, :, :height, :width], self.s4gan.device)
+            realness = self.s4gan.realness(probabilities, images_in)
+            tile = int(batch.tile[0])
+            is_labelled = tile in labelled
+            believed = realness is not None and float(realness) > self.s4gan.settings.threshold_st
+            target = np.array(self.tiles.mask(tile)) if is_labelled or not believed else prediction
+            images.append(np.array(self.tiles.image(tile)))
+            maps.append([target, prediction])
+            kind = "labelled" if is_labelled else "unlabelled"
+            captions.append(
+                f"{self.tiles.names[tile]} ({kind})" + ("" if realness is None else f"\nD: {float(realness):.2f}")
+            )
+        picture = comparison(images, maps, ["mask or pseudo-label", "prediction"], self.description.colours, captions)
+        picture = with_legend(picture, self.description.classes, self.description.colours)
+        save_picture(self.folder.path / "tiles.png", picture)
+        self.log.picture("tiles", np.asarray(picture), step)
+
+
+def batch_names(sampler: EndlessBatches, tiles: Tiles, step: int) -> list[str]:
+    """Names of the tiles of a step, which follow from seed and step."""
+    return [tiles.names[draw.tile] for draw in sampler.batch(step)]

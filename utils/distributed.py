@@ -1,0 +1,152 @@
+"""Several processes in a neutral form: in a single one, every function here answers as if there were no others.
+
+Started by `torchrun`, each process works on its share of a batch. Losses divide local sums by counts over all
+processes, so that the sum of the processes' gradients is the gradient of one process on the whole batch.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def start(device_type: str) -> None:
+    """Join the other processes where `torchrun` started several: nccl on CUDA, gloo on the CPU."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+
+
+def stop() -> None:
+    """Leave the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number, 0 in a single process."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def local_rank() -> int:
+    """This process's number on its machine; it names the GPU."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this process prints and writes."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait for the other processes."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
+def main_first(work: Callable[[], T]) -> T:
+    """Let the main process do something first, such as building a cache that the others then find."""
+    if is_main():
+        result = work()
+        barrier()
+        return result
+    barrier()
+    return work()
+
+
+def from_main(work: Callable[[], T]) -> T:
+    """Let the main process do something alone, such as deciding, and give its result to all."""
+    if not dist.is_initialized():
+        return work()
+    result: list[T | None] = [work() if is_main() else None]
+    dist.broadcast_object_list(result, src=0)
+    return cast(T, result[0])
+
+
+def any_process(flag: bool) -> bool:
+    """Whether the flag is up in any process; all of them have to ask."""
+    return bool(total(torch.tensor(float(flag))))
+
+
+def total(value: Tensor) -> Tensor:
+    """Sum of a detached tensor over all processes, on the tensor's own device."""
+    if not dist.is_initialized():
+        return value
+    summed = value.detach().to(_message_device(value), copy=True)
+    dist.all_reduce(summed)
+    return summed.to(value.device)
+
+
+def _message_device(value: Tensor) -> torch.device:
+    """Where a message has to lie: nccl sends from GPUs only."""
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else value.device
+
+
+def gather_batches(rows: Tensor, batch_size: int, count: int) -> Tensor:
+    """Put together what the processes computed on whole batches in turn: batch 0 in process 0, batch 1 in process 1, …
+
+    Args:
+        rows: this process's rows, one for each tile of its batches, shape (n, ...).
+        batch_size: tiles of a batch.
+        count: tiles of all batches.
+
+    Returns:
+        The rows of all tiles in their order, shape (count, ...); sums with zeros, hence exactly those computed.
+    """
+    if not dist.is_initialized():
+        return rows
+    gathered = rows.new_zeros(count, *rows.shape[1:])
+    gathered[torch.arange(count) // batch_size % world_size() == rank()] = rows
+    return total(gathered)
+
+
+def share_buffers(module: torch.nn.Module) -> None:
+    """Give every process the main one's buffers, such as BatchNorm's statistics, which each collects for itself."""
+    if dist.is_initialized():
+        for buffer in module.buffers():
+            message = buffer.detach().to(_message_device(buffer), copy=True)
+            dist.broadcast(message, src=0)
+            buffer.copy_(message)
+
+
+def mean_over_batch(values: Tensor) -> Tensor:
+    """Mean over the first dimension of the whole batch; gradients flow to this process's share only.
+
+    Args:
+        values: this process's share, shape (B, ...).
+    """
+    local = values.sum(dim=0)
+    whole = local + (total(local) - local.detach()) if dist.is_initialized() else local
+    return whole / total(values.new_tensor(float(len(values))))
+
+
+def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+    """Replace each gradient by its sum over all processes, in one message; one without a gradient adds zeros."""
+    if not dist.is_initialized():
+        return
+    gradients = []
+    for parameter in parameters:
+        if parameter.requires_grad:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            gradients.append(parameter.grad)
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(summed.view_as(gradient))
+
+
+def say(text: str, file: object = None) -> None:
+    """Print in the main process only."""
+    if is_main():
+        print(text, file=file or sys.stdout, flush=True)  # type: ignore[arg-type]

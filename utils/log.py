@@ -1,0 +1,93 @@
+"""What a run reports: a CSV line and TensorBoard scalars at a time, curves at the end."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from utils.checkpoint import write_atomically, write_text
+
+
+class MetricsLog:
+    """Numbers by step, appended to a CSV and to TensorBoard event files.
+
+    Args:
+        path: the CSV file.
+        columns: names of the numbers; the first column is `step`.
+        events: folder of the event files.
+        first_step: lines of later steps, left by an interrupted run, are cut off.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], events: Path, first_step: int = 0) -> None:
+        self.path, self.columns = path, ("step", *columns)
+        kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if path.exists() else []
+        write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
+        self._file = path.open("a", newline="")
+        self.events = SummaryWriter(str(events), purge_step=first_step + 1 if first_step else None)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one line; numbers that are not given stay empty."""
+        row = {"step": str(step)} | {name: f"{value:.6g}" for name, value in values.items() if name in self.columns}
+        self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
+        self._file.flush()
+        for name, value in values.items():
+            self.events.add_scalar(name, value, step)
+
+    def picture(self, name: str, picture: np.ndarray, step: int) -> None:
+        """Add an RGB picture, uint8 (H, W, 3), to TensorBoard."""
+        self.events.add_image(name, picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Finish both files."""
+        self._file.close()
+        self.events.close()
+
+    @staticmethod
+    def _lines(rows: Sequence[Sequence[Any]]) -> str:
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(rows)
+        return buffer.getvalue()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The lines of a log whose step can be read, as text by column; a line cut short by a kill is left out."""
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit() and None not in row.values()]
+
+
+def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], against: str = "step") -> None:
+    """Draw columns of a log against the step or another column, one panel a title.
+
+    Args:
+        log: the CSV file.
+        picture: the PNG to write.
+        panels: columns by title; columns without a number are left out.
+        against: the column of whole numbers on the horizontal axis.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = read_rows(log)
+    figure, axes = pyplot.subplots(
+        1, len(panels), figsize=(4.2 * len(panels), 3.2), constrained_layout=True, squeeze=False
+    )
+    for axis, (title, columns) in zip(axes[0], panels.items(), strict=True):
+        for column in columns:
+            points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
+            if points:
+                steps, values = zip(*points, strict=True)
+                axis.plot(steps, values, label=column, linewidth=1.2, marker="." if len(points) < 40 else None)
+        axis.set(title=title, xlabel=against)
+        axis.grid(alpha=0.3)
+        if axis.lines:
+            axis.legend(fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    pyplot.close(figure)
+    write_atomically(picture, lambda file: file.write(buffer.getvalue()))
