@@ -112,7 +112,7 @@ def _airplane(c: Canvas, x: float, y: float, angle: float, length: float) -> Non
     c.shade(placed(np.stack([box(0.06, side, 0.1, 0.05) for side in (-0.2, 0.2)]), x, y, angle, length), 0.6)
 
 
-def _house(c: Canvas, x: float, y: float, length: float, width: float, angle: float = 0.0) -> None:
+def _house(c: Canvas, x: float, y: float, angle: float, length: float, width: float) -> None:
     c.fill("buildings", placed(box(0, 0, length, width), x, y, angle), height=5)
     c.shade(placed(box(0, width / 4, length, width / 2), x, y, angle), 0.78)
 
@@ -133,7 +133,7 @@ def _mobile_home(c: Canvas, x: float, y: float, angle: float) -> None:
 
 def _tank(c: Canvas, x: float, y: float, radius: float) -> None:
     c.fill("tanks", disc(x, y, radius), height=7)
-    for share, gain in ((0.9, 0.84), (0.4, 1.19)):
+    for share, gain in ((0.9, 0.8), (0.66, 1.25), (0.42, 0.8)):
         c.shade(disc(x, y, share * radius), gain)
 
 
@@ -178,9 +178,10 @@ def _traffic(c: Canvas, path: np.ndarray, gap: float, share: float = 0.6) -> Non
 
 
 def _ground(c: Canvas, *names: str) -> None:
-    """Covers the tile with two of some materials, one above and one below the middle."""
-    for name, y in zip(c.rng.choice(names, 2, replace=False), (LOW, HIGH), strict=True):
-        c.fill(name, box(TILE / 2, y, HIGH - LOW, HIGH - LOW))
+    """Covers the tile with two of some materials, the second below the middle."""
+    first, second = c.rng.choice(names, 2, replace=False)
+    c.fill(first, EVERYWHERE)
+    c.fill(second, box(TILE / 2, HIGH, HIGH - LOW, HIGH - LOW))
 
 
 def _anywhere(c: Canvas) -> tuple[float, float]:
@@ -201,7 +202,7 @@ def _agricultural(c: Canvas) -> None:
         c.fill("bare soil", box(144, 126, 150, 90))
         for x in (92, 126):
             _tank(c, x, 106, 14)
-        _house(c, 122, 152, 76, 30)
+        _house(c, 122, 152, 0, 76, 30)
         for y in (95, 121, 147):
             _mobile_home(c, 190, y, 0)
     else:  # an airstrip
@@ -289,7 +290,7 @@ def _denseresidential(c: Canvas) -> None:
     for street in np.arange(c.rng.uniform(-10, 20), HIGH, 118):
         _road(c, across(street), 24, lanes=1)
         for x, y, _ in along(across(street - 36), 40):
-            _house(c, x, y, *c.rng.uniform((28, 28), (35, 36)))
+            _house(c, x, y, 0, *c.rng.uniform((28, 28), (35, 36)))
         for x, y, _ in along(across(street + 38), 28):
             _mobile_home(c, x, y, np.pi / 2)
         _traffic(c, across(street), 30)
@@ -323,7 +324,7 @@ def _golfcourse(c: Canvas) -> None:
     c.shade(ribbon(winding(c.rng, 128, 40), 80), 1.14)
     c.shade(blob(c.rng, 190, 120, 30), 1.1)
     if c.chance(0.8):
-        c.fill(c.rng.choice(["sea", "water"]), blob(c.rng, *_anywhere(c), c.rng.uniform(40, 60)))
+        c.fill("water", blob(c.rng, *_anywhere(c), c.rng.uniform(40, 60)))
     for x, y in c.spots("grass", 5):
         c.fill("sand", blob(c.rng, x, y, c.rng.uniform(14, 22)))
     if c.chance(0.5):
@@ -355,7 +356,7 @@ def _intersection(c: Canvas) -> None:
     _road(c, across(y), 50)
     _road(c, down(x), 50)
     c.fill("pavement", box(x, y, 52, 52))
-    stripes = [box(side, stripe, 10, 4) for side in (-33, 33) for stripe in np.arange(-20, 24, 8)]
+    stripes = [box(side, stripe, 10, 4) for side in (-33, 33) for stripe in np.linspace(-20, 20, 6)]
     for angle in (0, np.pi / 2):
         c.mark(placed(np.stack(stripes), x, y, angle), WHITE)
     for lane in (-13, 13):
@@ -379,7 +380,7 @@ def _mediumresidential(c: Canvas) -> None:
     _road(c, street, 26, lanes=1)
     for offset in (-46, 46, -112, 112):
         for x, y, angle in along(shifted(street, offset), 62):
-            _house(c, x, y, *c.rng.uniform((34, 26), (44, 34)), angle)
+            _house(c, x, y, angle, *c.rng.uniform((34, 26), (44, 34)))
     _traffic(c, shifted(street, 6), 44)
     if c.chance(0.5):
         _court(c, 128, 50)
@@ -410,19 +411,17 @@ def _overpass(c: Canvas) -> None:
     for edge in (-30, 30):
         c.mark(ribbon(across(128 + edge), 3), WHITE)
         _traffic(c, across(128 + edge / 2), 40, share=0.5)
-    _trees(c, c.spots("grass", 8))
 
 
 def _parkinglot(c: Canvas) -> None:
     c.fill("pavement", EVERYWHERE)
-    trailers = c.chance(0.6)
     for row in np.arange(c.rng.uniform(-40, 0), HIGH, 72):
         c.mark(np.stack([box(x, row, 1.6, 44) for x in np.arange(LOW, HIGH, 15)]), WHITE)
         for x in np.arange(LOW, HIGH, 15):
             for side in (-11, 11):
                 if c.chance(0.7):
                     _car(c, x + 7.5, row + side, np.pi / 2)
-    if trailers:
+    if c.chance(0.6):  # trailers
         c.fill("pavement", box(128, 30, HIGH - LOW, 90))
         for x in np.arange(LOW, HIGH, 30):
             _mobile_home(c, x, 38, np.pi / 2)
@@ -457,7 +456,7 @@ def _sparseresidential(c: Canvas) -> None:
     c.fill("grass", blob(c.rng, 128, 128, 95))
     _road(c, winding(c.rng, 215, 8), 22, lanes=1)
     c.fill("bare soil", box(128, 170, 26, 80))
-    _house(c, 128, c.rng.uniform(95, 115), 66, 42)
+    _house(c, 128, c.rng.uniform(95, 115), 0, 66, 42)
     for y in (120, 152):
         _mobile_home(c, 190, y, 0.2)
     if c.chance(0.5):
@@ -489,7 +488,7 @@ def _tenniscourt(c: Canvas) -> None:
     for x in (80, 176):
         for y in (86, 148):
             _court(c, x, y)
-    _house(c, 128, 222, 60, 34)
+    _house(c, 128, 222, 0, 60, 34)
     _trees(c, c.spots("grass", 16), (12, 20))
 
 
@@ -523,8 +522,9 @@ SCENE_PAINTERS: dict[str, Callable[[Canvas], None]] = {
 
 def _photograph(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The painted ground, RGB in 0..255, as a camera sees it: light, tint and haze of the day, blur, pixel noise."""
-    light = rng.uniform(0.92, 1.08) * rng.uniform(0.97, 1.03, 3) * (1 + 0.04 * noise(rng, TILE, TILE, 128)[..., None])
-    blurred = cv2.GaussianBlur((image * light).astype(np.float32), (0, 0), 0.6)
+    light = (rng.uniform(0.92, 1.08) * rng.uniform(0.97, 1.03, 3)).astype(np.float32)
+    shading = 1 + 0.04 * noise(rng, TILE, TILE, 128)[..., None]
+    blurred = cv2.GaussianBlur(image * light * shading, (0, 0), 0.6)
     grain = rng.uniform(3, 6) * rng.standard_normal(image.shape, dtype=np.float32)
     return np.clip(blurred + rng.uniform(0, 10) + grain, 0, 255).astype(np.uint8)
 

@@ -59,7 +59,8 @@ class Material:
 def noise(rng: np.random.Generator, height: int, width: int, cell: int) -> np.ndarray:
     """Smooth normal noise of about unit deviation whose bumps are `cell` pixels wide, shape (height, width)."""
     coarse = rng.standard_normal((height // cell + 4, width // cell + 4), dtype=np.float32)
-    fine = cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
+    interpolation = cv2.INTER_CUBIC if cell > 4 else cv2.INTER_LINEAR  # kinks show in large bumps only
+    fine = cv2.resize(coarse, None, fx=cell, fy=cell, interpolation=interpolation)
     return fine[cell : cell + height, cell : cell + width]
 
 
@@ -106,7 +107,7 @@ def _crowns(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 def _shrubs(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Small dark dots on lighter ground."""
-    dots = (_seeds(rng, height, width, 14) < 4).astype(np.float32)
+    dots = (_seeds(rng, height, width, 11) < 3.4).astype(np.float32)
     return 0.16 - 0.5 * cv2.blur(dots, (2, 2)) + 0.04 * noise(rng, height, width, 24)
 
 
@@ -114,27 +115,27 @@ def _plates(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Steel plates in a chequered pattern."""
     y, x = np.ogrid[:height, :width]
     waves = np.sin(x * (2 * np.pi / 8)) * np.sin(y * (2 * np.pi / 8))
-    return 0.14 * waves.astype(np.float32) + 0.03 * noise(rng, height, width, 16)
+    return 0.08 * waves.astype(np.float32) + 0.03 * noise(rng, height, width, 16)
 
 
 _PLAIN = _mottled((16, 0.03))
 
 MATERIALS: dict[str, Material] = {
     "airplane": Material(1, GREYS, (0.75, 1.0), _PLAIN, varies=True),
-    "bare soil": Material(2, TANS, (0.0, 0.7), _mottled((4, 0.14), (12, 0.08)), drift=0.25),
+    "bare soil": Material(2, TANS, (0.0, 0.6), _mottled((4, 0.14), (12, 0.08)), drift=0.25),
     "buildings": Material(3, ROOFS, (0.0, 1.0), _mottled((2, 0.05), (16, 0.03)), varies=True, drift=0.1),
     "cars": Material(4, PAINTS, (0.0, 1.0), _PLAIN, varies=True),
-    "chaparral": Material(5, GREENS, (0.5, 1.0), _shrubs, drift=0.3),
+    "chaparral": Material(5, GREENS, (0.55, 1.0), _shrubs, drift=0.3),
     "court": Material(6, COURTS, (0.0, 1.0), _mottled((32, 0.02)), drift=0.25),
     "dock": Material(7, PLANKS, (0.0, 1.0), _striped((4, 5), 0, 0.16)),
     "field": Material(8, GREENS, (0.1, 1.0), _striped((5, 7), 1, 0.25), varies=True, drift=0.3),
-    "grass": Material(9, GREENS, (0.2, 0.9), _mottled((32, 0.05), (4, 0.02)), drift=0.25),
-    "mobile home": Material(10, GREYS, (0.4, 1.0), _striped((4, 5), 0, 0.08), varies=True),
+    "grass": Material(9, GREENS, (0.1, 0.8), _mottled((32, 0.05), (4, 0.02)), drift=0.25),
+    "mobile home": Material(10, GREYS, (0.55, 1.0), _striped((4, 5), 0, 0.08), varies=True),
     "pavement": Material(11, GREYS, (0.0, 0.5), _mottled((48, 0.04), (2, 0.02)), drift=0.06),
-    "sand": Material(12, TANS, (0.3, 1.0), _striped((5, 7), 4, 0.13), drift=0.25),
+    "sand": Material(12, TANS, (0.4, 1.0), _striped((5, 7), 4, 0.13), drift=0.25),
     "sea": Material(13, BLUES, (0.0, 1.0), _striped((9, 13), 5, 0.24, grain=0.05), drift=0.3),
     "ship": Material(14, GREYS, (0.7, 1.0), _PLAIN, varies=True),
-    "tanks": Material(15, GREYS, (0.5, 1.0), _plates, varies=True),
+    "tanks": Material(15, GREYS, (0.6, 1.0), _plates, varies=True),
     "trees": Material(16, GREENS, (0.0, 0.7), _crowns, drift=0.25),
     "water": Material(17, BLUES, (0.0, 1.0), _mottled((64, 0.04)), drift=0.3),
 }
@@ -180,7 +181,7 @@ class Canvas:
     def mark(self, outline: np.ndarray, colour: tuple[int, int, int]) -> None:
         """Paints a marking (RGB, 0..255), in the image only."""
         window, coverage = self._coverage(outline)
-        self._blend(window, coverage, np.array(colour))
+        self._blend(window, coverage, np.array(colour, np.float32))
 
     def spots(self, name: str, count: int) -> list[tuple[float, float]]:
         """Random layout positions (x, y) that a material covers at present: `count` of them, or none."""
@@ -200,8 +201,8 @@ class Canvas:
         """The part of the tile around an outline, and how much of each of its pixels is inside, in [0, 1]."""
         corners = (outline - TILE / 2) @ self._turn + TILE / 2 + offset
         flat = corners.reshape(-1, 2)
-        left, top = (int(np.clip(low, 0, TILE)) for low in np.floor(flat.min(axis=0)))
-        right, bottom = (int(np.clip(high + 1, 0, TILE)) for high in np.ceil(flat.max(axis=0)))
+        left, top = (min(max(int(low), 0), TILE) for low in flat.min(axis=0))
+        right, bottom = (min(max(int(high) + 2, 0), TILE) for high in flat.max(axis=0))
         coverage = np.zeros((max(bottom - top, 0), max(right - left, 0)), np.uint8)
         if coverage.size:
             polygons = ((corners - (left, top)) * 16).astype(np.int32).reshape(-1, outline.shape[-2], 2)

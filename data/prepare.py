@@ -360,8 +360,8 @@ def _built_beside(out: Path) -> Iterator[Path]:
         is_done = True
     except OSError as error:
         raise storage_error(out, error) from error
-    except DataError as error:
-        raise DataError(str(error).replace(str(private), str(out))) from error
+    except (DataError, OptionError) as error:
+        raise type(error)(str(error).replace(str(private), str(out))) from error
     finally:
         shutil.rmtree(private, ignore_errors=True)
         for parent in [] if is_done else made:

@@ -150,7 +150,9 @@ class Learner:
         return distributed.total(loss.detach())
 
     def _new_optimiser(self) -> torch.optim.SGD:
-        return torch.optim.SGD(self.classifier.parameters(), lr=self.learning_rate, momentum=self.momentum, fused=True)
+        fused = self.precision != "fp16"  # where the first step is skipped, torch's fused SGD starts with any momentum
+        parameters = self.classifier.parameters()
+        return torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum, fused=fused)
 
     def _new_scaler(self) -> torch.amp.GradScaler:
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")

@@ -150,11 +150,11 @@ class S4GAN:
         if self.discriminator is None or unlabelled is None:
             self._step_generator()
         else:
-            fake, on_unlabelled = self._learn_from_unlabelled(
-                DeviceBatch.of(unlabelled, self.device, self.settings), real, step
-            )
+            judged = [self._judge(*maps) for maps in real]  # once: for feature matching, and to teach the discriminator
+            batch = DeviceBatch.of(unlabelled, self.device, self.settings)
+            fake, on_unlabelled = self._learn_from_unlabelled(batch, [features for _, features in judged], step)
             self._step_generator()
-            watched |= on_unlabelled | self._teach_discriminator(real, fake)
+            watched |= on_unlabelled | self._teach_discriminator([logits for logits, _ in judged], fake)
         loss = watched["loss_ce"]
         if "loss_fm" in watched:
             loss = loss + self.settings.lambda_fm * watched["loss_fm"] + self.settings.lambda_st * watched["loss_st"]
@@ -174,7 +174,7 @@ class S4GAN:
         return real, {"loss_ce": torch.stack(losses).sum()}
 
     def _learn_from_unlabelled(
-        self, batch: DeviceBatch, real: list[Maps], step: int
+        self, batch: DeviceBatch, real_features: list[Tensor], step: int
     ) -> tuple[list[Maps], dict[str, Tensor]]:
         """Look like human maps to the discriminator, and learn from the maps that it believes."""
         settings = self.settings
@@ -182,13 +182,11 @@ class S4GAN:
         assert self.discriminator is not None
         self.discriminator.requires_grad_(False)
         fake, pseudo_labels, seen = [], [], []
-        for part, real_part in zip(batch.parts(settings.accumulate), real, strict=True):
+        for part, features in zip(batch.parts(settings.accumulate), real_features, strict=True):
             logits = self._generate(part)
             fake_map = logits.softmax(dim=1) * part.inside
             realness, fake_features = self._judge(fake_map, part.images)
-            with torch.no_grad():
-                _, real_features = self._judge(real_part.class_map, real_part.images)
-            loss_fm = feature_matching(real_features, fake_features)
+            loss_fm = feature_matching(features.detach(), fake_features)
             labels = self_training_labels(logits, realness, part.inside, settings.threshold_st)
             believed_pixels = distributed.total((labels != IGNORE_INDEX).sum())
             loss_st = cross_entropy(logits, labels, believed_pixels) if self_training else logits.new_zeros(())
@@ -203,16 +201,15 @@ class S4GAN:
         labels = torch.cat(pseudo_labels)
         return fake, {"loss_fm": loss_fm, "loss_st": loss_st, "believed": believed, "pseudo_labels": labels}
 
-    def _teach_discriminator(self, real: list[Maps], fake: list[Maps]) -> dict[str, Tensor]:
+    def _teach_discriminator(self, on_real_maps: list[Tensor], fake: list[Maps]) -> dict[str, Tensor]:
         """Human maps are real, the generator's are not."""
         assert self.discriminator is not None
         assert self.discriminator_optimiser is not None
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         share = 1 / (self.settings.accumulate * distributed.world_size())
         seen = []
-        for real_part, fake_part in zip(real, fake, strict=True):
-            on_fake, _ = self._judge(fake_part.class_map, fake_part.images)
-            on_real, _ = self._judge(real_part.class_map, real_part.images)
+        for on_real, maps in zip(on_real_maps, fake, strict=True):
+            on_fake, _ = self._judge(*maps)
             loss = discriminator_loss(on_real, on_fake) * share
             self.discriminator_scaler.scale(loss).backward()
             means = (torch.sigmoid(on_real.detach()).mean() * share, torch.sigmoid(on_fake.detach()).mean() * share)

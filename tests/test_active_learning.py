@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from utils.active_learning import Selection
+from utils.active_learning import Round, Selection
 from utils.budget import Budget
-from utils.query import STRATEGIES
+from utils.query import STRATEGIES, entropy
 
 
 def score(pool: np.ndarray, classes: int = 6) -> Tensor:
@@ -17,13 +17,25 @@ def score(pool: np.ndarray, classes: int = 6) -> Tensor:
     return torch.from_numpy(drawn.astype(np.float32).reshape(-1, classes))
 
 
+def ask(selection: Selection) -> Round:
+    """One query, by a network whose features are its probabilities; strategies take of it what they need."""
+    probabilities, labelled = score(selection.pool), score(np.array(selection.labelled))
+    return selection.query(probabilities, probabilities, labelled, entropy(probabilities))
+
+
 def select(
-    total: int, ratio: str, alpha: str, beta: str, strategy: str = "margin", seed: int = 0, include_initial: bool = False
+    total: int,
+    ratio: str,
+    alpha: str,
+    beta: str,
+    strategy: str = "margin",
+    seed: int = 0,
+    include_initial: bool = False,
 ) -> Selection:
     """Run all rounds."""
     selection = Selection(total, Budget.of(ratio, alpha, beta, total), strategy, seed, include_initial)
     while selection.remaining:
-        selection.query(score(selection.pool))
+        ask(selection)
     return selection
 
 
@@ -132,7 +144,7 @@ def test_random_rounds_differ_from_each_other():
         pools = []
         for _ in range(query + 1):
             pools.append(selection.pool.tolist())
-            chosen = selection.query(score(selection.pool)).tiles
+            chosen = ask(selection).tiles
         return [pools[-1].index(tile) for tile in chosen]
 
     assert places(0) != places(1)
@@ -144,11 +156,50 @@ def test_a_restored_selection_goes_on_identically(strategy):
     budget = Budget.of("0.3", "0.2", "1", 60)
     first = Selection(60, budget, strategy, seed=5)
     for _ in range(2):
-        first.query(score(first.pool))
+        ask(first)
     restored = Selection(60, budget, strategy, seed=5)
     restored.load_state_dict(json.loads(json.dumps(first.state_dict())))  # plain values
     assert restored.rounds == first.rounds
     while restored.remaining:
-        restored.query(score(restored.pool))
+        ask(restored)
     assert [asdict(query) for query in restored.rounds] == [asdict(query) for query in whole.rounds]
     assert len(whole.rounds) > 3
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_before_there_is_a_classifier_tiles_are_chosen_without_one(strategy):
+    selection = Selection(30, Budget(4, 3, 4), strategy, seed=0)
+    features = score(selection.pool)
+    query = selection.query(None, features, features[:0])
+    assert len(set(query.tiles)) == 4
+    assert query.predicted == [-1] * 4
+    assert np.isnan(query.probabilities).all()
+
+
+def test_tiles_that_cannot_be_read_are_left_out_and_replaced():
+    selection = Selection(20, Budget(target=6, initial=4, per_query=3), "margin", seed=0)
+    ask(selection)
+    lost = [selection.initial[1], selection.queried[0], int(selection.pool[2])]
+    selection.skipped.update(lost)
+    assert (len(selection.initial), len(selection.queried), selection.remaining) == (3, 2, 4)
+    while selection.remaining:
+        ask(selection)
+    assert len(selection.result) == 6
+    assert not set(lost) & {*selection.labelled, *selection.pool}
+    assert len({*selection.labelled, *selection.pool, *lost}) == 20
+
+
+def test_a_pool_that_cannot_be_read_runs_dry():
+    selection = Selection(6, Budget(target=4, initial=1, per_query=2), "margin", seed=0)
+    selection.skipped.update(selection.pool[:3].tolist())
+    while selection.remaining:
+        ask(selection)
+    assert (len(selection.result), selection.missing) == (2, 2)
+
+
+def test_the_tiles_left_out_are_part_of_the_state():
+    selection = Selection(20, Budget(6, 4, 3), "margin", seed=0, skipped={3, 5})
+    restored = Selection(20, Budget(6, 4, 3), "margin", seed=0)
+    restored.load_state_dict(json.loads(json.dumps(selection.state_dict())))
+    assert restored.labelled == selection.labelled
+    assert restored.pool.tolist() == selection.pool.tolist()

@@ -1,5 +1,7 @@
 """Bad input, command by command: one line, the right exit code, nothing half-written, nothing executed."""
 
+import builtins
+import errno
 import io
 import json
 import os
@@ -12,6 +14,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -33,7 +37,7 @@ from tests.conftest import (
     write_image,
     write_list,
 )
-from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
+from tools import auto_evaluate, prepare_data, s4gan_run, train_AL, train_s4gan
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN = {
@@ -229,10 +233,10 @@ BAD_IMAGES: dict[str, tuple[Callable[[], bytes | None], str]] = {
     "web page": (lambda: b"<!DOCTYPE html><html></html>", "is not an image"),
     "PostScript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\n", "is not an image"),
     "cut PNG": (lambda: half(saved(PIXELS)), "damaged"),
-    "cut JPEG": (lambda: half(saved(PIXELS, "jpeg")), "damaged"),
+    "cut JPEG": (lambda: saved(PIXELS, "jpeg", quality=100)[:-50], "damaged"),
     "cut TIFF": (lambda: half(saved(PIXELS, "tiff")), "damaged"),
     "cut TIFF, packed": (lambda: half(saved(PIXELS, "tiff", compression="tiff_lzw")), "is cut off"),
-    "cut header": (lambda: saved(PIXELS)[:20], "is cut off"),
+    "cut header": (lambda: saved(PIXELS)[:20], "Truncated"),
     "16-bit grey": (lambda: cv2.imencode(".png", np.full(SIZE, 3000, np.uint16))[1].tobytes(), "16-bit"),
     "16-bit colour": (lambda: cv2.imencode(".png", np.full((*SIZE, 3), 3000, np.uint16))[1].tobytes(), "16-bit"),
     "16-bit TIFF": (lambda: cv2.imencode(".tif", np.full((*SIZE, 3), 3000, np.uint16))[1].tobytes(), "16-bit"),
@@ -243,7 +247,8 @@ BAD_IMAGES: dict[str, tuple[Callable[[], bytes | None], str]] = {
     "five bands": (lambda: tiff_of_bands(np.zeros((*SIZE, 5), np.uint8), 2, (0, 0)), "has 5 bands"),
     "eight bands": (lambda: tiff_of_bands(np.zeros((*SIZE, 8), np.uint8), 1, ()), "has 8 bands; which bands"),
     "four bands of 16 bits": (lambda: tiff_of_bands(np.zeros((*SIZE, 4), np.uint16), 1, ()), "has 4 bands"),
-    "bomb": (lambda: png_header(60000, 60000), "claims 60000×60000 pixels"),
+    "large": (lambda: png_header(20000, 15000), "claims 20000×15000 pixels"),
+    "bomb": (lambda: png_header(60000, 60000), "3600000000 pixels"),
     "absurd": (lambda: png_header(2**31 - 1, 2**31 - 1), "tile1.png"),
     "another size": (lambda: saved(picture(0, (40, 32))), "40×32"),
 }
@@ -386,7 +391,7 @@ def test_masks_without_a_label_are_allowed(argv, accepted, custom_set, checkpoin
     for name in custom_set.names[:2]:
         write_image(custom_set.folder / "masks" / f"{name}.png", np.full(SIZE, 255, np.uint8))
     accepted("auto_evaluate", argv("auto_evaluate", custom_set))
-    accepted("train_s4gan", argv("train_s4gan", custom_set))
+    accepted("train_s4gan", argv("train_s4gan", custom_set, checkpoint_dir=custom_set.folder / "run"))
 
 
 def test_no_label_in_any_mask_gives_empty_scores(argv, accepted, custom_set, tmp_path):
@@ -399,8 +404,8 @@ def test_no_label_in_any_mask_gives_empty_scores(argv, accepted, custom_set, tmp
 
 # --- Options ----------------------------------------------------------------------------------------------------------
 
-NOT_A_SHARE = ["0", "-0.1", "1.01", "nan", "inf", "-inf", "x", "", "0,05", "5%", "1e999", "sNaN"]
-NOT_A_SIZE = ["320", "0,0", "320x320", "-32,32", "32,32,32", "32,", "a,b", "1e2,32", "99999,32", ""]
+NOT_A_SHARE = ["0", "-0.1", "1.01", "nan", "inf", "x", "", "0,05", "5%", "1e999", "sNaN"]
+NOT_A_SIZE = ["320", "0,0", "320x320", "32,-32", "32,32,32", "32,", "a,b", "1e2,32", "99999,32", ""]
 NOT_A_COUNT = ["0", "-1", "1.5", "x", "", "1e3", "9" * 5000]
 BAD_OPTIONS = [
     *(("train_AL", name, value, "above 0") for name in ("labeled_ratio", "alpha", "beta") for value in NOT_A_SHARE),
@@ -435,7 +440,9 @@ BAD_OPTIONS = [
     ("train_s4gan", "save_pred_every", "0", "whole number"),
     ("train_s4gan", "accumulate", "2", "does not divide"),
     ("train_s4gan", "restore_from", "/nowhere.pth", "does not exist"),
-    ("train_s4gan", "restore_from_D", "/nowhere.pth", "does not exist"),
+    ("train_s4gan", "restore_from_D", "/nowhere.pth", "there is no discriminator"),
+    ("train_s4gan", "labeled_ratio", "-inf", "expected one argument"),
+    ("train_s4gan", "input_size", "-32,32", "expected one argument"),
     ("train_s4gan", "val_list", "/nowhere.txt", "no list of names"),
     ("train_s4gan", "active_learning", True, "--active-learning-images-array"),
     ("train_s4gan", "active_learning_images_array", "names.npy", "--active-learning"),
@@ -640,6 +647,11 @@ def test_other_weights_are_refused_and_never_run(argv, refused, custom_set, tmp_
     assert not (tmp_path / "executed").exists()
 
 
+def test_missing_discriminator_is_an_option_error(argv, refused, custom_set):
+    options = argv("train_s4gan", custom_set, restore_from_D="/nowhere.pth", labeled_ratio="0.5")
+    assert "/nowhere.pth does not exist" in refused(2, "train_s4gan", options)
+
+
 def test_generator_in_place_of_a_discriminator_is_refused(argv, refused, custom_set, checkpoints):
     options = argv("train_s4gan", custom_set, restore_from_D=checkpoints / "checkpoint1.pth", labeled_ratio="0.5")
     assert "a generator checkpoint" in refused(1, "train_s4gan", options)
@@ -720,6 +732,24 @@ def test_state_to_resume_from_is_refused_and_never_run(refused, trained, tmp_pat
     line = refused(1, "train_s4gan", [*options, "--checkpoint-dir", str(tmp_path / "run"), "--resume"])
     assert "last.pth" in line
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("missing", ["step", "generator", "discriminator_optimiser", "random", "threads", "best_score"])
+def test_state_with_a_missing_part_is_refused(refused, trained, tmp_path, missing):
+    _, run, options = trained
+    shutil.copytree(run, tmp_path / "run")
+    state = torch.load(run / "last.pth", weights_only=True)
+    del state[missing]
+    torch.save(state, tmp_path / "run" / "last.pth")
+    line = refused(1, "train_s4gan", [*options, "--checkpoint-dir", str(tmp_path / "run"), "--resume"])
+    assert f"does not fit this run ('{missing}')" in line
+
+
+def test_damaged_log_does_not_keep_a_run_from_being_resumed(accepted, trained, tmp_path):
+    _, run, options = trained
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "metrics.csv").write_bytes(b"step,loss_ce\n\xff\xfe\n1,\0\n")
+    accepted("train_s4gan", [*options, "--checkpoint-dir", str(tmp_path / "run"), "--resume"])
 
 
 @pytest.mark.parametrize(
@@ -865,6 +895,122 @@ def mounted(folder: Path, options: str) -> bool:
     return subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
 
+class LimitedFile:
+    """A file on a fake disk that may be full."""
+
+    def __init__(self, file: IO[Any], claim: Callable[[int], None]) -> None:
+        self.file, self.claim = file, claim
+
+    def write(self, content: Any) -> int:
+        self.claim(len(content) if isinstance(content, str) else memoryview(content).nbytes)
+        return self.file.write(content)
+
+    def close(self) -> None:
+        self.file.close()
+        self.claim(0)  # Pillow writes past this object
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> "LimitedFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@pytest.fixture(params=["a small disk", "a fake"])
+def full_disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Makes a folder whose disk is full after some bytes: a tmpfs where root is at hand, else its files say so."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounts: list[Path] = []
+
+    def make(num_bytes: int) -> Path:
+        if request.param == "a small disk" and mounted(folder, f"size={num_bytes}"):
+            mounts.append(folder)
+            return folder
+        real_open = io.open
+
+        def claim(more: int) -> None:
+            if more + sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > num_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        def limited_open(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+            opened = real_open(file, mode, *args, **kwargs)
+            is_on_disk = not isinstance(file, int) and folder in Path(os.fsdecode(file)).parents
+            return LimitedFile(opened, claim) if is_on_disk and "r" not in mode else opened
+
+        monkeypatch.setattr(io, "open", limited_open)
+        monkeypatch.setattr(builtins, "open", limited_open)
+        return folder
+
+    yield make
+    for mount in mounts:
+        subprocess.run(["umount", "--lazy", str(mount)], check=True)  # a log may still be open
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "num_bytes", "words"),
+    [
+        ("train_AL", "save_dir", 4096, ""),
+        ("train_AL", "save_dir", 12288, ""),
+        ("train_AL", "cache_dir", 8192, "run"),
+        ("train_s4gan", "checkpoint_dir", 4096, "run"),
+        ("train_s4gan", "checkpoint_dir", 4_000_000, "checkpoint1_D.pth"),
+        ("train_s4gan", "checkpoint_dir", 20_000_000, "last.pth"),
+        ("train_s4gan", "cache_dir", 8192, "run"),
+        ("auto_evaluate", "save_dir", 4096, ""),
+        ("auto_evaluate", "save_dir", 12288, ""),
+        ("auto_evaluate", "cache_dir", 8192, "run"),
+    ],
+)
+def test_full_disk_is_one_line_and_leaves_nothing_half_written(
+    capsys, argv, custom_set, full_disk, monkeypatch, command, option, num_bytes, words
+):
+    monkeypatch.setattr(s4gan_run, "checkpoint_space", lambda *_: (1, 0))  # else it is refused before it begins
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
+    disk = full_disk(num_bytes)
+    options = argv(command, custom_set, **{option: disk / "run"}, labeled_ratio=None if "eval" in command else "0.5")
+    line = error_line(capsys, 1, MAIN[command], options)
+    assert "the disk is full" in line
+    assert words in line
+    for path in disk.rglob("*"):
+        assert not path.name.endswith(".part")
+        assert path.parent.name != "run" or not path.name.startswith(".")
+        if path.suffix == ".pth":
+            assert torch.load(path, weights_only=True)
+        if path.suffix == ".npy":
+            assert len(np.load(path, allow_pickle=False))
+
+
+def test_cache_that_does_not_fit_is_refused_before_it_is_built(argv, refused, custom_set, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    assert "--no-cache" in refused(1, "train_s4gan", argv("train_s4gan", custom_set))
+
+
+def test_checkpoints_that_do_not_fit_are_refused_before_training(argv, refused, custom_set, monkeypatch):
+    monkeypatch.setattr(s4gan_run, "checkpoint_space", lambda *_: (200, 10**18))
+    assert "--keep-last" in refused(2, "train_s4gan", argv("train_s4gan", custom_set))
+
+
+def test_full_disk_leaves_no_prepared_folder(capsys, full_disk):
+    disk = full_disk(200_000)
+    line = error_line(capsys, 1, prepare_data.main, ["demo", "--tiles-per-class", "1", "--out", str(disk / "demo")])
+    assert "the disk is full" in line
+    assert not list(disk.iterdir())
+
+
+def test_full_disk_leaves_no_picture_of_a_check(capsys, custom_set, full_disk):
+    disk = full_disk(4096)
+    options = ["--dataset", "custom", "--data-dir", str(custom_set.folder), "--data-list", str(custom_set.list_path)]
+    options += ["--backbone", "tiny", "--device", "cpu", "--out", str(disk / "check.png")]
+    assert "check.png could not be written: the disk is full" in error_line(
+        capsys, 1, prepare_data.main, ["check", *options]
+    )
+    assert not list(disk.iterdir())
+
+
 # --- Processes --------------------------------------------------------------------------------------------------------
 
 
@@ -873,7 +1019,7 @@ def test_as_processes(argv, custom_set, tmp_path):
     (tmp_path / "weights.pth").write_bytes(BAD_WEIGHTS["code, plain pickle"][0](tmp_path / "executed"))
     bands = custom_set.folder / "images" / "tile1.png"
     calls = {
-        "train_AL": (1, argv("train_AL", custom_set, no_cache=None)),
+        "train_AL": (1, argv("train_AL", custom_set)),
         "train_s4gan": (2, argv("train_s4gan", custom_set, threshold_st="1.5")),
         "auto_evaluate": (1, argv("auto_evaluate", custom_set, data_list=tmp_path / "weights.pth")),
     }

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -322,7 +323,7 @@ def test_space_of_a_default_run_is_compared_with_the_disk(capsys, custom_set, mo
     assert 35e9 < found["values"]["needed"] < 40e9
     for share, code, level in ((0.5, 0, "warn"), (0.01, 1, "FAIL")):
         free = int(share * found["values"]["needed"])
-        monkeypatch.setattr(doctor_checks, "free_space", lambda folder, free=free: free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
         found = findings(capsys, custom_set, code, **{"--backbone": "resnet101"})["disk space"]
         assert found["level"] == level
 

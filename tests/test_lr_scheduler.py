@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from utils.lr_scheduler import poly
@@ -20,5 +22,5 @@ def test_factor_by_hand(step, num_steps, power, expected):
 
 def test_rate_falls_at_every_step_and_never_reaches_zero():
     factors = [poly(step, 100, 0.9) for step in range(100)]
-    assert all(later < earlier for earlier, later in zip(factors, factors[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(factors))
     assert factors[-1] == pytest.approx(0.01**0.9)

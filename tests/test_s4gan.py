@@ -346,14 +346,15 @@ def test_a_label_in_the_padding_is_zero_in_the_real_map():
 def test_discriminator_sees_images_in_the_unit_range_and_empty_padding():
     s4gan = build()
     seen: list[tuple[Tensor, Tensor]] = []
-    learns: list[bool] = []
+    modes: list[tuple[bool, bool]] = []
     s4gan.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
     s4gan.discriminator.register_forward_pre_hook(
-        lambda module, inputs: learns.append(module.classifier.weight.requires_grad)
+        lambda module, inputs: modes.append((module.training, module.classifier.weight.requires_grad))
     )
+    s4gan.discriminator.eval()
     s4gan.train_step(LABELLED, UNLABELLED, 0)
-    batches = [UNLABELLED, LABELLED, UNLABELLED, LABELLED]  # fake and real, for the generator and for itself
-    assert learns == [False, False, True, True]
+    batches = [LABELLED, UNLABELLED, UNLABELLED]  # real once; fake for the generator, and for itself
+    assert modes == [(True, True), (True, False), (True, True)]  # with dropout; frozen in the generator's step
     for (class_map, images), batch in zip(seen, batches, strict=True):
         inside = PlainS4GAN.prepare(batch)[2]
         torch.testing.assert_close(images, batch.image / 255)
@@ -435,16 +436,19 @@ def test_parts_of_a_batch_teach_what_the_whole_batch_teaches():
 
 def test_feature_matching_and_self_training_average_over_parts():
     settings = replace(SETTINGS, freeze_bn=True, threshold_st=0.0)
-    parts = build(replace(settings, accumulate=2), dropout=0.0).train_step(LABELLED, UNLABELLED_PAIR, 0)
-    halves = [
-        build(settings, dropout=0.0).train_step(
-            Batch(*(f[i : i + 1] for f in LABELLED)), Batch(*(f[i : i + 1] for f in UNLABELLED_PAIR)), 0
-        )
-        for i in (0, 1)
+    labelled = LABELLED._replace(mask=torch.full_like(LABELLED.mask, 255))
+    whole, *halves = (build(replace(settings, accumulate=n), dropout=0.0) for n in (2, 1, 1))
+    losses = whole.train_step(labelled, UNLABELLED_PAIR, 0)
+    of_halves = [
+        half.train_step(Batch(*(f[i : i + 1] for f in labelled)), Batch(*(f[i : i + 1] for f in UNLABELLED_PAIR)), 0)
+        for i, half in enumerate(halves)
     ]
     for name in ("loss_fm", "loss_st", "believed"):
-        expected = (halves[0][name] + halves[1][name]).item() / 2
-        assert parts[name].item() == pytest.approx(expected, abs=1e-6)
+        expected = (of_halves[0][name] + of_halves[1][name]).item() / 2
+        assert losses[name].item() == pytest.approx(expected, abs=1e-6)
+    parameters = zip(*(s4gan.generator.named_parameters() for s4gan in (whole, *halves)), strict=True)
+    for (name, p), (_, first), (_, second) in parameters:
+        assert_nearly(p.grad, (first.grad + second.grad) / 2, name)
 
 
 def test_contiguous_memory_changes_nothing():

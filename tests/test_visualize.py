@@ -5,7 +5,17 @@ import pytest
 from PIL import Image
 
 from utils.errors import OptionError
-from utils.visualize import colourise, comparison, contact_sheet, picture_grid, save_picture, with_legend
+from utils.visualize import (
+    colourise,
+    comparison,
+    contact_sheet,
+    overlay,
+    picture_grid,
+    save_bars,
+    save_contact_sheets,
+    save_picture,
+    with_legend,
+)
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLOURS = [RED, GREEN, BLUE]
@@ -20,6 +30,13 @@ def test_class_maps_take_the_classes_colours_and_ignored_pixels_are_black(dtype)
     picture = colourise(np.array([[0, 2], [255, 1]], dtype), COLOURS)
     assert picture.tolist() == [[list(RED), list(BLUE)], [[0, 0, 0], list(GREEN)]]
     assert picture.dtype == np.uint8
+
+
+def test_an_overlay_blends_and_leaves_ignored_pixels_alone():
+    image = np.full((1, 3, 3), 100, np.uint8)
+    blended = overlay(image, np.array([[0, 1, 255]]), COLOURS, opacity=0.25)
+    assert blended.tolist() == [[[139, 75, 75], [75, 139, 75], [100, 100, 100]]]  # 0.75 · 100 + 0.25 · 255 = 138.75
+    assert blended.dtype == np.uint8
 
 
 def test_grid_places_pictures_in_rows():
@@ -51,6 +68,39 @@ def test_contact_sheet_has_six_columns(count, columns, rows):
 def test_contact_sheet_reads_from_left_to_right():
     sheet = contact_sheet([plain(RED), plain(GREEN), plain(BLUE)], ["", "", ""], columns=2)
     assert [sheet.getpixel(place) for place in ((80, 80), (246, 80), (80, 246))] == [RED, GREEN, BLUE]
+
+
+def test_contact_sheets_hold_sixty_and_full_ones_are_not_drawn_again(tmp_path):
+    drawn: list[int] = []
+
+    def picture_of(number: int) -> np.ndarray:
+        drawn.append(number)
+        return plain((number, 0, 0))
+
+    path = tmp_path / "chosen.png"
+    captions = [str(number) for number in range(130)]
+    sheets = [tmp_path / name for name in ("chosen.png", "chosen_2.png", "chosen_3.png")]
+    assert save_contact_sheets(path, picture_of, captions[:70]) == sheets[:2]
+    assert drawn == list(range(70))
+    drawn.clear()
+    first = sheets[0].stat().st_mtime_ns
+    assert save_contact_sheets(path, picture_of, captions, first=70) == sheets
+    assert drawn == list(range(60, 130))
+    assert sheets[0].stat().st_mtime_ns == first
+    with Image.open(sheets[2]) as last:
+        assert [last.getpixel(place) for place in ((80, 80), (246, 80))] == [(120, 0, 0), (121, 0, 0)]
+        assert last.height == 2 * (160 + 18 + 6) + 6  # ten pictures
+
+
+def test_bars_are_a_png_of_two_series(tmp_path):
+    save_bars(tmp_path / "bars.png", "classes", ["road", "river"], {"chosen": [0.25, 0.75], "all": [0.5, 0.5]})
+    with Image.open(tmp_path / "bars.png") as opened:
+        assert opened.format == "PNG"
+        pixels = np.asarray(opened.convert("RGB")).reshape(-1, 3)
+    colours, counts = np.unique(pixels, axis=0, return_counts=True)
+    bars = {tuple(c): n for c, n in zip(colours.tolist(), counts, strict=True) if max(c) - min(c) > 50 and n > 500}
+    assert set(bars) == {(31, 119, 180), (255, 127, 14)}  # matplotlib's first two colours
+    assert bars[31, 119, 180] == pytest.approx(bars[255, 127, 14], rel=0.15)  # both add up to one
 
 
 def test_comparison_shows_image_and_maps_side_by_side():

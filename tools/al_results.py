@@ -6,7 +6,6 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from tools.al_options import FREE_ON_RESUME, array_path, run_folder
 from tools.arguments import as_plain
 from utils.active_learning import Selection
 from utils.checkpoint import make_folder, read_json, save_array, write_json
+from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.log import plot_curves
 from utils.run_folder import refuse_other_options
@@ -112,6 +112,9 @@ class SelectionFolder:
 
     def begin(self, names: Sequence[str], record: Mapping[str, Any]) -> None:
         """Make room for a new run and record its options and list; labels that people wrote stay."""
+        names_file = array_path(self.args, "names")
+        if names_file.exists() and not self.holds_run:
+            say(f"{names_file} of another seed's run will be replaced; its names stay in selected.txt of that run")
         make_folder(self.path)
         self.options.unlink(missing_ok=True)
         for path in self.path.iterdir():
@@ -224,11 +227,10 @@ def ledger(selection: Selection, rounds: Sequence[Mapping[str, float]]) -> dict[
     return {
         "scene_labels_asked_for": int(max((r.get("labelled", 0) for r in rounds), default=0)),
         "masks_to_draw": len(selection.result),
-        "masks_to_draw_in_the_end": selection.budget.target - selection.missing,
+        "target": selection.budget.target,
+        "short_of_target": selection.missing,
         "initial_pool": len(selection.initial),
         "initial_pool_counts": selection.include_initial,
-        "asked_for": selection.budget.target,
-        "short_of_it": selection.missing,
     }
 
 

@@ -3,7 +3,7 @@
 import argparse
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from data.readable import UNREADABLE, MarkedTiles
 from data.samplers import EpochBatches, OrderedBatches, build_loader
-from data.tiles import ClassificationSample, ClassificationTiles
+from data.tiles import ClassificationTiles
 from data.transforms import classification
 from model.learner import Learner, Scores, ScoreTable, recent_mean
 from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
@@ -101,6 +101,7 @@ class LearningRun:
         self._unreadable: set[int] = set()  # found since the last agreement on `selection.skipped`
         self._unreadable_in_validation: set[int] = set()
         self._log: MetricsLog | None = None
+        self._has_written = False
         self._stop = StopRequest()
         self._saved_at = self._clock = time.perf_counter()
 
@@ -131,11 +132,12 @@ class LearningRun:
             state = load_state(self.folder.state)
             try:
                 self._load_state_dict(state)
-            except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+                reason = str(error).partition("\n")[0].rstrip(":")
                 raise DataError(
-                    f"{self.folder.state} does not fit this run ({error}); start over with --overwrite"
+                    f"{self.folder.state} does not fit this run ({reason}); start over with --overwrite"
                 ) from error
-            say(f"resuming in round {len(self.finished) + 1}, {len(self.selection.queried)} tiles queried so far")
+            say(f"resuming after {len(self.finished)} rounds, with {len(self.selection.queried)} tiles queried")
         else:
             say("no state was saved yet: starting over")
         if unreadable - self.selection.skipped:  # the order of what is left is another
@@ -145,13 +147,13 @@ class LearningRun:
         self._open_log()
 
     def finish(self) -> None:
-        """Write the results once more, with what came after the last round, and the state."""
+        """Write results and state where they are not written yet: there was a fit without a round, or no round."""
         rounds = [*self.finished, self.numbers] if self.numbers else self.finished
-        if distributed.is_main():
-            if self.numbers:
-                self._write_log(len(rounds), self.numbers)
-            self.folder.write_results(self.listed, self.selection, rounds, self.predicted)
-        self.save_state()
+        if self.numbers and distributed.is_main():
+            self._write_log(len(rounds), self.numbers)
+        if self.numbers or not self._has_written:
+            self._write_results(rounds)
+            self.save_state()
 
     def close(self) -> None:
         """Close the log."""
@@ -186,9 +188,10 @@ class LearningRun:
             self._clock = time.perf_counter()
             self._fit()
             self._validate()
+            self._after_batch("validation_seconds")
             if self.is_accurate_enough:
                 break
-            self._query(self._score())
+            self._query(*self._score())
             self._end_round()
         self.finish()
         return False
@@ -200,7 +203,8 @@ class LearningRun:
         return wanted is not None and self.numbers.get("val_accuracy", -1) >= wanted
 
     @property
-    def _title(self) -> str:
+    def title(self) -> str:
+        """The round under way, of how many."""
         return f"round {len(self.finished) + 1}/{self.selection.num_rounds}"
 
     def _fit(self) -> None:
@@ -219,27 +223,31 @@ class LearningRun:
             self.numbers["loss"] = recent_mean(self._losses)
             if not math.isfinite(self.numbers["loss"]):
                 raise DataError(
-                    f"the loss of {self._title} is not finite; lower --learning-rate or use --precision fp32, and start "
+                    f"the loss of {self.title} is not finite; lower --learning-rate or use --precision fp32, and start "
                     "over with --overwrite"
                 )
         self._leave_out_unreadable()
         self._losses, self._is_fitted = [], True
 
     def _validate(self) -> None:
-        """Accuracy on the validation list."""
+        """Measure the accuracy on the validation list."""
         if self.validation is None or "val_accuracy" in self.numbers:
             return
         tiles = np.flatnonzero(self.validation.labels != UNKNOWN)
         batches = self._watch(self.feed.scoring(self.validation, tiles), "validate", self.validation)
         predicted = self._gather(self.learner.score(batches), len(tiles)).probabilities.argmax(dim=1).numpy()
-        skipped = self._agree(self._unreadable_in_validation, len(self.validation.labels))
+        skipped = _agree(self._unreadable_in_validation, len(self.validation.labels))
         readable = ~np.isin(tiles, list(skipped))
         right = predicted[readable] == self.validation.labels[tiles[readable]]
         self.numbers["val_accuracy"] = float(right.mean()) if len(right) else 0.0
 
-    def _score(self) -> Scores:
-        """Score the pool and, for strategies on features, the labelled tiles; of unreadable tiles rows are left out."""
-        pool, labelled = self.selection.pool, self.selection.labelled
+    def _score(self) -> tuple[Scores, Tensor | None]:
+        """Score the pool, and look at the labelled tiles too for strategies on features.
+
+        Returns:
+            Scores of the pool, and features of the labelled tiles or None; rows of unreadable tiles are left out.
+        """
+        pool, labelled = self.selection.pool, np.array(self.selection.labelled, dtype=np.int64)
         strategy, seed = STRATEGIES[self.args.query_strategy], (self.args.random_seed, len(self.finished))
         passes = self.args.dropout_passes if strategy.dropout else 0
         first_batch = self._table.batches
@@ -247,34 +255,31 @@ class LearningRun:
         for part in self.learner.score_batches(batches, passes, strategy.features, seed, first_batch):
             self._table.add(part)
             self._after_batch("score_seconds", together=False)
-        scores = self._gather(self._table.scores(), len(pool))
-        self._labelled_features = None
+        scores, labelled_features = self._gather(self._table.scores(), len(pool)), None
         if strategy.features:
             of_labelled = self.learner.score(self._watch(self.feed.scoring(self.listed, labelled), "score"), 0, True)
-            self._labelled_features = self._gather(of_labelled, len(labelled)).features
-        self._after_batch("score_seconds")
-        self.numbers["scored"] = len(pool)
+            labelled_features = self._gather(of_labelled, len(labelled)).features
         self._leave_out_unreadable()
-        return _keep(scores, ~np.isin(pool, list(self.selection.skipped)))
+        self.numbers["scored"] = len(pool)
+        skipped = list(self.selection.skipped)
+        if labelled_features is not None:
+            labelled_features = labelled_features[torch.from_numpy(~np.isin(labelled, skipped))]
+        return _keep(scores, ~np.isin(pool, skipped)), labelled_features
 
-    def _query(self, scores: Scores) -> None:
+    def _query(self, scores: Scores, labelled_features: Tensor | None) -> None:
         """Ask for the next tiles; the main process chooses for all."""
-        is_trained = self.numbers["labelled"] > 0
-        probabilities = scores.probabilities if is_trained else None
+        probabilities = scores.probabilities if self.numbers["labelled"] else None
         if probabilities is not None:
             self.predicted[self.selection.pool] = probabilities.argmax(dim=1).numpy()
-
-        def choose() -> Any:
-            return self.selection.query(
-                probabilities, scores.features, self._labelled_features, scores.disagreement
-            )
-
-        query = distributed.from_main(choose)
+        query = distributed.from_main(
+            lambda: self.selection.query(probabilities, scores.features, labelled_features, scores.disagreement)
+        )
         if not distributed.is_main():
             self.selection.rounds.append(query)
+        self._after_batch("score_seconds", together=False, may_stop=False)
 
     def _end_round(self) -> None:
-        """Log, write results and state, print a line."""
+        """Print a line, write the log, the results and the state."""
         query, numbers = self.selection.rounds[-1], self.numbers
         labels = self.listed.labels[query.tiles]
         known = labels != UNKNOWN
@@ -282,18 +287,146 @@ class LearningRun:
             numbers["query_accuracy"] = float((np.array(query.predicted) == labels)[known].mean())
         if distributed.is_main():
             self._write_log(len(self.finished) + 1, numbers)
-            self.folder.write_results(self.listed, self.selection, [*self.finished, numbers], self.predicted)
-        say(f"{self._title_of(numbers)}, {len(self.selection.result)} chosen")
+        self._write_results([*self.finished, numbers])
+        say(f"{self.title}: {self._line(numbers)}, {len(self.selection.result)} chosen")
         self.finished.append(numbers)
         self._new_round()
         self.save_state()
 
-    def _title_of(self, numbers: Mapping[str, float]) -> str:
-        return ""
+    def _line(self, numbers: Mapping[str, float]) -> str:
+        fit, score = max(numbers["fit_seconds"], 1e-9), max(numbers["score_seconds"], 1e-9)
+        shares = {"val_accuracy": "accuracy", "query_accuracy": "of these predicted right"}
+        return ", ".join(
+            [
+                f"loss {numbers.get('loss', math.nan):.3f}",
+                *(f"{numbers[name]:.0%} {text}" for name, text in shares.items() if name in numbers),
+                f"fit {fit:.1f} s ({numbers['labelled'] * self.args.num_epochs / fit:.1f} tiles/s)",
+                f"score {score:.1f} s ({numbers['scored'] / score:.1f} tiles/s)",
+            ]
+        )
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _watch(self, batches: DataLoader[Any], task: str, validation: LabelledList | None = None) -> Iterator[Any]:
+        """Pass batches on under a progress bar, on the lookout for tiles that cannot be read.
+
+        Raises:
+            DataError: there is one, and it may not be left out; the state is saved.
+        """
+        listed, found = self.listed, self._unreadable
+        if validation is not None:
+            listed, found = validation, self._unreadable_in_validation
+        bar = {"unit": "batch", "leave": False, "disable": None if distributed.is_main() else True}
+        for batch in tqdm(batches, f"{self.title} {task}", **bar):
+            unreadable = [] if batch is None else batch.tile[batch.label == UNREADABLE].tolist()
+            if unreadable and not self.args.skip_bad_images:
+                self.save_state()
+                raise _reading_error(listed, unreadable[0])
+            found.update(unreadable)
+            yield batch
+
+    def _leave_out_unreadable(self) -> None:
+        """Take the tiles that could not be read, in any process, out of the pool and the result."""
+        self.selection.skipped |= _agree(self._unreadable, self.selection.total)
+        self._unreadable.clear()
+
+    def _gather(self, scores: Scores, count: int) -> Scores:
+        size = self.args.score_batch_size
+        parts = (None if part is None else distributed.gather_batches(part, size, count) for part in scores)
+        return Scores(*parts)  # type: ignore[arg-type]
+
+    def _after_batch(self, timed: str, together: bool = True, may_stop: bool = True) -> None:
+        """Count the time, save the state when it is due, end where that was asked for.
+
+        Args:
+            timed: the number that the time since the last call goes to.
+            together: all processes are here after the same batch; only then can they agree to end.
+            may_stop: the state is whole.
+
+        Raises:
+            Stopped: on request.
+        """
+        now = time.perf_counter()
+        self.numbers[timed] = self.numbers.get(timed, 0) + now - self._clock
+        self._clock = now
+        if not may_stop:
+            return
+        stopping = self._stop.reason is not None
+        if distributed.world_size() > 1:
+            stopping = together and distributed.any_process(stopping)
+        if stopping or now - self._saved_at >= SAVE_EVERY:
+            self.save_state()
+        if stopping:
+            raise Stopped
+
+    def _write_results(self, rounds: list[dict[str, float]]) -> None:
+        if distributed.is_main():
+            self.folder.write_results(self.listed, self.selection, rounds, self.predicted)
+        self._has_written = True
+
+    def _open_log(self) -> None:
+        if distributed.is_main():
+            self._log = MetricsLog(self.folder.metrics, COLUMNS, self.folder.tensorboard, len(self.finished))
+
+    def _write_log(self, round_number: int, numbers: Mapping[str, float]) -> None:
+        assert self._log is not None
+        self._log.write(round_number, {name: numbers[name] for name in COLUMNS if name in numbers})
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    def save_state(self) -> None:
+        """Write what `resume` needs."""
+        if distributed.is_main():
+            save_tensors(self.folder.state, self._state_dict())
+        self._saved_at = self._clock = time.perf_counter()
+
+    def _state_dict(self) -> dict[str, Any]:
+        progress = {
+            "selection": self.selection.state_dict(),
+            "learner": self.learner.state_dict(),
+            "finished": self.finished,
+            "numbers": self.numbers,
+            "losses": torch.stack(self._losses).cpu() if self._losses else torch.empty(0),
+            "is_fitted": self._is_fitted,
+            "predicted": torch.from_numpy(self.predicted),
+        }
+        if distributed.world_size() == 1:  # of several processes each has scores of its own
+            progress["table"] = self._table.state_dict()
+        return progress | machine_state(self.learner.device)
+
+    def _load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._new_round()
+        self.selection.load_state_dict(state["selection"])
+        self.learner.load_state_dict(state["learner"])
+        self.finished, self.numbers = list(state["finished"]), dict(state["numbers"])
+        self._losses = list(state["losses"].to(self.learner.device))
+        self._is_fitted = bool(state["is_fitted"])
+        self.predicted[:] = state["predicted"].numpy()
+        if "table" in state and distributed.world_size() == 1:
+            self._table.load_state_dict(state["table"])
+        restore_machine_state(state, self.learner.device)
+
+
+def _agree(found: set[int], total: int) -> set[int]:
+    """Positions found by any process, of `total`."""
+    if distributed.world_size() == 1:
+        return set(found)
+    flags = torch.zeros(total)
+    flags[list(found)] = 1
+    return set(torch.nonzero(distributed.total(flags))[:, 0].tolist())
 
 
 def _keep(scores: Scores, rows: np.ndarray) -> Scores:
     if rows.all():
         return scores
     kept = torch.from_numpy(rows)
-    return Scores(*(None if values is None else values[kept] for values in scores))  # type: ignore[arg-type]
+    return Scores(*(None if part is None else part[kept] for part in scores))  # type: ignore[arg-type]
+
+
+def _reading_error(listed: LabelledList, tile: int) -> DataError:
+    advice = "the state is saved: mend the file and use --resume, or leave it out with --resume --skip-bad-images"
+    try:
+        listed.tiles.image(tile)
+    except DataError as error:
+        return DataError(f"{error}; {advice}")
+    return DataError(f"{listed.tiles.reader.image_path(listed.tiles.names[tile])} could not be read just now; {advice}")

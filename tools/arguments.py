@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections import Counter
@@ -267,10 +268,12 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        with _sigterm_raises(), _short_warnings():
+        with _sigterm_raises(), _short_messages():
             return main(args) or 0
     except UserError as error:
         return _fail(_text_of(error), error.exit_code, args)
+    except OSError as error:  # of a file that no message of ours foresaw
+        return _fail(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", 1, args)
     except torch.OutOfMemoryError:
         return _fail("the device ran out of memory; lower --batch-size or --input-size", 1, args)
     except KeyboardInterrupt:
@@ -293,8 +296,11 @@ def _fail(message: str, code: int, args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _short_warnings() -> Iterator[None]:
-    """One line for each of Python's warnings; from one place in the code the first few only, the rest counted."""
+def _short_messages() -> Iterator[None]:
+    """One line for each of Python's warnings and each thread that breaks.
+
+    Of the warnings from one place in the code the first few are shown, the rest are counted.
+    """
     places: Counter[tuple[str, int]] = Counter()
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
@@ -302,11 +308,16 @@ def _short_warnings() -> Iterator[None]:
         if places[filename, lineno] <= WARNINGS_SHOWN:
             print("warning: " + " ".join(str(message).split()), file=sys.stderr)
 
+    def show_thread(broken: threading.ExceptHookArgs) -> None:  # such as TensorBoard's writer, on a full disk
+        print(f"warning: a thread ended with {broken.exc_type.__name__}: {broken.exc_value}", file=sys.stderr)
+
     with warnings.catch_warnings():
         warnings.showwarning = show
+        hook, threading.excepthook = threading.excepthook, show_thread
         try:
             yield
         finally:
+            threading.excepthook = hook
             if hidden := sum(max(0, times - WARNINGS_SHOWN) for times in places.values()):
                 print(f"warning: {hidden} more of these were not shown", file=sys.stderr)
 

@@ -165,11 +165,11 @@ def build_network(args: argparse.Namespace, description: Description) -> DeepLab
     classes = recorded.get("classes", list(description.classes))
     if classes != list(description.classes):
         raise OptionError(
-            f"{path} names {len(classes)} classes that differ from the data set's {description.num_classes}; "
+            f"the classes in {path} differ from the data set's {description.num_classes}; "
             "evaluate on the data set that the run was trained on"
         )
     backbone = args.backbone or recorded.get("backbone", "resnet101")
-    if backbone not in BACKBONES:
+    if backbone not in list(BACKBONES):
         raise DataError(f"{path} names the backbone {backbone!r}; give --backbone")
     return DeepLabV2(description.num_classes, backbone)
 

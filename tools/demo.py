@@ -41,9 +41,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder of the demo, made anew"
     )
-    parser.add_argument("--num-steps", type=count(20), default=300, metavar="N", help="training steps of each run")
+    parser.add_argument("--num-steps", type=count(20), default=400, metavar="N", help="training steps of each run")
     parser.add_argument(
-        "--tiles-per-class", type=count(3, 100), default=8, metavar="N", help="tiles of each scene class"
+        "--tiles-per-class", type=count(3, 100), default=24, metavar="N", help="tiles of each scene class"
     )
     parser.add_argument("--random-seed", type=count(0), default=0, metavar="S", help="seed of everything random")
     parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
@@ -72,16 +72,16 @@ def demo(args: argparse.Namespace) -> None:
         *seed,
     )
     choosing = ["--labeled-ratio", RATIO, "--alpha", "0.4", "--beta", "0.5", "--save-dir", str(out / "active_learning")]
-    learner = ["--model-name", "tiny", "--num-epochs", "12", "--batch-size", "8", "--learning-rate", "0.02"]
+    learner = ["--model-name", "tiny", "--num-epochs", "6", "--batch-size", "8", "--learning-rate", "0.01"]
     step("train_AL.py", train_AL.main, *on_train, *choosing, *learner, "--input-size", "128,128", "--random-mirror")
     names_array = next((out / "active_learning").rglob("margin_names_*.npy"))
     choices = {
         "chosen": ["--active-learning", "--active-learning-images-array", str(names_array)],
         "random": ["--labeled-ratio", RATIO],
     }
-    every = max(1, args.num_steps // 6)
+    every = max(1, args.num_steps // 4)
     for choice, labels in choices.items():
-        network = ["--backbone", "tiny", "--restore-from", "none", "--learning-rate", "0.02", "--threshold-st", "0.6"]
+        network = ["--backbone", "tiny", "--restore-from", "none", "--learning-rate", "0.0015", "--threshold-st", "0.6"]
         schedule = ["--num-steps", args.num_steps, "--batch-size", "4", "--save-pred-every", every]
         crops = ["--input-size", "128,128", "--random-mirror", "--checkpoint-dir", str(out / choice / "checkpoint")]
         step("train_s4gan.py", train_s4gan.main, *on_train, *labels, *network, *schedule, *crops)

@@ -446,7 +446,7 @@ def disk_space(seen: Examination) -> Finding:
     kept, needed = checkpoint_space(size, run.num_steps, run.save_pred_every)
     folder = seen.args.checkpoint_dir.resolve()
     existing = next(path for path in (folder, *folder.parents) if path.is_dir())
-    free = free_space(existing)
+    free = shutil.disk_usage(existing).free
     text = (
         f"{kept} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
         f"{seen.args.backbone}) take {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free at {existing}"
@@ -460,11 +460,6 @@ def disk_space(seen: Examination) -> Finding:
     fewest = checkpoint_space(size, run.num_steps, run.save_pred_every, keep_last=1)[1]
     advice = "--keep-last or a larger --save-pred-every" if free >= fewest else "another --checkpoint-dir"
     return Finding("disk space", "warn" if free >= fewest else "FAIL", f"{text}; use {advice}", values=values)
-
-
-def free_space(folder: Path) -> int:
-    """Bytes free at a folder."""
-    return shutil.disk_usage(folder).free
 
 
 def device(seen: Examination) -> Finding:

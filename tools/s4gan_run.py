@@ -86,8 +86,7 @@ class TrainingRun:
         step = 0
         if self.folder.last.exists():
             state = load_state(self.folder.last)
-            self._restore(state)
-            step = int(state["step"])
+            step = self._restore(state)
         if distributed.is_main():
             self.folder.cut_back(step)
             self._check_space()
@@ -185,19 +184,24 @@ class TrainingRun:
 
     def _compare_options(self, recorded: dict[str, Any]) -> None:
         before, now = recorded.get("options", {}), as_plain(self.args)
+        if not isinstance(before, dict):
+            raise DataError(f"{self.folder.options} is damaged; restore it, or start over with --overwrite")
         refuse_other_options(before, now, FREE_ON_RESUME, self.folder.path, "--checkpoint-dir")
         recorded_names = read_names(self.folder.labelled_names, self.description)
         if recorded_names != list(self.tiles.labelled):
             raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore(self, state: dict[str, Any]) -> int:
+        """Restore everything from a saved state; returns the number of steps finished."""
         try:
             self.s4gan.load_state_dict(state)
             restore_machine_state(state, self.s4gan.device)
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            return int(state["step"])
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+            reason = str(error).partition("\n")[0].rstrip(":")
             raise DataError(
-                f"{self.folder.last} does not fit this run ({error}); start over with --overwrite"
+                f"{self.folder.last} does not fit this run ({reason}); start over with --overwrite"
             ) from error
 
     def _check_space(self) -> None:

@@ -2,201 +2,204 @@
 
     python tools/train_AL.py --dataset-name UCM --query-strategy margin --random-scale --random-mirror \\
         --data-dir datasets/ucm --data-list datasets/ucm/train.txt --labeled-ratio 0.05 --alpha 0.1 --beta 0.5
+    torchrun --nproc_per_node=4 tools/train_AL.py ...
 
 Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy and their winning
-probabilities beside it; the next command is printed at the end.
+probabilities beside it; rounds, pictures and the state for --resume to a folder there. Where tiles have no scene label
+it asks people: it writes to_label.csv and ends with exit code 3. The next command is printed at the end.
 """
 
 import argparse
+import shlex
 import sys
-import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 import numpy as np
-from torch.utils.data import DataLoader
-from tqdm import tqdm
+import torch
 
 from data.descriptions import Description
-from data.samplers import EpochBatches, OrderedBatches, build_loader
-from data.splits import read_names, write_names
-from data.tiles import ClassificationTiles, Tiles, open_tiles
-from data.transforms import classification
-from model.classifier import Classifier, classifier_names
+from data.oracle import read_answers
+from data.readable import open_readable
+from data.scene_labels import read_scene_labels
+from data.splits import read_names
+from model.classifier import FEATURES, Classifier
 from model.learner import Learner
-from tools.arguments import (
-    CommandParser,
-    add_data_options,
-    add_machine_options,
-    as_plain,
-    check_num_classes,
-    count,
-    image_size,
-    number,
-    one_of,
-    ratio,
-    resolve_cache,
-    resolve_description,
-    resolve_device,
-    resolve_workers,
-    run,
-)
-from utils.active_learning import Round, Selection
+from tools import al_options
+from tools.al_options import array_path
+from tools.al_results import UNKNOWN, LabelledList, SelectionFolder
+from tools.al_run import Feed, LearningRun
+from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device, run
+from utils import distributed
+from utils.active_learning import Selection
 from utils.budget import Budget
-from utils.checkpoint import save_array, write_json
+from utils.distributed import say
 from utils.errors import DataError, OptionError
-from utils.precision import PRECISIONS, resolve_precision
+from utils.interrupt import Stopped, StopRequest
+from utils.precision import resolve_precision
 from utils.query import STRATEGIES
 from utils.seed import seed_everything
-from utils.visualize import contact_sheet, save_picture
+
+WAITING, SKIPPED = 3, 4  # exit codes
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
-    parser = CommandParser(description=__doc__)
-    data = add_data_options(parser, "--dataset-name", "--dataset", default="UCM")
-    data.add_argument("--num-classes", type=count(2), metavar="N", help="scene classes; checked, not needed")
-    data.add_argument("--random-scale", action="store_true", help="scale training tiles by 0.5 to 1.6")
-    data.add_argument("--random-mirror", action="store_true", help="mirror training tiles left-right")
-    data.add_argument(
-        "--input-size", type=image_size, default=(320, 320), metavar="H,W", help="pixels a tile is resized to"
-    )
-
-    selection = parser.add_argument_group("selection")
-    strategy = one_of("query strategy", list(STRATEGIES))
-    selection.add_argument(
-        "--query-strategy", type=strategy, default="margin", metavar="NAME", help=f"one of {', '.join(STRATEGIES)}"
-    )
-    selection.add_argument(
-        "--labeled-ratio", type=ratio, default="0.05", metavar="R", help="share of the list to choose"
-    )
-    selection.add_argument("--alpha", type=ratio, default="0.1", help="initial pool as a share of the target")
-    selection.add_argument("--beta", type=ratio, default="0.5", help="tiles of a round as a share of the initial pool")
-    selection.add_argument(
-        "--include-initial-pool", action="store_true", help="the initial pool counts in the budget and in the result"
-    )
-
-    training = parser.add_argument_group("classifier")
-    training.add_argument(
-        "--model-name",
-        type=one_of("network", classifier_names()),
-        default="res50",
-        metavar="NAME",
-        help="res50, res101, vgg16, tiny or a torchvision classifier",
-    )
-    training.add_argument(
-        "--classifier-weights",
-        default="imagenet",
-        metavar="W",
-        help="imagenet (torchvision's, downloaded once), none, or a file",
-    )
-    training.add_argument("--learning-rate", type=number(0, above=True), default=0.001, help="of SGD")
-    training.add_argument("--momentum", type=number(0, 1), default=0.9, help="of SGD")
-    training.add_argument("--num-epochs", type=count(), default=50, metavar="N", help="epochs of each round")
-    training.add_argument("--batch-size", type=count(), default=4, metavar="N", help="tiles of a training batch")
-    training.add_argument("--score-batch-size", type=count(), default=32, metavar="N", help="tiles of a scoring batch")
-    training.add_argument(
-        "--retrain", choices=("continue", "scratch"), default="continue", help="weights at the start of a round"
-    )
-
-    machine = add_machine_options(parser, seed=360)
-    machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
-    results = parser.add_argument_group("results")
-    results.add_argument(
-        "--save-dir", type=Path, default=Path("active_learning"), metavar="DIR", help="folder of results"
-    )
-    return parser.parse_args(argv)
+    return al_options.parse_args(__doc__, argv)
 
 
-def select(args: argparse.Namespace) -> None:
-    """Run the rounds and write what was chosen."""
+def select(args: argparse.Namespace) -> int:
+    """Run the rounds and write what was chosen; returns the exit code."""
     device = resolve_device(args)
+    distributed.start(device.type)
     precision = resolve_precision(args.precision, device)
-    description = resolve_description(args)
+    description = with_scene_classes(resolve_description(args), args.scene_classes)
+    classes = description.scene_classes or ()
+    check_num_classes(args.num_classes, len(classes), "scene classes")
+    folder = SelectionFolder(args)
+    folder.check_options()
+
     names = read_names(args.data_list, description)
-    tiles = open_tiles(description, args.data_dir, names, cache=resolve_cache(args))
-    labels = scene_ids(tiles, description)
-    scene_classes = description.scene_classes or ()
-    check_num_classes(args.num_classes, len(scene_classes), "scene classes")
+    answers = distributed.from_main(lambda: folder.answers(description, names))
+    labels = known_labels(args, description, names, answers)
+    cache, skip = resolve_cache(args), args.skip_bad_images
+    tiles, unreadable = distributed.main_first(lambda: open_readable(description, args.data_dir, names, cache, skip))
+    listed = LabelledList(tiles, classes, as_ids(labels, names, classes))
+    validation = open_validation(args, description, names, labels)
 
     seed_everything(args.random_seed)
-    classifier = build_classifier(args, len(scene_classes))
+    classifier = build_classifier(args, len(classes))
     learner = Learner(classifier, device, precision, args.learning_rate, args.momentum)
-    initial_weights = {name: tensor.clone() for name, tensor in learner.state_dict()["classifier"].items()}
-    input_size = fitting_size(args.input_size, classifier)
-    plain = classification(input_size)
-    augmented = classification(input_size, args.random_scale, args.random_mirror)
-    workers = resolve_workers(args, device)
-
-    def fitting_batches(tile_indices: list[int], round_number: int) -> DataLoader:
-        stream = f"fit {round_number}"
-        dataset = ClassificationTiles(tiles, labels, augmented, args.random_seed, stream)
-        batches = EpochBatches(tile_indices, args.batch_size, args.num_epochs, args.random_seed, stream)
-        return build_loader(dataset, batches, workers, pin_memory=device.type == "cuda")
-
-    def scoring_batches(tile_indices: np.ndarray) -> DataLoader:
-        dataset = ClassificationTiles(tiles, labels, plain)
-        batches = OrderedBatches(tile_indices.tolist(), args.score_batch_size)
-        return build_loader(dataset, batches, workers, pin_memory=device.type == "cuda")
-
+    torch.manual_seed(args.random_seed + distributed.rank())  # each process drops out for itself
     budget = Budget.of(args.labeled_ratio, args.alpha, args.beta, len(names))
     selection = Selection(len(names), budget, args.query_strategy, args.random_seed, args.include_initial_pool)
-    folder = run_folder(args)
-    write_json(folder / "options.json", as_plain(args) | {"resolved_precision": precision, "device": str(device)})
-    print(
-        f"{len(names)} tiles; to choose {budget.target} with {args.query_strategy}: initial pool of "
-        f"{len(selection.initial)}, {selection.num_rounds} rounds of {budget.per_query}; "
-        f"{classifier.model_name}, {precision} on {device}"
-    )
-    while selection.remaining:
-        round_number = len(selection.rounds)
-        title = f"round {round_number + 1}/{selection.num_rounds}"
-        if args.retrain == "scratch":
-            learner.load_state_dict({"classifier": initial_weights})
-        started = time.perf_counter()
-        fitting = fitting_batches(selection.labelled, round_number)
-        loss = learner.fit(tqdm(fitting, f"{title} fit", unit="batch", leave=False, disable=None))
-        scoring = scoring_batches(selection.pool)
-        scored = learner.predict_probabilities(tqdm(scoring, f"{title} score", unit="batch", leave=False, disable=None))
-        query = selection.query(scored)
-        seconds = time.perf_counter() - started
-        write_results(args, folder, tiles, selection, labels, scene_classes)
-        print(f"{title}: loss {loss:.3f}, {agreement(query, labels)}, {len(selection.result)} chosen, {seconds:.1f} s")
-    if selection.missing:
-        print(f"the pool ran dry: {selection.missing} tiles fewer than the {budget.target} that were asked for")
-    print_next_command(args, folder, selection)
+    selection.skipped.update(unreadable)
+    feed = Feed(args, fitting_size(args.input_size, classifier), device)
+
+    learning = LearningRun(args, listed, validation, selection, learner, feed, folder)
+    if args.resume and folder.holds_run:
+        learning.resume()
+    else:
+        learning.begin({"resolved_precision": precision, "torch": str(torch.__version__)})
+    announce(args, selection, classifier, f"{precision} on {device}")
+    try:
+        with StopRequest() as stop:
+            is_waiting = learning.rounds(stop)
+    except Stopped:
+        say(f"{stop.reason}: state saved in {learning.title}; the same command with --resume goes on")
+        return stop.exit_code
+    finally:
+        learning.close()
+    if is_waiting:
+        ask_people(args, folder, listed, selection, answers)
+    else:
+        report(args, folder, learning)
+    distributed.stop()
+    return WAITING if is_waiting else SKIPPED if selection.skipped else 0
 
 
-def scene_ids(tiles: Tiles, description: Description) -> list[int]:
-    """Scene class id of each tile.
+def with_scene_classes(description: Description, given: tuple[str, ...] | None) -> Description:
+    """The description, with the scene classes of `--scene-classes` where it has none of its own.
 
     Raises:
-        DataError: the data set has no scene classes, or a tile has no label.
+        OptionError: it has others, or there are none at all.
     """
-    if description.scene_classes is None:
-        raise DataError(
-            f"data set '{description.name}' has no scene classes; give scene_classes and scene_labels in dataset.json"
+    if given is None and description.scene_classes is None:
+        raise OptionError(
+            f"data set '{description.name}' names no scene classes; give --scene-classes a,b,c, or scene_classes in "
+            "dataset.json"
         )
-    known = tiles.scene_labels()
-    without = [name for name in tiles.names if name not in known]
-    if without:
-        raise DataError(
-            f"{len(without)} of {len(tiles)} tiles have no scene label, the first is '{without[0]}'; "
-            f"add them to {description.scene_labels}"
+    if given is None or given == description.scene_classes:
+        return description
+    if description.scene_classes is not None:
+        raise OptionError(
+            f"--scene-classes {','.join(given)} contradicts the data set, whose scene classes are "
+            f"{','.join(description.scene_classes)}; leave it out"
         )
-    return [description.scene_classes.index(known[name]) for name in tiles.names]
+    return replace(description, scene_classes=given)
+
+
+def known_labels(
+    args: argparse.Namespace, description: Description, names: Sequence[str], answers: Mapping[str, str]
+) -> dict[str, str]:
+    """Scene class by name, as far as the oracle knows; what people wrote into to_label.csv always counts.
+
+    Raises:
+        OptionError: no such oracle.
+        DataError: a label cannot be used.
+    """
+    oracle = (args.oracle or "").lower()
+    if oracle in ("", "dataset"):
+        labels = read_scene_labels(description, args.data_dir, names)
+        if not labels:
+            source = description.scene_labels or "the description"
+            if oracle == "dataset":
+                raise DataError(f"--oracle dataset: {source} has no scene label of these tiles; give --oracle people")
+            say(f"no scene label of these tiles in {source}: people are asked")
+        return labels | dict(answers)
+    if oracle == "people":
+        return dict(answers)
+    path = Path(args.oracle)
+    if not path.is_file():
+        raise OptionError(
+            f"--oracle {path} is neither dataset nor people nor a CSV file; to begin without labels give people"
+        )
+    known = {*names, *(read_names(args.val_list, description) if args.val_list else ())}
+    to_label = SelectionFolder(args).to_label
+    return read_answers([path] if path.resolve() == to_label.resolve() else [path, to_label], description, known)
+
+
+def as_ids(labels: Mapping[str, str], names: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Class id of each name, -1 where it is not known; int64, shape (N,)."""
+    index = {name: number for number, name in enumerate(classes)}
+    return np.array([index[labels[name]] if name in labels else UNKNOWN for name in names], dtype=np.int64)
+
+
+def open_validation(
+    args: argparse.Namespace, description: Description, names: Sequence[str], labels: Mapping[str, str]
+) -> LabelledList | None:
+    """The tiles of `--val-list` with their scene classes.
+
+    Raises:
+        DataError: one has no scene class, or is among the tiles to choose from.
+    """
+    if args.val_list is None:
+        return None
+    val_names = read_names(args.val_list, description)
+    if shared := set(names) & set(val_names):
+        raise DataError(
+            f"{len(shared)} tiles are in --val-list and in --data-list, such as '{min(shared)}'; accuracy is measured "
+            "on tiles that are not learned from, so give separate lists"
+        )
+    others = [name for name in val_names if name not in labels]  # not among the answers of --oracle
+    val_labels = {**labels, **read_scene_labels(description, args.data_dir, others)}
+    if missing := [name for name in others if name not in val_labels]:
+        raise DataError(
+            f"{len(missing)} of {len(val_names)} tiles of --val-list have no scene label, the first is '{missing[0]}'; "
+            "add them to the data set's labels or to the CSV of --oracle"
+        )
+    classes = description.scene_classes or ()
+    cache, skip = resolve_cache(args), args.skip_bad_images
+    tiles, unreadable = distributed.main_first(
+        lambda: open_readable(description, args.data_dir, val_names, cache, skip)
+    )
+    ids = as_ids(val_labels, val_names, classes)
+    ids[unreadable] = UNKNOWN
+    return LabelledList(tiles, classes, ids)
 
 
 def build_classifier(args: argparse.Namespace, num_classes: int) -> Classifier:
     """The network with the weights that the options name."""
     classifier = Classifier(args.model_name, num_classes)
     if args.classifier_weights == "none" or (args.classifier_weights == "imagenet" and args.model_name == "tiny"):
-        print(f"{classifier.model_name} starts from random weights")
+        say(f"{classifier.model_name} starts from random weights")
     elif args.classifier_weights == "imagenet":
-        print(classifier.load_imagenet())
+        say(str(distributed.main_first(classifier.load_imagenet)))
     else:
-        print(classifier.load_file(Path(args.classifier_weights)))
+        say(str(classifier.load_file(Path(args.classifier_weights))))
     return classifier
 
 
@@ -208,7 +211,7 @@ def fitting_size(asked: tuple[int, int], classifier: Classifier) -> tuple[int, i
     """
     if classifier.fixed_size is not None and asked != (classifier.fixed_size,) * 2:
         size = classifier.fixed_size
-        print(f"{classifier.model_name} takes {size}×{size} only: tiles are resized to it")
+        say(f"{classifier.model_name} takes {size}×{size} only: tiles are resized to it")
         return size, size
     if min(asked) < classifier.minimum_size:
         raise OptionError(
@@ -218,84 +221,64 @@ def fitting_size(asked: tuple[int, int], classifier: Classifier) -> tuple[int, i
     return asked
 
 
-def agreement(query: Round, labels: list[int]) -> str:
-    """How often the classifier was right on the tiles it was asked to choose, which are its hardest."""
-    right = sum(labels[tile] == predicted for tile, predicted in zip(query.tiles, query.predicted, strict=True))
-    return f"{right}/{len(query.tiles)} of them predicted right"
+def announce(args: argparse.Namespace, selection: Selection, classifier: Classifier, machine: str) -> None:
+    """Say what is about to be done."""
+    budget = selection.budget
+    say(
+        f"{selection.total} tiles; to choose {budget.target} with {args.query_strategy}: initial pool of "
+        f"{len(selection.initial)}, {selection.num_rounds} rounds of {budget.per_query}; "
+        f"{classifier.model_name}, {machine}"
+    )
+    if STRATEGIES[args.query_strategy].features:
+        say(f"features of all tiles take {selection.total * FEATURES * 4 / 1e6:.0f} MB of memory")
 
 
-def run_folder(args: argparse.Namespace) -> Path:
-    """Where everything but the two arrays goes."""
-    settings = f"{args.query_strategy}_{args.labeled_ratio}_{args.alpha}_{args.beta}_seed{args.random_seed}"
-    return Path(args.save_dir) / args.dataset / settings
-
-
-def array_path(args: argparse.Namespace, content: str) -> Path:
-    """The published place of the arrays; `content` is `names` or `probs`."""
-    file = f"{args.query_strategy}_{content}_{args.labeled_ratio}_{args.alpha}_{args.beta}.npy"
-    return Path(args.save_dir) / args.dataset / file
-
-
-def write_results(
+def ask_people(
     args: argparse.Namespace,
-    folder: Path,
-    tiles: Tiles,
+    folder: SelectionFolder,
+    listed: LabelledList,
     selection: Selection,
-    labels: list[int],
-    scene_classes: tuple[str, ...],
+    answers: Mapping[str, str],
 ) -> None:
-    """Write the names, their probabilities, the rounds and a contact sheet, after every round."""
-    chosen = selection.result
-    chosen_names = [tiles.names[tile] for tile in chosen]
-    queries = [
-        (tile, utility, predicted, probability)
-        for query in selection.rounds
-        for tile, utility, predicted, probability in zip(
-            query.tiles, query.utilities, query.predicted, query.probabilities, strict=True
-        )
-    ]
-    probability_of = {tile: probability for tile, _, _, probability in queries}
-    save_array(array_path(args, "names"), np.array(chosen_names, dtype=np.str_))
-    save_array(
-        array_path(args, "probs"), np.array([probability_of.get(tile, np.nan) for tile in chosen], dtype=np.float32)
+    """Write the tiles that wait for a scene label, and say how to go on."""
+    waiting = distributed.from_main(lambda: folder.ask(listed, selection, answers))
+    command = [word for word in args.argv if word not in ("--resume", "--overwrite")]
+    say(
+        f"{waiting} tiles wait for a scene label. Fill in the column `label` of\n\n  {folder.to_label}\n\n"
+        f"with one of: {', '.join(listed.classes)}. The tiles are shown in {folder.path / 'to_label.png'}\n"
+        "The state is saved; when the labels are there, run\n\n"
+        f"  python tools/train_AL.py {shlex.join(command)} --resume"
     )
-    write_names(folder / "selected.txt", chosen_names)
-    write_json(
-        folder / "selection.json",
-        {
-            "target": selection.budget.target,
-            "initial_pool": [tiles.names[tile] for tile in selection.initial],
-            "include_initial_pool": selection.include_initial,
-            "rounds": [
-                {
-                    "names": [tiles.names[tile] for tile in query.tiles],
-                    "utilities": query.utilities,
-                    "predicted": [scene_classes[c] for c in query.predicted],
-                    "probabilities": query.probabilities,
-                    "true": [scene_classes[labels[tile]] for tile in query.tiles],
-                }
-                for query in selection.rounds
-            ],
-        },
-    )
-    captions = [
-        f"{place}. {tiles.names[tile]}\nseen as {scene_classes[predicted]}\np {probability:.2f}, utility {utility:.3f}"
-        for place, (tile, utility, predicted, probability) in enumerate(queries, start=1)
-    ]
-    pictures = [tiles.image(tile) for tile, *_ in queries]
-    save_picture(folder / "chosen.png", contact_sheet(pictures[:120], captions[:120]))
 
 
-def print_next_command(args: argparse.Namespace, folder: Path, selection: Selection) -> None:
-    """Say where the result is and how to train on it."""
+def report(args: argparse.Namespace, folder: SelectionFolder, learning: LearningRun) -> None:
+    """Say what was chosen, what it costs, where it is and how to train on it."""
+    selection, cost, names = learning.selection, learning.ledger, learning.listed.tiles.names
+    if learning.is_accurate_enough:
+        say(f"accuracy {learning.numbers['val_accuracy']:.0%} reaches --stop-at-accuracy: no further tile is asked for")
+    elif selection.missing:
+        say(f"the pool ran dry: {selection.missing} tiles fewer than the {selection.budget.target} that were asked for")
+    if selection.skipped:
+        left_out = ", ".join(names[tile] for tile in sorted(selection.skipped))
+        say(f"{len(selection.skipped)} tiles could not be read and were left out: {left_out}", file=sys.stderr)
+    say(
+        f"scene labels asked for: {cost['scene_labels_asked_for']}; masks to draw: {cost['masks_to_draw']}, "
+        f"the initial pool of {cost['initial_pool']} {'included' if cost['initial_pool_counts'] else 'not included'}"
+    )
     names_file = array_path(args, "names")
-    print(f"{len(selection.result)} names: {names_file}\npictures and rounds: {folder}")
-    print("next: draw masks for these tiles, then\n")
-    print(
-        f"python tools/train_s4gan.py --dataset {args.dataset.lower()} --data-dir {args.data_dir} "
-        f"--data-list {args.data_list} --labeled-ratio {args.labeled_ratio} --threshold-st 0.6 "
-        f"--active-learning --active-learning-images-array {names_file}"
-    )
+    say(f"{len(selection.result)} names: {names_file}\npictures and rounds: {folder.path}")
+    if not selection.result:
+        return
+    options = {
+        "--dataset": args.dataset.lower(),
+        "--data-dir": args.data_dir,
+        "--data-list": args.data_list,
+        "--labeled-ratio": args.labeled_ratio,
+        "--threshold-st": "0.6",
+        "--active-learning-images-array": names_file,
+    }
+    command = shlex.join(["--active-learning", *(str(part) for option in options.items() for part in option)])
+    say(f"next: draw masks for these tiles, then\n\npython tools/train_s4gan.py {command}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -78,6 +78,8 @@ def train(args: argparse.Namespace) -> int:
     generator = DeepLabV2(description.num_classes, args.backbone)
     from_imagenet = restore_generator(args, generator)
     discriminator = None if supervised else Discriminator(description.num_classes)
+    if discriminator is None and args.restore_from_D is not None:
+        raise OptionError("--restore-from-D: without unlabelled tiles there is no discriminator; leave it out")
     if discriminator is not None and args.restore_from_D is not None and not args.resume:
         say(str(load_network(discriminator, Path(args.restore_from_D))))
     s4gan = S4GAN(generator, discriminator, settings_of(args, precision, from_imagenet), device)

@@ -5,7 +5,8 @@ colour. The permutohedral lattice on which the paper sums the second one is coar
 is summed pair by pair instead, over blocks of pixels that are neighbours in position and colour, and blocks too far
 apart to matter are left out. The result is that of the sum over all pairs, to about 1e-4.
 
-Time grows with the number of pixel pairs of similar colour, at most N² / 2: filter tiles, not whole scenes.
+Time grows with the number of pixel pairs of similar colour, at most N² / 2, and is longest for images of one colour:
+filter tiles, not whole scenes.
 """
 
 from collections.abc import Callable
@@ -153,10 +154,9 @@ class _GaussianSum:
 
     def __init__(self, points: np.ndarray) -> None:
         self.order = _leaf_order(points, np.arange(len(points)))
-        padding = -len(points) % _LEAF_SIZE
-        self.leaves = np.pad(points[self.order], ((0, padding), (0, 0)), mode="edge").reshape(
-            -1, _LEAF_SIZE, points.shape[1]
-        )
+        filled = np.pad(points[self.order], ((0, -len(points) % _LEAF_SIZE), (0, 0)), mode="edge")
+        leaves = filled.reshape(-1, _LEAF_SIZE, points.shape[1])
+        self.leaves = np.ascontiguousarray(leaves.swapaxes(1, 2))  # (L, D, _LEAF_SIZE)
         self.pair_leaves(np.ones(len(points), np.float32))
 
     def pair_leaves(self, mass: np.ndarray) -> None:
@@ -168,7 +168,7 @@ class _GaussianSum:
             mass: a lower bound of the kernel's sum at each point, shape (N,); 1 always holds.
         """
         mass = np.minimum.reduceat(mass[self.order], np.arange(0, len(mass), _LEAF_SIZE))
-        low, high = self.leaves.min(axis=1), self.leaves.max(axis=1)
+        low, high = self.leaves.min(axis=2), self.leaves.max(axis=2)
         self.near = []
         for first in range(0, len(self.leaves), _GROUP):
             group, later = slice(first, first + _GROUP), slice(first, None)
@@ -194,7 +194,8 @@ class _GaussianSum:
         buffer = np.empty((_CHUNK, _GROUP * _LEAF_SIZE, _LEAF_SIZE), np.float32)
         for group in range(first, len(self.near), _PARTS):
             own = slice(group * _GROUP, (group + 1) * _GROUP)
-            points, told = (array[own].reshape(-1, array.shape[2]) for array in (self.leaves, sources))
+            points = self.leaves[own].swapaxes(1, 2).reshape(-1, self.leaves.shape[1])
+            told = sources[own].reshape(len(points), -1)
             for start in range(0, len(self.near[group]), _CHUNK):
                 near = self.near[group][start : start + _CHUNK]
                 kernel = _gaussian(points, self.leaves[near], out=buffer[: len(near), : len(points)])
@@ -204,16 +205,16 @@ class _GaussianSum:
         return sums
 
 
-def _gaussian(targets: np.ndarray, sources: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Kernel exp(-|t - s|² / 2) of targets (T, D) and blocks of sources (B, S, D), shape (B, T, S), float32."""
+def _gaussian(targets: np.ndarray, leaves: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Kernel exp(-|t - s|² / 2) of targets t, (T, D), and points s in leaves, (B, D, S): shape (B, T, S), float32."""
     centre = targets.mean(axis=0)  # |t|² - 2ts + |s|² loses digits far from the origin
-    t, s = targets - centre, (sources - centre).swapaxes(1, 2)
+    t, s = targets - centre, leaves - centre[:, None]
     if np.abs(t).max() > _FAR:
         t, s = t.astype(np.float64), s.astype(np.float64)
     t = np.hstack([t, -0.5 * np.square(t).sum(axis=1, keepdims=True), np.ones_like(t[:, :1])])
     s = np.hstack([s, np.ones_like(s[:, :1]), -0.5 * np.square(s).sum(axis=1, keepdims=True)])
     exponents = np.matmul(t * t.dtype.type(np.log2(np.e)), s, out=out)
-    np.maximum(exponents, -100, out=exponents)  # beyond float32's normal range, exp2 is many times slower
+    np.clip(exponents, -100, 0, out=exponents)  # beyond float32's normal range, exp2 is many times slower
     return np.exp2(exponents, out=exponents)
 
 

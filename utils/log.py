@@ -2,14 +2,16 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from utils.checkpoint import write_atomically, write_text
+from utils.checkpoint import storage_error, write_text
+from utils.visualize import save_figure
 
 
 class MetricsLog:
@@ -20,31 +22,46 @@ class MetricsLog:
         columns: names of the numbers; the first column is `step`.
         events: folder of the event files.
         first_step: lines of later steps, left by an interrupted run, are cut off.
+
+    Raises:
+        OptionError: the folder cannot be written; so do all methods.
+        DataError: the disk is full; so do all methods.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], events: Path, first_step: int = 0) -> None:
         self.path, self.columns = path, ("step", *columns)
         kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if path.exists() else []
         write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
-        self._file = path.open("a", newline="")
-        self.events = SummaryWriter(str(events), purge_step=first_step + 1 if first_step else None)
+        with self._storage_errors():
+            self._file = path.open("a", newline="")
+            self.events = SummaryWriter(str(events), purge_step=first_step + 1 if first_step else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; numbers that are not given stay empty."""
         row = {"step": str(step)} | {name: f"{value:.6g}" for name, value in values.items() if name in self.columns}
-        self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
-        self._file.flush()
-        for name, value in values.items():
-            self.events.add_scalar(name, value, step)
+        with self._storage_errors():
+            self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
+            self._file.flush()
+            for name, value in values.items():
+                self.events.add_scalar(name, value, step)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Add an RGB picture, uint8 (H, W, 3), to TensorBoard."""
-        self.events.add_image(name, picture, step, dataformats="HWC")
+        with self._storage_errors():
+            self.events.add_image(name, picture, step, dataformats="HWC")
 
     def close(self) -> None:
         """Finish both files."""
-        self._file.close()
-        self.events.close()
+        with self._storage_errors():
+            self._file.close()
+            self.events.close()
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(self.path, error) from error
 
     @staticmethod
     def _lines(rows: Sequence[Sequence[Any]]) -> str:
@@ -54,9 +71,18 @@ class MetricsLog:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The lines of a log whose step can be read, as text by column; a line cut short by a kill is left out."""
-    with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit() and None not in row.values()]
+    """The lines of a log, as text by column; lines that are damaged or were cut short by a kill are left out."""
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if _is_whole(row)]
+
+
+def _is_whole(row: Mapping[str, str]) -> bool:
+    try:
+        for value in row.values():
+            float(value or 0)  # a list where there are too many columns
+        return int(row["step"]) >= 0 and None not in row.values()
+    except (KeyError, ValueError, TypeError):
+        return False
 
 
 def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], against: str = "step") -> None:
@@ -68,15 +94,11 @@ def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], a
         panels: columns by title; columns without a number are left out.
         against: the column of whole numbers on the horizontal axis.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure  # slow to import; without pyplot there is no display to ask for
 
     rows = read_rows(log)
-    figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(4.2 * len(panels), 3.2), constrained_layout=True, squeeze=False
-    )
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)
     for axis, (title, columns) in zip(axes[0], panels.items(), strict=True):
         for column in columns:
             points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
@@ -87,7 +109,4 @@ def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], a
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend(fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
-    write_atomically(picture, lambda file: file.write(buffer.getvalue()))
+    save_figure(picture, figure)

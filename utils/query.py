@@ -147,7 +147,9 @@ def coreset(pool: Pool, count: int) -> Choice:
     """
     features = _given(pool.features, "features")
     nearest = np.full(len(features), np.inf, dtype=np.float32)
-    for centres in () if pool.labelled_features is None else pool.labelled_features.split(16):
+    labelled = features[:0] if pool.labelled_features is None else pool.labelled_features
+    for start in range(0, len(labelled), 16):
+        centres = labelled[start : start + 16]
         np.minimum(nearest, _distances(features, centres).amin(dim=1).numpy(), out=nearest)
     rows, utilities = [], []
     for _ in range(min(count, len(features))):
@@ -209,7 +211,8 @@ def typiclust(pool: Pool, count: int) -> Choice:
     ranked: dict[int, Choice] = {}
     rows, utilities = [], []
     for _ in range(count):
-        cluster = min(np.flatnonzero(left), key=lambda c: (sizes[c] < _SMALL_CLUSTER, labels[c], -sizes[c], ties[c]))
+        open_clusters = np.flatnonzero(left).tolist()
+        cluster = min(open_clusters, key=lambda c: (sizes[c] < _SMALL_CLUSTER, labels[c], -sizes[c], ties[c]))
         if cluster not in ranked:
             members = np.flatnonzero(cluster_of[: len(features)] == cluster)
             by_typicality = highest(_typicality(points[members]), len(members), pool.rng)
@@ -275,7 +278,7 @@ def _typicality(points: Tensor) -> Tensor:
 def _k_means(points: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     """Cluster of each point; in one thread, since several add up their sums in any order."""
     from sklearn.cluster import KMeans, MiniBatchKMeans  # slow to import
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # scikit-learn's own
 
     if clusters <= _FEW_CLUSTERS:
         means = KMeans(clusters, n_init=1, random_state=seed)

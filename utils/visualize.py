@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -116,21 +117,23 @@ def save_contact_sheets(
 
 def save_bars(path: Path, title: str, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> None:
     """Draw shares by name, a bar for each series, as a PNG."""
-    import matplotlib
+    from matplotlib.figure import Figure  # slow to import
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axis = pyplot.subplots(figsize=(max(4.8, 0.5 * len(names)), 3.6), constrained_layout=True)
+    figure = Figure(figsize=(max(4.8, 0.5 * len(names)), 3.6), layout="constrained")
+    axis = figure.subplots()
     width = 0.8 / len(series)
     for index, (label, shares) in enumerate(series.items()):
         axis.bar(np.arange(len(names)) + index * width, shares, width, label=label, align="edge")
     axis.set_xticks(np.arange(len(names)) + 0.4, names, rotation=90 if len(names) > 6 else 0, fontsize=8)
     axis.set(title=title, ylabel="share")
     axis.legend(fontsize=8)
+    save_figure(path, figure)
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """Write a matplotlib figure as a PNG, atomically."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
