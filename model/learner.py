@@ -36,24 +36,27 @@ class ScoreTable:
     """Scores that grow batch by batch, each number stored once.
 
     Args:
-        num_classes: columns of the probabilities where no batch was added.
+        num_classes: columns of the probabilities.
+        num_features: columns of the features; None: there are none.
+        with_disagreement: whether there is a disagreement.
     """
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes, self.batches = num_classes, 0
-        self._rows: dict[str, _Rows] = {}
+    def __init__(self, num_classes: int, num_features: int | None = None, with_disagreement: bool = False) -> None:
+        self.batches = 0
+        self._rows = {"probabilities": _Rows(num_classes)}
+        if num_features is not None:
+            self._rows["features"] = _Rows(num_features)
+        if with_disagreement:
+            self._rows["disagreement"] = _Rows()
 
     def add(self, scores: Scores) -> None:
         """Append the scores of one batch."""
-        for name, rows in scores._asdict().items():
-            if rows is not None:
-                self._rows.setdefault(name, _Rows()).append(rows.numpy())
+        for name, rows in self._rows.items():
+            rows.append(getattr(scores, name).numpy())
         self.batches += 1
 
     def scores(self) -> Scores:
         """All scores so far, not copied: let go of them before more are added."""
-        if not self._rows:
-            return Scores(torch.empty(0, self.num_classes))
         return Scores(**{name: rows.tensor() for name, rows in self._rows.items()})
 
     def state_dict(self) -> dict[str, Any]:
@@ -61,22 +64,20 @@ class ScoreTable:
         return {"batches": self.batches, "scores": {name: rows.tensor() for name, rows in self._rows.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore `state_dict`."""
-        self._rows = {}
-        if state["scores"]:
-            self.add(Scores(**state["scores"]))
+        """Restore `state_dict` in an empty table."""
+        self.add(Scores(**state["scores"]))
         self.batches = int(state["batches"])
 
 
 class _Rows:
     """float32 rows in one buffer that grows in place: no second copy when they are put together."""
 
-    def __init__(self) -> None:
-        self._bytes, self._count, self._shape = bytearray(), 0, (0,)
+    def __init__(self, *shape: int) -> None:
+        self._bytes, self._count, self._shape = bytearray(), 0, shape
 
     def append(self, rows: np.ndarray) -> None:
         self._bytes += rows.tobytes()
-        self._count, self._shape = self._count + len(rows), rows.shape[1:]
+        self._count += len(rows)
 
     def tensor(self) -> Tensor:
         return torch.from_numpy(np.ndarray((self._count, *self._shape), np.float32, self._bytes))
@@ -165,10 +166,15 @@ class Learner:
 
     def score(self, batches: Iterable[ImageBatch], passes: int = 0, with_features: bool = False) -> Scores:
         """Score tiles as they stream by, in the order of the batches; see `score_batches`."""
-        table = ScoreTable(self.classifier.head.out_features)
+        table = self.score_table(passes, with_features)
         for scores in self.score_batches(batches, passes, with_features):
             table.add(scores)
         return table.scores()
+
+    def score_table(self, passes: int = 0, with_features: bool = False) -> ScoreTable:
+        """An empty table for what `score_batches` yields."""
+        head = self.classifier.head
+        return ScoreTable(head.out_features, head.in_features if with_features else None, passes > 0)
 
     def score_batches(
         self,

@@ -781,6 +781,63 @@ def test_another_run_is_neither_overwritten_nor_resumed_with_other_options(refus
     assert "--learning-rate was 0.00025 and is 0.5" in line
 
 
+@pytest.fixture(scope="session")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The folder of a finished run of the active learner, and the options without the folder."""
+    tiny = write_custom(tmp_path_factory.mktemp("chosen") / "custom")
+    options = ["--dataset", "custom", "--data-dir", tiny.folder, "--data-list", tiny.list_path, "--device", "cpu"]
+    options += ["--model-name", "tiny", "--num-epochs", 1, "--input-size", "32,32", "--labeled-ratio", "0.5"]
+    texts = [str(option) for option in [*options, "--precision", "fp32"]]
+    assert train_AL.main([*texts, "--save-dir", str(tiny.folder.parent / "out")]) == 0
+    return tiny.folder.parent / "out", texts
+
+
+@pytest.mark.parametrize("kind", ["empty", "web page", "cut", "a list", "D for G", "code", "code, plain pickle"])
+def test_state_of_the_learner_is_refused_and_never_run(refused, chosen, tmp_path, kind):
+    run, options = chosen
+    shutil.copytree(run, tmp_path / "out")
+    (state,) = (tmp_path / "out").rglob("state.pth")
+    state.write_bytes(BAD_WEIGHTS[kind][0](tmp_path / "executed"))
+    line = refused(1, "train_AL", [*options, "--save-dir", str(tmp_path / "out"), "--resume"])
+    assert "state.pth" in line
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(("content", "code"), [(b"{", 1), (b"[]", 1), (b"{}", 2), (b"\xff", 1)])
+def test_options_of_the_learner_are_refused(refused, chosen, tmp_path, content, code):
+    run, options = chosen
+    shutil.copytree(run, tmp_path / "out")
+    (file,) = (tmp_path / "out").rglob("options.json")
+    file.write_bytes(content)
+    line = refused(code, "train_AL", [*options, "--save-dir", str(tmp_path / "out"), "--resume"])
+    assert ("options.json" if code == 1 else "cannot be resumed with other options") in line
+
+
+def test_another_run_of_the_learner_is_neither_overwritten_nor_resumed_with_other_options(refused, chosen, tmp_path):
+    run, options = chosen
+    shutil.copytree(run, tmp_path / "out")
+    folder = ["--save-dir", str(tmp_path / "out")]
+    assert "--overwrite" in refused(2, "train_AL", [*options, *folder])
+    line = refused(2, "train_AL", [*options, *folder, "--resume", "--num-epochs", "2"])
+    assert "--num-epochs was 1 and is 2" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (None, 2, "answers.csv"),
+        (b"", 1, "line 1: expected a header"),
+        (b"name,label\ntile0,moist\n", 1, "line 2: 'tile0' has unknown scene class 'moist'"),
+        (b"name,label\ntile0,dry\ntile0,wet\n", 1, "line 3"),
+        (b"name,label\n\xff\n", 1, "not UTF-8"),
+    ],
+)
+def test_labels_of_an_oracle_are_refused(argv, refused, custom_set, tmp_path, content, code, words):
+    if content is not None:
+        (tmp_path / "answers.csv").write_bytes(content)
+    assert words in refused(code, "train_AL", argv("train_AL", custom_set, oracle=tmp_path / "answers.csv"))
+
+
 # --- Names arrays -----------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from model.learner import Learner
 from tests.test_learner import Batch, in_batches, make_tiles
 from utils import distributed
 
-TIMEOUT = 120  # seconds
+TIMEOUT = 60  # seconds
 
 
 def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:

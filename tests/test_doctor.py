@@ -15,8 +15,7 @@ from PIL import Image
 from model.deeplabv2 import DeepLabV2
 from model.discriminator import Discriminator
 from tests.conftest import TinySet, patches, picture, write_custom, write_image, write_list
-from tools import doctor_checks, prepare_data
-from tools.doctor import as_text
+from tools import doctor, doctor_checks, doctor_runs, prepare_data
 from tools.doctor_checks import Finding
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +57,7 @@ def halves(tiny: TinySet) -> dict[str, object]:
 
 def test_every_point_of_a_sound_set_passes(capsys, sound_set):
     found = findings(capsys, sound_set, 0, **halves(sound_set))
-    assert len(found) == len(doctor_checks.POINTS)
+    assert len(found) == len(doctor.POINTS)
     for point in ("files", "decodable", "modes", "palette", "overlap", "perfect score", "disk space", "device"):
         assert found[point]["level"] == "ok", found[point]
     assert found["perfect score"]["values"]["mean_iou"] == 1.0
@@ -74,7 +73,7 @@ def test_the_lines_name_every_point_without_colours_off_a_terminal(capsys, custo
 
 
 def test_colours_stand_beside_the_words():
-    text = as_text([Finding("files", "FAIL", "3 missing"), Finding("sizes", "ok", "all")], in_colour=True)
+    text = doctor.as_text([Finding("files", "FAIL", "3 missing"), Finding("sizes", "ok", "all")], in_colour=True)
     assert "\x1b[31mFAIL \x1b[0m files" in text
     assert "\x1b[32mok   \x1b[0m sizes" in text
 
@@ -168,7 +167,7 @@ def spoil(tiny: TinySet, mistake: str) -> None:
         ("mask in colours", "decodable", "FAIL", "holds colours"),
         ("ids out of range", "palette", "FAIL", "(7, 8, 9)"),
         ("a few ids out of range", "palette", "warn", "0.98%, ids that no class has (9)"),
-        ("mask without labels", "palette", "ok", "(1 masks have none at all)"),
+        ("mask without labels", "palette", "ok", "(1 mask without any)"),
         ("unknown scene class", "scene labels", "FAIL", "moist"),
         ("scene class without a tile", "scene labels", "warn", "wet"),
     ],
@@ -212,7 +211,7 @@ def test_a_failing_check_ends_with_one_error_line(capsys, custom_set):
 def test_masks_of_the_test_list_are_needed(capsys, custom_set):
     (custom_set.folder / "masks" / "tile3.png").unlink()
     found = findings(capsys, custom_set, 1, **halves(custom_set))["files"]
-    assert "1 masks of the test or validation list are missing" in found["text"]
+    assert "1 mask of the test or validation list" in found["text"]
 
 
 def test_off_palette_colours_are_named(capsys, tmp_path):
@@ -245,6 +244,13 @@ def test_the_same_picture_in_two_lists_fails(capsys, custom_set):
     found = findings(capsys, custom_set, 1, **halves(custom_set))["overlap"]
     assert found["values"]["same_pixels_across_lists"] == [["tile0", "tile3"]]
     assert findings(capsys, custom_set, 0)["overlap"]["level"] == "warn"  # twice in one list
+
+
+def test_very_few_equal_pictures_in_two_lists_are_a_warning(capsys, custom_set, monkeypatch):
+    images = custom_set.folder / "images"
+    shutil.copy(images / "tile0.png", images / "tile3.png")
+    monkeypatch.setattr(doctor_checks, "MAX_ALIKE", 0.5)
+    assert findings(capsys, custom_set, 0, **halves(custom_set))["overlap"]["level"] == "warn"
 
 
 def test_pictures_of_one_colour_are_not_compared(capsys, custom_set):
@@ -283,7 +289,7 @@ def test_a_chosen_tile_without_a_mask_fails(capsys, custom_set):
     (custom_set.folder / "masks" / "tile2.png").unlink()
     np.save(custom_set.folder / "names.npy", np.array(["tile0", "tile2"]))
     changes = {"--active-learning-images-array": custom_set.folder / "names.npy"}
-    assert "1 of 2 chosen tiles have no mask" in findings(capsys, custom_set, 1, **changes)["names array"]["text"]
+    assert "1 of 2 chosen tiles without a mask" in findings(capsys, custom_set, 1, **changes)["names array"]["text"]
 
 
 # --- Weights, space, classes ------------------------------------------------------------------------------------------
@@ -311,7 +317,7 @@ def test_the_share_of_weights_that_would_load(capsys, custom_set, tmp_path):
 
 
 def test_a_default_run_needs_its_weights(capsys, custom_set, monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor_checks, "ROOT", tmp_path)
+    monkeypatch.setattr(doctor_runs, "ROOT", tmp_path)
     found = findings(capsys, custom_set, 0, **{"--backbone": "resnet101"})["weights"]
     assert found["level"] == "warn"
     assert "resnet101-63fe2227.pth" in found["text"]
@@ -335,12 +341,12 @@ def test_a_class_count_that_contradicts_the_set(capsys, custom_set, given, level
 
 
 def test_an_evaluation_that_loses_pixels_is_found(capsys, custom_set, monkeypatch):
-    perfect = doctor_checks.evaluate
+    perfect = doctor_runs.evaluate
 
     def shifted(network, *args, **kwargs):
         return perfect(lambda images: network(images).roll(1, dims=3), *args, **kwargs)
 
-    monkeypatch.setattr(doctor_checks, "evaluate", shifted)
+    monkeypatch.setattr(doctor_runs, "evaluate", shifted)
     found = findings(capsys, custom_set, 1)["perfect score"]
     assert found["level"] == "FAIL"
     assert found["values"]["mean_iou"] < 1

@@ -318,13 +318,16 @@ def test_scoring_keeps_nothing_of_a_batch():
 
 
 def test_a_table_grows_in_place_and_is_restored():
-    table, parts = ScoreTable(3), [Scores(torch.rand(n, 3), torch.rand(n, 5), torch.rand(n)) for n in (4, 4, 1)]
-    assert table.scores().probabilities.shape == (0, 3)
+    table, parts = (
+        ScoreTable(3, 5, True),
+        [Scores(torch.rand(n, 3), torch.rand(n, 5), torch.rand(n)) for n in (4, 4, 1)],
+    )
+    assert [tuple(part.shape) for part in table.scores()] == [(0, 3), (0, 5), (0,)]
     for part in parts:
         table.add(part)
     for name, rows in table.scores()._asdict().items():
         assert torch.equal(rows, torch.cat([getattr(part, name) for part in parts]))
-    restored = ScoreTable(3)
+    restored = ScoreTable(3, 5, True)
     restored.load_state_dict(table.state_dict())
     restored.add(parts[0])
     assert restored.batches == 4

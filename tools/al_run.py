@@ -17,7 +17,7 @@ from data.readable import UNREADABLE, MarkedTiles
 from data.samplers import EpochBatches, OrderedBatches, build_loader
 from data.tiles import ClassificationTiles
 from data.transforms import classification
-from model.learner import Learner, Scores, ScoreTable, recent_mean
+from model.learner import Learner, Scores, recent_mean
 from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
 from tools.arguments import resolve_workers
 from utils import distributed
@@ -92,6 +92,8 @@ class LearningRun:
     ) -> None:
         self.args, self.listed, self.validation = args, listed, validation
         self.selection, self.learner, self.feed, self.folder = selection, learner, feed, folder
+        self._strategy = STRATEGIES[args.query_strategy]
+        self._passes = args.dropout_passes if self._strategy.dropout else 0
         self.predicted = np.full(len(listed.tiles), UNKNOWN)  # what each tile was last taken for
         self.finished: list[dict[str, float]] = []  # numbers of the rounds before
         self._new_round()
@@ -109,7 +111,7 @@ class LearningRun:
         self.numbers: dict[str, float] = {}
         self._losses: list[Tensor] = []  # one for each batch of the fit so far
         self._is_fitted = False
-        self._table = ScoreTable(len(self.listed.classes))
+        self._table = self.learner.score_table(self._passes, self._strategy.features)
 
     # --- beginning, resuming, ending ----------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class LearningRun:
             say("no state was saved yet: starting over")
         if unreadable - self.selection.skipped:  # the order of what is left is another
             self.selection.skipped |= unreadable
-            self._losses, self._table = [], ScoreTable(len(self.listed.classes))
+            self._losses, self._table = [], self.learner.score_table(self._passes, self._strategy.features)
         distributed.barrier()
         self._open_log()
 
@@ -159,6 +161,15 @@ class LearningRun:
         """Close the log."""
         if self._log is not None:
             self._log.close()
+
+    @property
+    def left_out(self) -> list[str]:
+        """Names of the tiles that could not be read, those of the validation list included."""
+        names = [self.listed.tiles.names[tile] for tile in sorted(self.selection.skipped)]
+        if self.validation is not None:  # each of its tiles has a label, unless it was unreadable from the start
+            unreadable = {*np.flatnonzero(self.validation.labels == UNKNOWN).tolist(), *self._unreadable_in_validation}
+            names += [self.validation.tiles.names[tile] for tile in sorted(unreadable)]
+        return names
 
     @property
     def ledger(self) -> dict[str, Any]:
@@ -248,15 +259,14 @@ class LearningRun:
             Scores of the pool, and features of the labelled tiles or None; rows of unreadable tiles are left out.
         """
         pool, labelled = self.selection.pool, np.array(self.selection.labelled, dtype=np.int64)
-        strategy, seed = STRATEGIES[self.args.query_strategy], (self.args.random_seed, len(self.finished))
-        passes = self.args.dropout_passes if strategy.dropout else 0
+        with_features, seed = self._strategy.features, (self.args.random_seed, len(self.finished))
         first_batch = self._table.batches
         batches = self._watch(self.feed.scoring(self.listed, pool, first_batch), "score")
-        for part in self.learner.score_batches(batches, passes, strategy.features, seed, first_batch):
+        for part in self.learner.score_batches(batches, self._passes, with_features, seed, first_batch):
             self._table.add(part)
             self._after_batch("score_seconds", together=False)
         scores, labelled_features = self._gather(self._table.scores(), len(pool)), None
-        if strategy.features:
+        if with_features:
             of_labelled = self.learner.score(self._watch(self.feed.scoring(self.listed, labelled), "score"), 0, True)
             labelled_features = self._gather(of_labelled, len(labelled)).features
         self._leave_out_unreadable()
@@ -294,7 +304,7 @@ class LearningRun:
         self.save_state()
 
     def _line(self, numbers: Mapping[str, float]) -> str:
-        fit, score = max(numbers["fit_seconds"], 1e-9), max(numbers["score_seconds"], 1e-9)
+        fit, score = max(numbers.get("fit_seconds", 0), 1e-9), max(numbers["score_seconds"], 1e-9)
         shares = {"val_accuracy": "accuracy", "query_accuracy": "of these predicted right"}
         return ", ".join(
             [

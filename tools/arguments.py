@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import torch
 
@@ -303,7 +303,14 @@ def _short_messages() -> Iterator[None]:
     """
     places: Counter[tuple[str, int]] = Counter()
 
-    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         places[filename, lineno] += 1
         if places[filename, lineno] <= WARNINGS_SHOWN:
             print("warning: " + " ".join(str(message).split()), file=sys.stderr)

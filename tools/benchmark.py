@@ -13,7 +13,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -135,10 +135,11 @@ def measure_training(args: argparse.Namespace, device: torch.device, precision: 
         10**6, 0.5, st_start=0, precision=precision, compile=args.compile and not plain, channels_last=not plain
     )
     s4gan = S4GAN(DeepLabV2(num_classes, args.backbone), Discriminator(num_classes), settings, device)
+    labelled, unlabelled = next(batches)
     with FlopCounterMode(display=False) as counter:
-        s4gan.train_step(*next(batches), step=0)
+        s4gan.train_step(labelled, unlabelled, step=0)
     if settings.compile:
-        s4gan.train_step(*next(batches), step=0)
+        s4gan.train_step(labelled, unlabelled, step=0)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
@@ -187,7 +188,8 @@ def split_of_a_step(s4gan: S4GAN, batches: Iterator[Any], device: torch.device, 
     for title, method in parts.items():
         setattr(s4gan, method, timed(title, getattr(s4gan, method)))
     for step in range(steps):
-        s4gan.train_step(*next(batches), step=step)
+        labelled, unlabelled = next(batches)
+        s4gan.train_step(labelled, unlabelled, step)
     for method in parts.values():
         delattr(s4gan, method)
     return [Row(title, 1000 * median(seconds), "ms") for title, seconds in spent.items()]
@@ -227,7 +229,7 @@ def measure_learner(args: argparse.Namespace, device: torch.device, precision: s
     """Tiles a second that the active learner fits and scores."""
     learner = Learner(Classifier(args.model_name, 21), device, precision, 0.001, 0.9)
 
-    def batches(size: int, number: int) -> Iterable[ClassificationSample]:
+    def batches(size: int, number: int) -> list[Any]:
         images = torch.randint(0, 256, (size, 3, *args.input_size), dtype=torch.uint8)
         sizes = torch.tensor([args.input_size] * size)
         batch = ClassificationSample(images, torch.randint(0, 21, (size,)), sizes, torch.arange(size))  # type: ignore[arg-type]

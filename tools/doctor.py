@@ -14,7 +14,7 @@ import os
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,13 +24,20 @@ from PIL import Image
 from data.splits import read_names
 from data.survey import lenient_reader, survey
 from model.backbones import BACKBONES
+from tools import doctor_checks, doctor_runs
 from tools.arguments import count, dataset_name, image_size, one_of, resolve_description, resolve_device
-from tools.doctor_checks import POINTS, Examination, Finding
+from tools.doctor_checks import Examination, Finding
 from utils.checkpoint import make_folder
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX
 from utils.visualize import colourise, overlay, picture_grid, save_picture, with_legend
 
+POINTS: Sequence[Callable[[Examination], Finding]] = (
+    doctor_checks.files, doctor_checks.decodable, doctor_checks.sizes, doctor_checks.modes, doctor_checks.palette,
+    doctor_checks.classes, doctor_checks.class_count, doctor_checks.scene_labels, doctor_checks.overlap,
+    doctor_checks.scenes, doctor_checks.names_array, doctor_runs.weights, doctor_runs.perfect_score,
+    doctor_runs.disk_space, doctor_runs.device,
+)  # fmt: skip
 COLOURS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "FAIL": "\x1b[31m", "-": "\x1b[90m"}
 PANELS_IN_A_ROW = 4
 
@@ -104,7 +111,7 @@ def examine(args: argparse.Namespace) -> Examination:
 
 def _check_paths(args: argparse.Namespace) -> None:
     """Refuse what would be found only after all files were read."""
-    weights = Path(args.restore_from) if args.restore_from not in (None, "none") else None
+    weights = Path(args.restore_from) if (args.restore_from or "none").lower() != "none" else None
     for option, path in (
         ("--active-learning-images-array", args.active_learning_images_array),
         ("--restore-from", weights),

@@ -1,45 +1,26 @@
-"""The points that the doctor looks at, each one function from a data set's facts to a finding."""
+"""The doctor's points on data: files, classes and lists; each is one function from what was seen to a finding."""
 
 import argparse
-import os
-import shutil
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from data.decode import MAX_OFF_PALETTE, wrong_values
 from data.descriptions import Description
-from data.samplers import OrderedBatches, build_loader
 from data.scene_labels import read_scene_labels
 from data.splits import read_names_array
 from data.survey import Fault, ImageFacts, MaskFacts, TileFacts
-from data.tiles import SegmentationSample, SegmentationTiles, TileReader, open_tiles
-from data.transforms import segmentation_evaluation
-from model.backbones import IMAGENET_FILES
-from model.deeplabv2 import DeepLabV2
-from model.discriminator import Discriminator
-from model.weight_files import read_state_dict
-from model.weights import is_generator_checkpoint, load_backbone, load_network
-from tools import s4gan_options
+from data.tiles import TileReader
 from utils.errors import DataError, UserError
-from utils.evaluate import evaluate
-from utils.labels import IGNORE_INDEX
-from utils.precision import resolve_precision
-from utils.run_folder import checkpoint_space
 
 Level = Literal["ok", "warn", "FAIL", "-"]
 SHOWN = 3  # names or reasons that a finding gives in full
-PERFECT_TILES = 16  # tiles that the perfect predictor answers
-ROOT = Path(__file__).resolve().parents[1]
+MAX_ALIKE = 0.01  # share of a list; real sets hold a few tiles twice, airplane01 and airplane02 of UCM among them
 
 
 @dataclass(frozen=True)
@@ -110,17 +91,12 @@ def files(seen: Examination) -> Finding:
         "missing": [str(path) for path in missing + without],
     }
     if missing or without:
-        parts = [f"{len(missing)} of {len(seen.images)} images"] if missing else []
-        parts += [f"{len(without)} masks of the test or validation list"] if without else []
+        parts = [f"{len(missing)} of {counted(len(seen.images), 'image')}"] if missing else []
+        parts += [f"{counted(len(without), 'mask')} of the test or validation list"] if without else []
         return Finding("files", "FAIL", " and ".join(parts) + " are missing", some(missing + without), values)
-    masks = f"{len(seen.masks)} masks" if seen.masks else "no masks"
-    unlabelled = len(seen.images) - len(seen.masks)
-    return Finding("files", "ok", f"{len(seen.images)} images, {masks}" + pool(unlabelled), values=values)
-
-
-def pool(unlabelled: int) -> str:
-    """Words on tiles without a mask."""
-    return f"; {unlabelled} tiles without one are the unlabelled pool" if unlabelled else ""
+    text = f"{counted(len(seen.images), 'image')}, {counted(len(seen.masks), 'mask') if seen.masks else 'no masks'}"
+    text += "; tiles without one are the unlabelled pool" if len(seen.masks) < len(seen.images) else ""
+    return Finding("files", "ok", text, values=values)
 
 
 def decodable(seen: Examination) -> Finding:
@@ -129,7 +105,7 @@ def decodable(seen: Examination) -> Finding:
     values = {"unreadable": {str(fault.path): fault.reason for fault in faults}}
     if faults:
         reasons = some(fault.reason for fault in faults)
-        return Finding("decodable", "FAIL", f"{len(faults)} files cannot be used", reasons, values)
+        return Finding("decodable", "FAIL", f"{counted(len(faults), 'file')} cannot be used", reasons, values)
     present = len(seen.images) + len(seen.masks) - len(seen.faults("missing"))
     return Finding("decodable", "ok", f"all {present} files", values=values)
 
@@ -137,27 +113,23 @@ def decodable(seen: Examination) -> Finding:
 def sizes(seen: Examination) -> Finding:
     """Images fit the tile size, and masks their images."""
     images, masks = Counter(f.size for f in seen.images if f.size), Counter(f.size for f in seen.masks if f.size)
-    values = {kind: {_by(size): n for size, n in c.most_common()} for kind, c in (("images", images), ("masks", masks))}
+    values = {kind: {by(size): n for size, n in c.most_common()} for kind, c in (("images", images), ("masks", masks))}
     if faults := seen.faults("size"):
-        text = f"{len(faults)} files are of a size that does not fit"
+        text = f"{counted(len(faults), 'file')} of a size that does not fit"
         return Finding("sizes", "FAIL", text, some(f.reason for f in faults), values)
     if not images:
         return Finding("sizes", "-", "no image could be read", values=values)
     tile = seen.reader.tile_size
-    brought = f"; brought to {_by(tile)}" if set(images) | set(masks) != {tile} else ""
+    brought = f"; brought to {by(tile)}" if set(images) | set(masks) != {tile} else ""
     small = sum(n for size, n in images.items() if min(size) < min(tile) / 2)
     if small:
-        text = f"{small} images are less than half the tile size of {_by(tile)}; {_counts(images)}"
+        text = f"{counted(small, 'image')} of less than half the tile size of {by(tile)}; {_counts(images)}"
         return Finding("sizes", "warn", text, values=values)
     return Finding("sizes", "ok", _counts(images) + brought, values=values)
 
 
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"
-
-
 def _counts(sizes: Counter[tuple[int, int]]) -> str:
-    shown = ", ".join(f"{_by(size)} ({n})" for size, n in sizes.most_common(4))
+    shown = ", ".join(f"{by(size)} ({n})" for size, n in sizes.most_common(4))
     return shown + (f", {len(sizes) - 4} more" if len(sizes) > 4 else "")
 
 
@@ -191,8 +163,12 @@ def palette(seen: Examination) -> Finding:
     worst = max(masks, key=lambda tile: tile.mask.off_palette_share if tile.mask else 0)
     worst_share = worst.mask.off_palette_share if worst.mask else 0.0
     text = f"{occurring} of {len(usable)} class {what} occur; {ignored / total:.2%} of the pixels have no class"
-    text += f" ({empty} masks have none at all)" if empty else ""
+    text += f" ({counted(empty, 'mask')} without any)" if empty else ""
     text += f", {off / total:.3%} are off the palette"
+    shares = [tile.mask.off_palette_share for tile in masks if tile.mask and tile.mask.off_palette]
+    if shares:
+        above = sum(share > MAX_OFF_PALETTE for share in shares)
+        text += f", in {counted(len(shares), 'mask')}, {above} of them above {MAX_OFF_PALETTE:.0%}"
     values = {
         "occurring": occurring,
         "classes": len(usable),
@@ -231,7 +207,7 @@ def classes(seen: Examination) -> Finding:
         }
         for part in counted
     }
-    never = [f"in the {part} list {_listed(names)}" for part, names in absent.items() if names]
+    never = [f"in the {part} list {listed(names)}" for part, names in absent.items() if names]
     if never:
         return Finding("classes", "warn", "never occur: " + "; ".join(never), rows, values)
     rarest = min(usable, key=lambda i: shares[first][i])
@@ -273,9 +249,10 @@ def scene_labels(seen: Examination) -> Finding:
     values = {"tiles": {name: counts[name] for name in known}}
     absent = [name for name in known if name not in counts]
     if absent:
-        return Finding("scene labels", "warn", f"{text}; without a tile: {_listed(absent)}", values=values)
+        return Finding("scene labels", "warn", f"{text}; without a tile: {listed(absent)}", values=values)
     rare, most = min(counts.values()), max(counts.values())
-    return Finding("scene labels", "ok", f"{text} with {rare} to {most} tiles each", values=values)
+    each = f"{rare} to {most}" if rare < most else str(most)
+    return Finding("scene labels", "ok", f"{text} with {each} tiles each", values=values)
 
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
@@ -296,13 +273,14 @@ def overlap(seen: Examination) -> Finding:
     across = [names for names in groups if len({part for name in names for part in lists_of[name]}) > 1]
     values = {"names": shared, "same_pixels": groups, "same_pixels_across_lists": across}
     if shared or across:
-        parts = [f"{len(shared)} names stand in two lists"] if shared else []
-        parts += [f"{len(across)} pictures stand in two lists under different names"] if across else []
+        parts = [f"in two lists: {counted(len(shared), 'name')}"] if shared else []
+        parts += [f"in two lists under different names: {counted(len(across), 'picture')}"] if across else []
         details = [*some(shared), *some(" = ".join(names) for names in across)]
-        return Finding("overlap", "FAIL", "; ".join(parts), details, values)
+        few = not shared and len(across) <= MAX_ALIKE * min(len(names) for names in seen.lists.values())
+        return Finding("overlap", "warn" if few else "FAIL", "; ".join(parts), details, values)
     between = f"none between {' and '.join(f'{part} list' for part in seen.lists)}" if len(seen.lists) > 1 else ""
     if groups:
-        text = f"{len(groups)} pictures stand twice in a list" + (f"; {between}" if between else "")
+        text = f"twice in a list: {counted(len(groups), 'picture')}" + (f"; {between}" if between else "")
         return Finding("overlap", "warn", text, some(" = ".join(names) for names in groups), values)
     return Finding("overlap", "ok", between or "no picture stands twice; --test-list compares two lists", values=values)
 
@@ -321,7 +299,7 @@ def scenes(seen: Examination) -> Finding:
     shared = sorted(scene for scene, parts in lists_of.items() if len(parts) > 1)
     values = {"scenes": len(lists_of), "shared": shared}
     if shared:
-        text = f"{len(shared)} of {len(lists_of)} have tiles in two lists, so scores come out too high"
+        text = f"{len(shared)} of {len(lists_of)} with tiles in two lists, so scores come out too high"
         return Finding("scenes", "warn", text, some(shared), values)
     return Finding("scenes", "ok", f"{len(lists_of)}, each in one list", values=values)
 
@@ -338,157 +316,12 @@ def names_array(seen: Examination) -> Finding:
     without = [name for name in names if seen.facts[name].mask is None]
     values = {"names": len(names), "without_mask": without}
     if without:
-        text = f"{len(without)} of {len(names)} chosen tiles have no mask yet; draw them before training"
+        text = f"{len(without)} of {len(names)} chosen tiles without a mask; draw it before training"
         return Finding("names array", "FAIL", text, some(seen.reader.mask_path(name) for name in without), values)
     return Finding("names array", "ok", f"{len(names)} tiles of the data list, each with a mask", values=values)
 
 
-# --- Running ----------------------------------------------------------------------------------------------------------
-
-
-def weights(seen: Examination) -> Finding:
-    """How much of the network the weights of --restore-from would fill."""
-    given, backbone = seen.args.restore_from, seen.args.backbone
-    if given is not None and given.lower() == "none":
-        return Finding("weights", "-", "none: training starts from random weights")
-    path = Path(given) if given is not None else ROOT / "pretrained_models" / IMAGENET_FILES.get(backbone, "none")
-    if given is None and not path.is_file():
-        if backbone not in IMAGENET_FILES:
-            return Finding("weights", "-", f"not given; {backbone} starts from random weights")
-        return Finding("weights", "warn", f"a default run starts from {path.name}, which is not in {path.parent}")
-    network = DeepLabV2(seen.description.num_classes, backbone)
-    try:
-        found = read_state_dict(path)
-    except UserError as error:
-        return Finding("weights", "FAIL", f"0 % would load: {error}", values={"share": 0.0})
-    is_whole = is_generator_checkpoint(found)
-    part = network if is_whole else network.backbone
-    own = {name: tensor for name, tensor in part.state_dict().items() if not name.endswith(".num_batches_tracked")}
-    share = sum(name in found and found[name].shape == tensor.shape for name, tensor in own.items()) / len(own)
-    try:
-        report = load_network(part, path) if is_whole else load_backbone(part, path)
-    except UserError as error:
-        text = f"{share:.0%} of the tensors would load, all are needed: {error}"
-        return Finding("weights", "FAIL", text, values={"share": share})
-    return Finding("weights", "ok", f"{share:.0%}: {report}", values={"share": share})
-
-
-def perfect_score(seen: Examination) -> Finding:
-    """A predictor that knows the truth scores 1.0 on a sample of tiles, by the path that scores networks."""
-    names = _scorable(seen)
-    if not names:
-        return Finding("perfect score", "-", "no tile with a usable image and mask")
-    description, size = seen.description, seen.args.input_size
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # stray colours are another point
-        try:
-            tiles = open_tiles(description, seen.args.data_dir, names, names)
-            dataset = SegmentationTiles(tiles, segmentation_evaluation(size, tiles.reader.tile_size))
-            batches = build_loader(dataset, OrderedBatches(range(len(names)), 4), 0, pin_memory=False)
-            answers = _Answers(batches, lambda tile: tiles.reader.mask(names[tile]), description.num_classes)
-            matrix, _ = evaluate(answers, answers, description.num_classes, torch.device("cpu"))
-        except DataError as error:
-            return Finding("perfect score", "FAIL", str(error))
-    scores = matrix.scores()
-    values = {"tiles": len(names), "mean_iou": scores.mean_iou, "pixel_accuracy": scores.pixel_accuracy}
-    if scores.mean_iou is None:
-        return Finding("perfect score", "warn", f"no labelled pixel in {len(names)} tiles", values=values)
-    text = f"mean IoU {scores.mean_iou} on {len(names)} tiles of {_by(tiles.reader.tile_size)}"
-    if scores.mean_iou != 1 or scores.pixel_accuracy != 1:
-        return Finding("perfect score", "FAIL", f"{text}, expected 1.0", values=values)
-    return Finding("perfect score", "ok", text, values=values)
-
-
-def _scorable(seen: Examination) -> list[str]:
-    """Tiles spread over the last list (the test list, if there is one) whose image and mask are without fault."""
-
-    def is_usable(tile: TileFacts) -> bool:
-        mask = tile.mask
-        fits = mask is not None and mask.fault is None and mask.off_palette_share <= MAX_OFF_PALETTE
-        return fits and tile.image.fault is None and sum(mask.class_pixels if mask else ()) > 0
-
-    usable = [n for n in seen.lists.get("test", seen.lists["data"]) if is_usable(seen.facts[n])]
-    spread = np.linspace(0, max(0, len(usable) - 1), min(PERFECT_TILES, len(usable)))
-    return [usable[int(i)] for i in spread]
-
-
-class _Answers:
-    """Batches on their way to evaluation, and a network that answers each with the masks of its tiles."""
-
-    def __init__(
-        self, batches: Iterable[SegmentationSample], truth_of: Callable[[int], np.ndarray], num_classes: int
-    ) -> None:
-        self.batches, self.truth_of, self.num_classes = batches, truth_of, num_classes
-        self._tiles: list[int] = []
-
-    def __iter__(self) -> Iterator[SegmentationSample]:
-        for batch in self.batches:
-            self._tiles = torch.as_tensor(batch.tile).tolist()
-            yield batch
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Logits (B, C, H, W) of normalised images (B, 3, H, W); class 0 in the padding and where no class is known."""
-        ids = torch.zeros(len(images), images.shape[2], images.shape[3], dtype=torch.int64)
-        for row, tile in enumerate(self._tiles):
-            truth = torch.from_numpy(self.truth_of(tile).astype(np.int64))
-            ids[row, : truth.shape[0], : truth.shape[1]] = truth.where(truth != IGNORE_INDEX, 0)
-        return F.one_hot(ids, self.num_classes).permute(0, 3, 1, 2).float()
-
-
-def disk_space(seen: Examination) -> Finding:
-    """The checkpoints of a default run fit on the disk."""
-    options = ["--dataset", seen.args.dataset, "--data-dir", ".", "--data-list", "-", "--threshold-st", "1"]
-    run = s4gan_options.parse_args(None, options)
-    num_classes = seen.description.num_classes
-    with torch.device("meta"):
-        networks = DeepLabV2(num_classes, seen.args.backbone), Discriminator(num_classes)
-    size = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
-    kept, needed = checkpoint_space(size, run.num_steps, run.save_pred_every)
-    folder = seen.args.checkpoint_dir.resolve()
-    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
-    free = shutil.disk_usage(existing).free
-    text = (
-        f"{kept} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
-        f"{seen.args.backbone}) take {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free at {existing}"
-    )
-    values = {"needed": needed, "free": free, "folder": str(existing)}
-    if not os.access(existing, os.W_OK):
-        text = f"{existing} cannot be written; choose another --checkpoint-dir"
-        return Finding("disk space", "FAIL", text, values=values)
-    if free >= needed:
-        return Finding("disk space", "ok", text, values=values)
-    fewest = checkpoint_space(size, run.num_steps, run.save_pred_every, keep_last=1)[1]
-    advice = "--keep-last or a larger --save-pred-every" if free >= fewest else "another --checkpoint-dir"
-    return Finding("disk space", "warn" if free >= fewest else "FAIL", f"{text}; use {advice}", values=values)
-
-
-def device(seen: Examination) -> Finding:
-    """Where a run would work, its memory, and the precision that `auto` picks there."""
-    precision = resolve_precision("auto", seen.device)
-    if seen.device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(seen.device)
-        name = torch.cuda.get_device_name(seen.device)
-    else:
-        name = f"CPU, {torch.get_num_threads()} threads"
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        free = (
-            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
-        )
-    memory = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB memory free" if free else f"{total / 1e9:.1f} GB memory"
-    text = f"{name}; {memory}; precision auto is {precision}"
-    values = {"device": str(seen.device), "name": name, "free": free, "total": total, "precision": precision}
-    if seen.device.type == "cpu" and seen.args.device != "cpu":
-        text += "; torch sees no CUDA device, so a default run takes long"
-        return Finding("device", "warn", text, values=values)
-    return Finding("device", "ok", text, values=values)
-
-
-# --- All --------------------------------------------------------------------------------------------------------------
-
-POINTS: Sequence[Callable[[Examination], Finding]] = (
-    files, decodable, sizes, modes, palette, classes, class_count, scene_labels, overlap, scenes, names_array, weights,
-    perfect_score, disk_space, device,
-)  # fmt: skip
+# --- Words ------------------------------------------------------------------------------------------------------------
 
 
 def some(items: Iterable[object]) -> list[str]:
@@ -497,5 +330,16 @@ def some(items: Iterable[object]) -> list[str]:
     return texts[:SHOWN] + ([f"… and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else [])
 
 
-def _listed(names: Sequence[str]) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names in one line, and how many more there are."""
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def by(size: tuple[int, int]) -> str:
+    """Height and width as text: 256×256."""
+    return f"{size[0]}×{size[1]}"

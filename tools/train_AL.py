@@ -43,7 +43,7 @@ from utils.precision import resolve_precision
 from utils.query import STRATEGIES
 from utils.seed import seed_everything
 
-WAITING, SKIPPED = 3, 4  # exit codes
+WAITING, SKIPPED, TERMINATED = 3, 4, 143  # exit codes
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -89,8 +89,9 @@ def select(args: argparse.Namespace) -> int:
         with StopRequest() as stop:
             is_waiting = learning.rounds(stop)
     except Stopped:
-        say(f"{stop.reason}: state saved in {learning.title}; the same command with --resume goes on")
-        return stop.exit_code
+        reason = stop.reason or "another process was asked to end"
+        say(f"{reason}: state saved in {learning.title}; the same command with --resume goes on")
+        return stop.exit_code or TERMINATED
     finally:
         learning.close()
     if is_waiting:
@@ -98,7 +99,7 @@ def select(args: argparse.Namespace) -> int:
     else:
         report(args, folder, learning)
     distributed.stop()
-    return WAITING if is_waiting else SKIPPED if selection.skipped else 0
+    return WAITING if is_waiting else SKIPPED if learning.left_out else 0
 
 
 def with_scene_classes(description: Description, given: tuple[str, ...] | None) -> Description:
@@ -253,14 +254,13 @@ def ask_people(
 
 def report(args: argparse.Namespace, folder: SelectionFolder, learning: LearningRun) -> None:
     """Say what was chosen, what it costs, where it is and how to train on it."""
-    selection, cost, names = learning.selection, learning.ledger, learning.listed.tiles.names
+    selection, cost = learning.selection, learning.ledger
     if learning.is_accurate_enough:
         say(f"accuracy {learning.numbers['val_accuracy']:.0%} reaches --stop-at-accuracy: no further tile is asked for")
     elif selection.missing:
         say(f"the pool ran dry: {selection.missing} tiles fewer than the {selection.budget.target} that were asked for")
-    if selection.skipped:
-        left_out = ", ".join(names[tile] for tile in sorted(selection.skipped))
-        say(f"{len(selection.skipped)} tiles could not be read and were left out: {left_out}", file=sys.stderr)
+    if left_out := learning.left_out:
+        say(f"{len(left_out)} tiles could not be read and were left out: {', '.join(left_out)}", file=sys.stderr)
     say(
         f"scene labels asked for: {cost['scene_labels_asked_for']}; masks to draw: {cost['masks_to_draw']}, "
         f"the initial pool of {cost['initial_pool']} {'included' if cost['initial_pool_counts'] else 'not included'}"

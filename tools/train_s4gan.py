@@ -99,10 +99,10 @@ def train(args: argparse.Namespace) -> int:
     try:
         with StopRequest(args.max_hours) as stop:
             finished = loop(args, training, labelled_batches, unlabelled_batches, first_step, stop)
+        training.finish(finished)
     except BaseException:
         training.close()
         raise
-    training.finish(finished)
     if finished < args.num_steps:
         say(f"{stop.reason}: state saved after step {finished}; the same command with --resume goes on")
         return stop.exit_code
