@@ -155,6 +155,35 @@ def test_epoch_batches_resume_and_are_shared(tiles: int, batch_size: int, start:
     assert together == [sorted(batch) for batch in through[start:]]
 
 
+@given(tiles=st.integers(0, 12), batch_size=st.integers(1, 5), start=st.integers(0, 9))
+def test_epoch_batches_started_later_are_the_rest(tiles: int, batch_size: int, start: int):
+    through = list(EpochBatches(range(tiles), batch_size, 2, 5, "order"))
+    rest = EpochBatches(range(tiles), batch_size, 2, 5, "order", first_batch=min(start, len(through)))
+    assert list(rest) == through[start:]
+    assert len(rest) == len(through[start:])
+
+
+@given(tiles=st.integers(1, 12), batch_size=st.integers(1, 5), world_size=st.integers(2, 4))
+def test_processes_share_every_epoch_batch_and_take_ordered_ones_in_turn(tiles: int, batch_size: int, world_size: int):
+    alone = list(EpochBatches(range(tiles), batch_size, 2, 5, "order"))
+    shares = [list(EpochBatches(range(tiles), batch_size, 2, 5, "order", 0, r, world_size)) for r in range(world_size)]
+    for batch, parts in zip(alone, zip(*shares, strict=True), strict=True):
+        assert sorted(itertools.chain(*parts)) == sorted(batch)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    ordered = list(OrderedBatches(range(tiles), batch_size))
+    turns = [list(OrderedBatches(range(tiles), batch_size, 1, rank, world_size)) for rank in range(world_size)]
+    for rank, batches in enumerate(turns):
+        assert batches == ordered[1 + rank :: world_size]
+        assert len(batches) == len(OrderedBatches(range(tiles), batch_size, 1, rank, world_size))
+
+
+def test_an_empty_share_comes_through_a_loader_as_none(samples: SegmentationTiles):
+    batches = EpochBatches(range(3), 2, 1, 5, "order", rank=1, world_size=2)
+    for workers in (0, 1):
+        loaded = list(build_loader(samples, batches, workers, pin_memory=False))
+        assert [batch is None for batch in loaded] == [False, True]
+
+
 def test_a_plain_position_is_a_draw_with_number_zero():
     assert Draw.of(3) == Draw(3, 0)
     assert Draw.of(np.int64(3)) == Draw(3, 0)

@@ -153,6 +153,8 @@ class SelectionFolder:
             if tile in waiting:
                 captions.append(f"{names[tile]}\n" + (f"seen as {seen_as}" if seen_as else "initial pool"))
         write_questions(self.to_label, questions, answers)
+        for sheet in self.path.glob("to_label*.png"):  # there may have been more of them before
+            sheet.unlink()
         save_contact_sheets(self.path / "to_label.png", lambda i: listed.picture(waiting[i]), captions)
         return len(waiting)
 
@@ -181,11 +183,10 @@ class SelectionFolder:
         save_array(array_path(self.args, "probs"), np.array(probabilities, dtype=np.float32))
         write_names(self.path / "selected.txt", chosen_names)
         write_json(self.path / "selection.json", self._record(listed, selection, rounds))
-        newest = len(selection.rounds[-1].tiles) if selection.rounds else 0
+        is_continued = len(selection.rounds) > 1 and not selection.skipped
+        first = len(chosen) - len(selection.rounds[-1].tiles) if is_continued else 0
         captions = [_caption(listed, place, tile, thoughts) for place, tile in enumerate(chosen, start=1)]
-        save_contact_sheets(
-            self.path / "chosen.png", lambda i: listed.picture(chosen[i]), captions, len(chosen) - newest
-        )
+        save_contact_sheets(self.path / "chosen.png", lambda i: listed.picture(chosen[i]), captions, first)
         classes = np.where(listed.labels == UNKNOWN, predicted, listed.labels)
         shares = {"chosen": _shares(classes[chosen], listed.classes), "all tiles": _shares(classes, listed.classes)}
         title = "scene classes, as labelled" + ("" if (listed.labels != UNKNOWN).all() else " or else as predicted")

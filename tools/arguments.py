@@ -19,6 +19,7 @@ import torch
 from data.cache import CacheSettings
 from data.dataset_json import load_description
 from data.descriptions import DATASET_NAMES, Description
+from utils import distributed
 from utils.errors import OptionError, UserError
 from utils.suggest import unknown
 
@@ -193,7 +194,7 @@ def add_machine_options(parser: argparse.ArgumentParser, seed: int) -> Any:
 
 
 def resolve_device(args: argparse.Namespace) -> torch.device:
-    """The device that the options ask for; `--device` wins over `--cuda` and `--gpu`.
+    """The device that the options ask for; `--device` wins over `--cuda` and `--gpu`; each process has its own.
 
     Raises:
         OptionError: CUDA was asked for and is absent.
@@ -204,9 +205,10 @@ def resolve_device(args: argparse.Namespace) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise OptionError("CUDA was asked for, but torch sees no CUDA device; use --device cpu, or check the driver")
-    if (gpu or 0) >= torch.cuda.device_count():
-        raise OptionError(f"--gpu {gpu}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
-    return torch.device("cuda", gpu or 0)
+    index = distributed.local_rank() if gpu is None else gpu
+    if index >= torch.cuda.device_count():
+        raise OptionError(f"GPU {index}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return torch.device("cuda", index)
 
 
 def resolve_workers(args: argparse.Namespace, device: torch.device) -> int:

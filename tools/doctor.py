@@ -159,13 +159,16 @@ def as_json(seen: Examination, findings: Sequence[Finding], picture: Path | None
 
 
 def draw(seen: Examination) -> Image.Image | None:
-    """The tile with most classes: image, mask, both, and each class alone; None where no image can be read."""
+    """The tile of most evenly mixed classes: image, mask, both, each class alone; None where no image is readable."""
 
-    def variety(name: str) -> int:
+    def variety(name: str) -> float:
         tile = seen.facts[name]
         if tile.image.fault is not None:
             return -2
-        return -1 if tile.mask is None or tile.mask.fault else sum(pixels > 0 for pixels in tile.mask.class_pixels)
+        if tile.mask is None or tile.mask.fault is not None:
+            return -1
+        shares = np.array(tile.mask.class_pixels) / max(1, sum(tile.mask.class_pixels))
+        return -float((shares * np.log(np.maximum(shares, 1e-12))).sum())  # entropy
 
     name = max(seen.facts, key=variety)
     if variety(name) == -2:

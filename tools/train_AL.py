@@ -61,6 +61,7 @@ def select(args: argparse.Namespace) -> int:
     check_num_classes(args.num_classes, len(classes), "scene classes")
     folder = SelectionFolder(args)
     folder.check_options()
+    is_resumed = args.resume and folder.holds_run  # else the run was killed before it began, and begins now
 
     names = read_names(args.data_list, description)
     answers = distributed.from_main(lambda: folder.answers(description, names))
@@ -80,7 +81,7 @@ def select(args: argparse.Namespace) -> int:
     feed = Feed(args, fitting_size(args.input_size, classifier), device)
 
     learning = LearningRun(args, listed, validation, selection, learner, feed, folder)
-    if args.resume and folder.holds_run:
+    if is_resumed:
         learning.resume()
     else:
         learning.begin({"resolved_precision": precision, "torch": str(torch.__version__)})

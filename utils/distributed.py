@@ -19,6 +19,8 @@ T = TypeVar("T")
 def start(device_type: str) -> None:
     """Join the other processes where `torchrun` started several: nccl on CUDA, gloo on the CPU."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if device_type == "cuda":
+            torch.cuda.set_device(local_rank())
         dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
 
 
