@@ -116,7 +116,6 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     machine.add_argument("--cuda", action="store_true", help="ask for CUDA")
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the networks")
     machine.add_argument("--compile", action="store_true", help="compile the networks: slower to start, then faster")
-    machine.add_argument("--sync-bn", action="store_true", help="BatchNorm over all processes (CUDA, torchrun)")
     machine.add_argument("--max-hours", type=number(0, above=True), metavar="H", help="save and end after this time")
 
 

@@ -4,7 +4,6 @@
         --data-dir datasets/ucm --data-list datasets/ucm/train.txt --batch-size 10 --num-steps 20000 \\
         --restore-from pretrained_models/resnet101-63fe2227.pth --save-pred-every 100 \\
         --active-learning --active-learning-images-array active_learning/UCM/margin_names_0.05_0.1_0.5.npy
-    torchrun --nproc_per_node=4 tools/train_s4gan.py ...
 
 Writes checkpoint<step>.pth (generator) and checkpoint<step>_D.pth (discriminator) to --checkpoint-dir, named by the
 steps finished; last.pth, from which --resume goes on; the options, the labelled names, metrics.csv and pictures.
