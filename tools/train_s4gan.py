@@ -10,6 +10,7 @@ steps finished; last.pth, from which --resume goes on; the options, the labelled
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -59,6 +60,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def train(args: argparse.Namespace) -> int:
     """Train both networks and write checkpoints; returns the exit code."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":  # they would write one folder without knowing of one another
+        raise OptionError("torchrun started several processes, but this command trains in one; start it with python")
     device = resolve_device(args)
     precision = resolve_precision(args.precision, device)
     description = resolve_description(args)
