@@ -153,7 +153,7 @@ def read_mask(path: Path, description: Description) -> np.ndarray:
         if image.mode not in ("1", "L", "P"):
             raise DataError(
                 f"{path} holds colours (mode {image.mode}), expected class ids 0..{description.num_classes - 1}; "
-                "give the colours as `palette` in dataset.json"
+                "give the colours as --palette (prepare_data.py scenes) or as `palette` in dataset.json"
             )
         step = 255 if image.mode == "1" else _GREY_STEPS.get(_raw_mode(image)[:3], 1)
         return _decode(path, image, "L" if image.mode == "1" else image.mode) // np.uint8(step)

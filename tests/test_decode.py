@@ -127,7 +127,7 @@ def test_the_error_names_the_most_frequent_unknown_colours_and_none_that_the_thr
 
 def test_a_colour_mask_where_ids_are_expected_asks_for_a_palette(tmp_path: Path):
     path = write_image(tmp_path / "mask.png", one_pixel(255, 0, 0))
-    with pytest.raises(DataError, match=r"mask\.png holds colours .* expected class ids 0\.\.2.*`palette`"):
+    with pytest.raises(DataError, match=r"mask\.png holds colours .* expected class ids 0\.\.2.*--palette .*`palette`"):
         read_ids(path, IDS)
 
 
