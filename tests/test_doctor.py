@@ -86,6 +86,21 @@ def test_the_picture_shows_the_tile_its_mask_and_its_classes(capsys, custom_set,
     assert pixels.shape[1] > 4 * 280
 
 
+def test_the_picture_shows_a_mask_off_the_palette(capsys, custom_set, tmp_path):
+    for name in custom_set.names:
+        mask = np.full((32, 32), 1, np.uint8)
+        mask[:16] = 40
+        write_image(custom_set.folder / "masks" / f"{name}.png", mask)
+    found = findings(capsys, custom_set, 1, **{"--out": tmp_path / "picture.png"})
+    assert found["palette"]["level"] == "FAIL"
+    with Image.open(tmp_path / "picture.png") as drawn:
+        pixels = np.asarray(drawn.convert("RGB"))
+    assert pixels.shape[1] > 4 * 280  # image, mask, both and the class that does occur
+    mask_panel = pixels[20:270, 2 * 6 + 280 + 10 : 2 * 6 + 2 * 280 - 10]
+    assert (mask_panel[:100] == 0).all()
+    assert (mask_panel[150:] != 0).any()
+
+
 def test_histogram_counts_pixels_and_tiles_of_each_list(capsys, custom_set):
     masks = [np.zeros((32, 32), np.uint8) for _ in custom_set.names]
     masks[0][:, :8] = 1
@@ -205,7 +220,7 @@ def test_a_failing_check_ends_with_one_error_line(capsys, custom_set):
     assert prepare_data.main(options(custom_set)) == 1
     said = capsys.readouterr()
     assert said.err == "error: 1 of 15 points fail: files; mend what they name\n"
-    assert "FAIL  files          1 of 4 images are missing" in said.out
+    assert "FAIL  files          missing: 1 of 4 images" in said.out
 
 
 def test_masks_of_the_test_list_are_needed(capsys, custom_set):

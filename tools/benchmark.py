@@ -3,6 +3,7 @@
     python tools/benchmark.py --backbone resnet101 --batch-size 2                           synthetic tensors
     python tools/benchmark.py --dataset ucm --data-dir datasets/ucm --data-list datasets/ucm/train.txt
     python tools/benchmark.py --plain                                                       and the ratio to plain code
+    python tools/benchmark.py --parts pool --query-strategy margin --pool-tiles 2000 100000   memory of a large pool
 
 Prints a table and writes it as JSON to --out. Nothing here is a test: compare numbers of one run on one machine.
 """
@@ -48,14 +49,16 @@ from tools.arguments import (
     resolve_workers,
     run,
 )
+from tools.benchmark_pool import measure_pools
 from utils.background import BackgroundWriter, Snapshot
 from utils.checkpoint import save_tensors, write_json
 from utils.evaluate import evaluate
 from utils.precision import PRECISIONS, autocast, resolve_precision
+from utils.query import STRATEGIES
 from utils.seed import seed_everything
 
 NUM_CLASSES = 18  # of synthetic data: as many as UCM has
-PARTS = ("train", "learner", "evaluation", "checkpoint")
+PARTS = ("train", "learner", "evaluation", "checkpoint", "pool")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
     parser = CommandParser(description=__doc__)
     add_data_options(parser, "--dataset", required=False)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS[:4]), help="what to measure")
     parser.add_argument("--plain", action="store_true", help="also measure fp32, contiguous, no cache, no workers")
     parser.add_argument(
         "--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help="of the generator"
@@ -84,6 +87,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--input-size", type=image_size, default=(320, 320), metavar="H,W", help="pixels of a crop")
     parser.add_argument("--steps", type=count(2), default=10, metavar="N", help="measured steps, after one to warm up")
+    parser.add_argument(
+        "--query-strategy",
+        choices=list(STRATEGIES),
+        default="margin",
+        help="of the part pool, whose tiles are made",
+    )
+    parser.add_argument(
+        "--pool-tiles", nargs="+", type=count(200), default=[2000, 100000], metavar="N", help="sizes of its pools"
+    )
     parser.add_argument("--compile", action="store_true", help="compile the networks")
     parser.add_argument("--out", type=Path, default=Path("benchmark.json"), metavar="FILE", help="the table as JSON")
     machine = add_machine_options(parser, seed=0)
@@ -125,6 +137,8 @@ def measure(args: argparse.Namespace, device: torch.device, precision: str, plai
         rows += measure_evaluation(args, device, precision)
     if "checkpoint" in args.parts and not plain:
         rows += measure_checkpoint(args, device)
+    if "pool" in args.parts and not plain:
+        rows += measure_large_pools(args)
     return rows
 
 
@@ -280,6 +294,19 @@ def measure_checkpoint(args: argparse.Namespace, device: torch.device) -> list[R
         Row("checkpoint: written in the background", 1000 * median(written), "ms"),
         Row("checkpoint: rate of writing", size / 1e6 / median(written), "MB/s"),
     ]
+
+
+def measure_large_pools(args: argparse.Namespace) -> list[Row]:
+    """Memory and time of one round over pools of several sizes: tiny network, tiles made on the fly, on the CPU."""
+    rows = []
+    for tiles, cost in zip(args.pool_tiles, measure_pools(args.pool_tiles, args.query_strategy), strict=True):
+        title = f"{args.query_strategy}, pool of {tiles}: "
+        rows += [
+            Row(title + "peak memory", cost.peak_bytes / 1e6, "MB"),
+            Row(title + "scoring", tiles / cost.score_seconds, "tiles/s"),
+            Row(title + "choosing", cost.choose_seconds, "s"),
+        ]
+    return rows
 
 
 def matmul_peak(device: torch.device, precision: str) -> float:

@@ -8,19 +8,19 @@ Prints one line for each point: ok, warn (worth a look), FAIL (a run would end w
 """
 
 import argparse
-import contextlib
 import json
 import os
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
+from data.decode import decode_mask, read_mask
 from data.splits import read_names
 from data.survey import lenient_reader, survey
 from model.backbones import BACKBONES
@@ -174,15 +174,12 @@ def draw(seen: Examination) -> Image.Image | None:
     if variety(name) == -2:
         return None
     image, colours = seen.reader.image(name), seen.description.colours
-    ids = None
-    if variety(name) >= 0:
-        with contextlib.suppress(DataError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ids = seen.reader.mask(name)
-    if ids is None:
-        return picture_grid([[image]], [[f"{name}\nno mask"]], size=280)
+    if variety(name) == -1:
+        return picture_grid([[image]], [[f"{name}\nno usable mask"]], size=280)
+    ids, off_palette = _decode_leniently(seen, name)
     panels = [image, colourise(ids, colours), overlay(image, ids, colours)]
-    captions = [name, "mask", "mask over image"]
+    stray = f"; {off_palette:.1%} off the palette, black" if off_palette else ""
+    captions = [name, "mask" + stray, "mask over image"]
     grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2) * 0.6
     for index in np.unique(ids[ids != IGNORE_INDEX]):
         is_class = (ids == index)[..., None]
@@ -196,3 +193,10 @@ def draw(seen: Examination) -> Image.Image | None:
     )
     shown = [i for i in range(seen.description.num_classes) if i not in seen.description.ignore_ids]
     return with_legend(grid, [seen.description.classes[i] for i in shown], [colours[i] for i in shown])
+
+
+def _decode_leniently(seen: Examination, name: str) -> tuple[np.ndarray, float]:
+    """A tile's class ids at tile size, and the share of pixels off the palette, however large it is."""
+    ids, off_palette = decode_mask(read_mask(seen.reader.mask_path(name), seen.description), seen.description)
+    height, width = seen.reader.tile_size
+    return cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), off_palette

@@ -93,7 +93,7 @@ def files(seen: Examination) -> Finding:
     if missing or without:
         parts = [f"{len(missing)} of {counted(len(seen.images), 'image')}"] if missing else []
         parts += [f"{counted(len(without), 'mask')} of the test or validation list"] if without else []
-        return Finding("files", "FAIL", " and ".join(parts) + " are missing", some(missing + without), values)
+        return Finding("files", "FAIL", "missing: " + " and ".join(parts), some(missing + without), values)
     text = f"{counted(len(seen.images), 'image')}, {counted(len(seen.masks), 'mask') if seen.masks else 'no masks'}"
     text += "; tiles without one are the unlabelled pool" if len(seen.masks) < len(seen.images) else ""
     return Finding("files", "ok", text, values=values)
