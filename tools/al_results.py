@@ -249,10 +249,12 @@ def _thoughts(selection: Selection) -> dict[int, tuple[float, int, float]]:
 def _caption(listed: LabelledList, place: int, tile: int, thoughts: Mapping[int, tuple[float, int, float]]) -> str:
     utility, predicted, probability = thoughts.get(tile, (math.nan, UNKNOWN, math.nan))
     seen_as = "initial pool" if tile not in thoughts else "not classified"
+    figures = [f"score {utility:.3f}"] if math.isfinite(utility) else []
     if predicted != UNKNOWN:
-        seen_as = f"seen as {listed.classes[predicted]}, {probability:.2f}"
-    score = f"score {utility:.3f}" if math.isfinite(utility) else ""
-    return "\n".join((f"{place}. {listed.tiles.names[tile]}", listed.class_name(tile) or "no label", seen_as, score))
+        seen_as = f"seen as {listed.classes[predicted]}"
+        figures.insert(0, f"p {probability:.2f}")
+    name, true_class = listed.tiles.names[tile], listed.class_name(tile) or "no label"
+    return "\n".join((f"{place}. {name}", true_class, seen_as, ", ".join(figures)))
 
 
 def _shares(classes: np.ndarray, names: Sequence[str]) -> list[float]:
