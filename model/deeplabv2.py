@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm  # BatchNorm2d, and SyncBatchNorm, which several processes share
 from torchvision.models.resnet import ResNet
 
 from model.backbones import build_resnet
@@ -98,7 +99,7 @@ class DeepLabV2(nn.Module):
 def freeze_batchnorm_affine(network: nn.Module) -> None:
     """Keep BatchNorm's scale and shift as they were loaded; the running statistics go on adapting."""
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             module.weight.requires_grad_(False)
             module.bias.requires_grad_(False)
 
@@ -106,5 +107,5 @@ def freeze_batchnorm_affine(network: nn.Module) -> None:
 def set_batchnorm_momentum(network: nn.Module, momentum: float) -> None:
     """Share of a new batch in the running statistics (torch's meaning; Caffe's 0.999 is 0.001 here)."""
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, _BatchNorm):
             module.momentum = momentum

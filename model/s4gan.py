@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from model.deeplabv2 import DeepLabV2, freeze_batchnorm_affine, set_batchnorm_momentum
 from model.discriminator import Discriminator
@@ -129,7 +130,7 @@ class S4GAN:
         self._run_discriminator = (
             torch.compile(self.discriminator) if settings.compile and self.discriminator else self.discriminator
         )
-        self._not_finite = torch.zeros((), device=device)  # steps with a broken loss, counted where the losses are
+        self._broken_step = torch.zeros((), dtype=torch.int64, device=device)  # stays there until somebody reads it
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step of both networks.
@@ -140,8 +141,9 @@ class S4GAN:
             step: steps finished so far; it sets the rates.
 
         Returns:
-            The losses and what one wants to watch, as detached scalars on the device; `not_finite` counts the steps so
-            far whose losses were not finite; `pseudo_labels` (B, H, W) holds the ids learned from, 255 elsewhere.
+            The losses and what one wants to watch, as detached scalars on the device; `broken_step` is the first step,
+            counted from 1, whose losses were not finite, 0 while there is none; `pseudo_labels` (B, H, W) holds the ids
+            learned from, 255 elsewhere.
         """
         self._set_rates(step)
         self._set_training_mode()
@@ -158,8 +160,9 @@ class S4GAN:
         loss = watched["loss_ce"]
         if "loss_fm" in watched:
             loss = loss + self.settings.lambda_fm * watched["loss_fm"] + self.settings.lambda_st * watched["loss_st"]
-        self._not_finite += ~torch.isfinite(loss + watched.get("loss_D", 0.0))
-        return watched | {"loss_S": loss, "not_finite": self._not_finite.clone()}
+        is_broken = ~torch.isfinite(loss + watched.get("loss_D", 0.0))
+        self._broken_step = torch.where(is_broken & (self._broken_step == 0), step + 1, self._broken_step)
+        return watched | {"loss_S": loss, "broken_step": self._broken_step}
 
     def _learn_from_labelled(self, batch: DeviceBatch) -> tuple[list[Maps], dict[str, Tensor]]:
         """Cross-entropy on human masks. Its backward pass runs at once, so that one graph is alive at a time."""
@@ -256,7 +259,7 @@ class S4GAN:
         self.generator.train()
         if self.settings.freeze_bn:
             for module in self.generator.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                if isinstance(module, _BatchNorm):
                     module.eval()
         if self.discriminator is not None:
             self.discriminator.train()
@@ -317,7 +320,7 @@ def generator_groups(generator: DeepLabV2, settings: S4GANSettings) -> list[dict
     Backbone convolutions at 1×; BatchNorm's scale and shift (unless frozen) at 1× without decay; head weights at 10×;
     head biases at 20× without decay.
     """
-    norms = {id(p) for m in generator.backbone.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
+    norms = {id(p) for m in generator.backbone.modules() if isinstance(m, _BatchNorm) for p in m.parameters()}
     backbone = [p for p in generator.backbone.parameters() if p.requires_grad]
     head = dict(generator.head.named_parameters())
     plan = [

@@ -89,8 +89,20 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         help="an ImageNet file of torchvision, one of our checkpoints, or none; default the file in pretrained_models/",
     )
     add("--restore-from-D", metavar="WEIGHTS", help="checkpoint<step>_D.pth of the discriminator")
-    add("--batch-size", type=count(), default=10, metavar="N", help="labelled, and again unlabelled, tiles a step")
-    add("--accumulate", type=count(), default=1, metavar="N", help="split the batch in N parts to save memory")
+    add(
+        "--batch-size",
+        type=count(),
+        default=10,
+        metavar="N",
+        help="labelled, and again unlabelled, tiles a step, over all processes",
+    )
+    add(
+        "--accumulate",
+        type=count(),
+        default=1,
+        metavar="N",
+        help="split the batch in N parts, one after the other, to save memory",
+    )
     add("--num-steps", type=count(), default=20000, metavar="N", help="training steps")
     add(
         "--threshold-st",
@@ -115,6 +127,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     machine = add_machine_options(parser, seed=5000)
     machine.add_argument("--cuda", action="store_true", help="ask for CUDA")
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the networks")
+    machine.add_argument("--sync-bn", action="store_true", help="BatchNorm over the batch of all processes; CUDA only")
     machine.add_argument("--compile", action="store_true", help="compile the networks: slower to start, then faster")
     machine.add_argument("--max-hours", type=number(0, above=True), metavar="H", help="save and end after this time")
 

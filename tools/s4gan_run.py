@@ -1,7 +1,7 @@
 """What a training run leaves behind, and how it is taken up again: checkpoints, state, log, validation, pictures."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from data.descriptions import Description
 from data.samplers import EndlessBatches, OrderedBatches, build_loader
 from data.splits import read_names, write_names
-from data.tiles import SegmentationSample, SegmentationTiles, Tiles, open_tiles
+from data.tiles import SegmentationTiles, Tiles, open_tiles
 from data.transforms import segmentation_evaluation
 from model.s4gan import S4GAN
 from tools.arguments import as_plain, resolve_cache
@@ -56,7 +56,8 @@ class TrainingRun:
         self.writer, self.snapshot = BackgroundWriter(), Snapshot()
         self.best_score, self.best_step = -1.0, 0
         self.validation = self._open_validation()
-        self.log: MetricsLog | None = None
+        self.log: MetricsLog | None = None  # in the main process
+        self._broken_step = torch.zeros((), dtype=torch.int64)
 
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
@@ -69,8 +70,8 @@ class TrainingRun:
         if distributed.is_main():
             self.folder.begin(self.args.overwrite)
             self._check_space()
-            self.folder.write_options(self._record())
             write_names(self.folder.labelled_names, self.tiles.labelled)
+            self.folder.write_options(self._record())  # last: without them there is no run yet
             self._open_log(0)
         distributed.barrier()
         return 0
@@ -85,8 +86,9 @@ class TrainingRun:
         self._compare_options(self.folder.read_options())
         step = 0
         if self.folder.last.exists():
-            state = load_state(self.folder.last)
-            step = self._restore(state)
+            step = self._restore(load_state(self.folder.last))
+        if len({*distributed.gather_objects(step)}) > 1:
+            raise OptionError(f"not all processes see the state in {self.folder.path}; give a folder that they share")
         if distributed.is_main():
             self.folder.cut_back(step)
             self._check_space()
@@ -96,11 +98,16 @@ class TrainingRun:
         return step
 
     def finish(self, step: int) -> None:
-        """Write what the end of a run leaves: its state, curves and pictures."""
-        if not distributed.is_main():
-            return
+        """Write what the end of a run leaves: its state, curves and pictures.
+
+        Raises:
+            DataError: a loss is not finite.
+        """
+        self._refuse_broken_losses()
         self.save_state(step)
         self.writer.wait()
+        if not distributed.is_main():
+            return
         assert self.log is not None
         self.log.close()
         plot_curves(self.folder.metrics, self.folder.path / "curves.png", CURVES)
@@ -117,15 +124,15 @@ class TrainingRun:
         self,
         step: int,
         losses: Mapping[str, Tensor],
-        unlabelled: SegmentationSample | None,
         seconds: tuple[float, float],
     ) -> dict[str, float] | None:
         """Log, validate, write checkpoints and pictures, each when it is due.
 
+        All processes come here; what they have is put together, and the main one writes it.
+
         Args:
             step: steps finished.
             losses: what `train_step` returned.
-            unlabelled: the unlabelled batch, for its names.
             seconds: time of the whole step, and of it waiting for data.
 
         Returns:
@@ -136,30 +143,34 @@ class TrainingRun:
         """
         args = self.args
         last = step == args.num_steps
-        score = self._validate(step) if self.validation and (step % args.eval_every == 0 or last) else None
-        due = step % args.save_pred_every == 0 or last
+        logging, saving = step % args.log_every == 0 or last, step % args.save_pred_every == 0 or last
+        validating = self.validation is not None and (step % args.eval_every == 0 or last)
+        pausing = step % args.save_state_every == 0 or last  # for pictures, and for the state, which `finish` saves too
+        self._broken_step = losses["broken_step"]
         values = None
-        if step % args.log_every == 0 or due or step % args.save_state_every == 0:
-            values = self._read(losses, step, unlabelled)
-        if not distributed.is_main():
-            return values
-        if values is not None and (step % args.log_every == 0 or last or score is not None):
+        if logging or saving or validating or pausing:
+            self._refuse_broken_losses()
+            values = self._read(losses)
+        score = self._validate(step) if validating else None
+        if values is not None and (logging or validating):
             self._log(step, values, losses, seconds, score)
-        if args.save_viz and unlabelled is not None and step > args.save_after_iter:
-            self._save_pseudo_labels(unlabelled, losses["pseudo_labels"], step)
-        if due:
+        if args.save_viz and "pseudo_labels" in losses and step > args.save_after_iter:
+            self._save_pseudo_labels(losses["pseudo_labels"], step)
+        if saving and distributed.is_main():
             self._save_checkpoint(step)
-        if step % args.save_state_every == 0 and not last:
+        if pausing and distributed.is_main():
             self._save_panels(step)
+        if pausing and not last:
             self.save_state(step)
-        if last:
-            self._save_panels(step)
         return values
 
     def save_state(self, step: int) -> None:
-        """Write `last.pth`, from which `resume` goes on exactly, in the background."""
+        """Write `last.pth`, from which `resume` goes on exactly, in the background; every process has a part in it."""
+        main_machine, *other_machines = distributed.gather_objects(machine_state(self.s4gan.device))
+        if not distributed.is_main():
+            return
         progress = {"step": step, "best_score": self.best_score, "best_step": self.best_step}
-        state = self.s4gan.state_dict() | progress | machine_state(self.s4gan.device)
+        state = self.s4gan.state_dict() | progress | main_machine | {"other_processes": other_machines}
         self.writer.wait()
         copied = self.snapshot.take(state, "state")
         self._synchronise()
@@ -195,7 +206,9 @@ class TrainingRun:
         """Restore everything from a saved state; returns the number of steps finished."""
         try:
             self.s4gan.load_state_dict(state)
-            restore_machine_state(state, self.s4gan.device)
+            machines = [state, *state["other_processes"]]
+            if distributed.rank() < len(machines):  # else there are more processes now: this one keeps its fresh seed
+                restore_machine_state(machines[distributed.rank()], self.s4gan.device)
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
@@ -220,24 +233,39 @@ class TrainingRun:
         columns = metric_columns(self.description)
         self.log = MetricsLog(self.folder.metrics, columns, self.folder.path / "tensorboard", step)
 
-    def _read(self, losses: Mapping[str, Tensor], step: int, unlabelled: SegmentationSample | None) -> dict[str, float]:
-        names = [name for name, value in losses.items() if value.ndim == 0]
+    @staticmethod
+    def _read(losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """The losses of the whole batch; here the main process waits for the device, and for the others."""
+        names = [name for name, value in losses.items() if value.ndim == 0 and name != "broken_step"]
         numbers = distributed.total(torch.stack([losses[name].float() for name in names])).tolist()
-        values = dict(zip(names, numbers, strict=True))
-        if not values.pop("not_finite"):
-            return values
-        newest = self.folder.steps()
-        tiles = "" if unlabelled is None else ", ".join(self._names(unlabelled)[:4])
+        return dict(zip(names, numbers, strict=True))
+
+    def _refuse_broken_losses(self) -> None:
+        """Stop before anything is written that a loss which was not finite has spoilt.
+
+        Raises:
+            DataError: names the step, its tiles and the last good checkpoint.
+        """
+        broken = [step for step in distributed.gather_objects(int(self._broken_step)) if step]
+        if not broken:
+            return
+        self.writer.wait()
+        step, good = min(broken), self.folder.steps()
+        tiles = [f"labelled {', '.join(self._batch_names(step, 'labelled'))}"]
+        if self.s4gan.discriminator is not None:
+            tiles.append(f"unlabelled {', '.join(self._batch_names(step, 'unlabelled'))}")
         raise DataError(
-            f"a loss was not finite at step {step} or up to {self.args.log_every} steps before"
-            + (f" (unlabelled tiles of this step: {tiles}, …)" if tiles else "")
-            + f"; the last good checkpoint is of step {newest[-1] if newest else 'none'}; lower --learning-rate or use "
-            "--precision fp32"
+            f"the losses of step {step} were not finite (tiles: {'; '.join(tiles)}); "
+            + (f"the last good checkpoint is {self.folder.generator(good[-1])}; " if good else "")
+            + "lower --learning-rate or use --precision fp32"
         )
 
-    def _names(self, batch: SegmentationSample) -> list[str]:
-        tiles: Sequence[int] = torch.as_tensor(batch.tile).tolist()
-        return [self.tiles.names[tile] for tile in tiles]
+    def _batch_names(self, step: int, stream: str) -> list[str]:
+        """Names of the tiles of the step-th batch, counted from 1; they follow from the seed."""
+        labelled, unlabelled = self.tiles.labelled_positions()
+        indices = labelled if stream == "labelled" else unlabelled
+        batches = EndlessBatches(indices, self.args.batch_size, self.args.random_seed, stream)
+        return [self.tiles.names[draw.tile] for draw in batches.batch(step - 1)]
 
     def _log(
         self,
@@ -247,7 +275,6 @@ class TrainingRun:
         seconds: tuple[float, float],
         score: float | None,
     ) -> None:
-        assert self.log is not None
         images = self.args.batch_size * (1 if self.s4gan.discriminator is None else 2)
         values |= {"wait_ms": 1000 * seconds[1], "images_per_s": images / max(seconds[0], 1e-9)}
         values |= self.s4gan.learning_rates()
@@ -255,10 +282,12 @@ class TrainingRun:
             values["val_mean_iou"] = score
         if "pseudo_labels" in losses:
             ids = losses["pseudo_labels"]
-            counts = torch.bincount(ids[ids != IGNORE_INDEX].flatten(), minlength=self.description.num_classes).tolist()
-            share = 1 / max(1, sum(counts))
-            values |= {f"pseudo {name}": n * share for name, n in zip(self.description.classes, counts, strict=True)}
-        self.log.write(step, values)
+            counts = torch.bincount(ids[ids != IGNORE_INDEX].flatten(), minlength=self.description.num_classes)
+            pixels = distributed.total(counts).tolist()
+            share = 1 / max(1, sum(pixels))
+            values |= {f"pseudo {name}": n * share for name, n in zip(self.description.classes, pixels, strict=True)}
+        if self.log is not None:  # in the main process
+            self.log.write(step, values)
 
     def _save_checkpoint(self, step: int) -> None:
         self.writer.wait()
@@ -285,29 +314,35 @@ class TrainingRun:
         if self.args.val_list is None:
             return None
         names = read_names(self.args.val_list, self.description)
-        return open_tiles(self.description, self.args.data_dir, names, names, resolve_cache(self.args))
+        cache = resolve_cache(self.args)
+        return distributed.main_first(lambda: open_tiles(self.description, self.args.data_dir, names, names, cache))
 
     def _validate(self, step: int) -> float | None:
-        """Mean IoU on the validation list; a new best generator is written at once. Rank 0 works, the others wait."""
+        """Mean IoU on the validation list, which the processes share; a new best generator is written at once."""
         assert self.validation is not None
-        score = None
-        if distributed.is_main():
-            transform = segmentation_evaluation(self.args.input_size, self.validation.reader.tile_size)
-            order = OrderedBatches(range(len(self.validation)), self.args.batch_size)
-            batches = build_loader(SegmentationTiles(self.validation, transform), order, 0, pin_memory=False)
-            settings, device = self.s4gan.settings, self.s4gan.device
-            generator = self.s4gan.generator.eval()
-            matrix, _ = evaluate(generator, batches, self.description.num_classes, device, settings.precision)
-            score = matrix.scores().mean_iou or 0.0
-            if score > self.best_score:
-                self.best_score, self.best_step = score, step
+        transform = segmentation_evaluation(self.args.input_size, self.validation.reader.tile_size)
+        share = (0, distributed.rank(), distributed.world_size())
+        order = OrderedBatches(range(len(self.validation)), self.args.batch_size, *share)
+        batches = build_loader(SegmentationTiles(self.validation, transform), order, 0, pin_memory=False)
+        settings, device = self.s4gan.settings, self.s4gan.device
+        generator = self.s4gan.generator.eval()
+        distributed.share_buffers(generator)  # the main process's, which are those of the checkpoints
+        matrix, _ = evaluate(generator, batches, self.description.num_classes, device, settings.precision)
+        matrix.counts = distributed.total(matrix.counts)
+        score = matrix.scores().mean_iou or 0.0
+        if score > self.best_score:
+            self.best_score, self.best_step = score, step
+            if distributed.is_main():
                 save_tensors(self.folder.best, generator.state_dict())
-        distributed.barrier()
         return score
 
-    def _save_pseudo_labels(self, batch: SegmentationSample, pseudo_labels: Tensor, step: int) -> None:
+    def _save_pseudo_labels(self, pseudo_labels: Tensor, step: int) -> None:
         """Write believed maps as `<name>_iter_<step>.npy`, as published, and in colour beside them."""
-        for name, ids in zip(self._names(batch), pseudo_labels.cpu().numpy().astype(np.uint8), strict=True):
+        whole = distributed.gather_batches(pseudo_labels, len(pseudo_labels), self.args.batch_size)
+        if not distributed.is_main():
+            return
+        names = self._batch_names(step, "unlabelled")
+        for name, ids in zip(names, whole.cpu().numpy().astype(np.uint8), strict=True):
             if (ids != IGNORE_INDEX).any():
                 path = self.args.generator_viz_dir / f"{name.replace('/', '_')}_iter_{step}.npy"
                 save_array(path, ids)
@@ -344,8 +379,3 @@ class TrainingRun:
         picture = with_legend(picture, self.description.classes, self.description.colours)
         save_picture(self.folder.path / "tiles.png", picture)
         self.log.picture("tiles", np.asarray(picture), step)
-
-
-def batch_names(sampler: EndlessBatches, tiles: Tiles, step: int) -> list[str]:
-    """Names of the tiles of a step, which follow from seed and step."""
-    return [tiles.names[draw.tile] for draw in sampler.batch(step)]

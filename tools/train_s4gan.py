@@ -4,13 +4,13 @@
         --data-dir datasets/ucm --data-list datasets/ucm/train.txt --batch-size 10 --num-steps 20000 \\
         --restore-from pretrained_models/resnet101-63fe2227.pth --save-pred-every 100 \\
         --active-learning --active-learning-images-array active_learning/UCM/margin_names_0.05_0.1_0.5.npy
+    torchrun --nproc_per_node=4 tools/train_s4gan.py ...
 
 Writes checkpoint<step>.pth (generator) and checkpoint<step>_D.pth (discriminator) to --checkpoint-dir, named by the
 steps finished; last.pth, from which --resume goes on; the options, the labelled names, metrics.csv and pictures.
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from data.descriptions import Description
@@ -60,9 +61,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def train(args: argparse.Namespace) -> int:
     """Train both networks and write checkpoints; returns the exit code."""
-    if os.environ.get("WORLD_SIZE", "1") != "1":  # they would write one folder without knowing of one another
-        raise OptionError("torchrun started several processes, but this command trains in one; start it with python")
     device = resolve_device(args)
+    distributed.start(device.type)
+    check_processes(args, device)
     precision = resolve_precision(args.precision, device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
@@ -79,10 +80,12 @@ def train(args: argparse.Namespace) -> int:
     seed_everything(args.random_seed)
     generator = DeepLabV2(description.num_classes, args.backbone)
     from_imagenet = restore_generator(args, generator)
+    if args.sync_bn:
+        generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
     discriminator = None if supervised else Discriminator(description.num_classes)
     if discriminator is None and args.restore_from_D is not None:
         raise OptionError("--restore-from-D: without unlabelled tiles there is no discriminator; leave it out")
-    if discriminator is not None and args.restore_from_D is not None and not args.resume:
+    if discriminator is not None and args.restore_from_D is not None and not has_state(args):
         say(str(load_network(discriminator, Path(args.restore_from_D))))
     s4gan = S4GAN(generator, discriminator, settings_of(args, precision, from_imagenet), device)
     torch.manual_seed(args.random_seed + distributed.rank())  # each process drops out for itself
@@ -105,12 +108,9 @@ def train(args: argparse.Namespace) -> int:
     except BaseException:
         training.close()
         raise
-    if finished < args.num_steps:
-        say(f"{stop.reason}: state saved after step {finished}; the same command with --resume goes on")
-        return stop.exit_code
-    say(f"checkpoints, curves and pictures: {args.checkpoint_dir}")
-    print_next_command(args)
-    return 0
+    code = report(args, finished, stop)
+    distributed.stop()
+    return code
 
 
 def loop(
@@ -138,19 +138,33 @@ def loop(
         losses = training.s4gan.train_step(labelled, unlabelled, step)
         finished = step + 1  # files and log lines are named by steps finished
         seconds = time.perf_counter() - started
-        values = training.after_step(finished, losses, unlabelled, (seconds, waited))
+        values = training.after_step(finished, losses, (seconds, waited))
         if values is not None:
             progress.set_postfix({name: f"{v:.3f}" for name, v in values.items() if name.startswith("loss")})
-        if stop_agreed(stop, finished, args.log_every):
+        if stop_agreed(stop, finished, every=args.log_every if training.s4gan.device.type == "cuda" else 1):
             return finished
     return args.num_steps
 
 
 def stop_agreed(stop: StopRequest, finished: int, every: int) -> bool:
-    """Whether to end after this step; several processes ask one another now and then, so that all end together."""
+    """Whether to end after this step; several processes ask one another `every` so many steps, and end together."""
     if distributed.world_size() == 1:
         return stop.reason is not None
     return finished % every == 0 and distributed.any_process(stop.reason is not None)
+
+
+def check_processes(args: argparse.Namespace, device: torch.device) -> None:
+    """Refuse what several processes, or this device, cannot do.
+
+    Raises:
+        OptionError: the batch cannot be shared out, or BatchNorm not be synchronised.
+    """
+    processes = distributed.world_size()
+    if args.batch_size % (processes * args.accumulate):
+        parts = f"{processes} processes" + (f" of {args.accumulate} parts each" if args.accumulate > 1 else "")
+        raise OptionError(f"--batch-size {args.batch_size} is that of all processes, and does not divide by {parts}")
+    if args.sync_bn and device.type != "cuda":
+        raise OptionError(f"--sync-bn works on CUDA only, and this run is on the {device.type}; leave it out")
 
 
 def choose_labelled(args: argparse.Namespace, description: Description, names: Sequence[str]) -> list[str]:
@@ -192,7 +206,8 @@ def restore_generator(args: argparse.Namespace, generator: DeepLabV2) -> bool:
         recorded = RunFolder(args.checkpoint_dir).read_options()
         if "imagenet_weights" not in recorded:
             raise OptionError(f"--checkpoint-dir {args.checkpoint_dir} holds no run to resume; leave --resume out")
-        return bool(recorded["imagenet_weights"])
+        if has_state(args):
+            return bool(recorded["imagenet_weights"])
     source = args.restore_from
     if source is None and args.backbone in IMAGENET_FILES:
         default = Path(__file__).resolve().parents[1] / "pretrained_models" / IMAGENET_FILES[args.backbone]
@@ -212,17 +227,31 @@ def restore_generator(args: argparse.Namespace, generator: DeepLabV2) -> bool:
     return True
 
 
+def has_state(args: argparse.Namespace) -> bool:
+    """Whether a state is going to replace the weights; a run killed before it saved one starts from weights again."""
+    return bool(args.resume and RunFolder(args.checkpoint_dir).last.exists())
+
+
 def training_batches(
     args: argparse.Namespace, tiles: Tiles, indices: list[int], stream: str, device: torch.device, first_step: int
 ) -> Iterator[SegmentationSample]:
     """Batches without end from one stream of draws, beginning where `first_step` stands."""
     transform = segmentation_training(args.input_size, args.random_scale, args.random_mirror)
     dataset = SegmentationTiles(tiles, transform, args.random_seed, stream)
-    rank, processes = distributed.rank(), distributed.world_size()
-    if args.batch_size % processes:
-        raise OptionError(f"--batch-size {args.batch_size} is the total and must divide by {processes} processes")
-    batches = EndlessBatches(indices, args.batch_size, args.random_seed, stream, first_step, rank, processes)
+    share = (distributed.rank(), distributed.world_size())
+    batches = EndlessBatches(indices, args.batch_size, args.random_seed, stream, first_step, *share)
     return iter(build_loader(dataset, batches, resolve_workers(args, device), pin_memory=device.type == "cuda"))
+
+
+def report(args: argparse.Namespace, finished: int, stop: StopRequest) -> int:
+    """Say where things are and how to go on; returns the exit code, the same in all processes."""
+    if finished < args.num_steps:
+        reason = stop.reason or "another process was asked to end"
+        say(f"{reason}: state saved after step {finished}; the same command with --resume goes on")
+        return max(distributed.gather_objects(stop.exit_code))
+    say(f"checkpoints, curves and pictures: {args.checkpoint_dir}")
+    print_next_command(args)
+    return 0
 
 
 def print_next_command(args: argparse.Namespace) -> None:

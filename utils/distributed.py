@@ -6,12 +6,15 @@ processes, so that the sum of the processes' gradients is the gradient of one pr
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from utils.errors import LostProcessError
 
 T = TypeVar("T")
 
@@ -53,7 +56,25 @@ def is_main() -> bool:
 def barrier() -> None:
     """Wait for the other processes."""
     if dist.is_initialized():
-        dist.barrier()
+        with _others_alive():
+            dist.barrier()
+
+
+@contextmanager
+def _others_alive() -> Iterator[None]:
+    """Around every message: where another process has failed, this one ends too, and leaves the explaining to it.
+
+    Raises:
+        LostProcessError: a message did not get through.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise LostProcessError(
+            f"process {rank()} ends because another one did; that one's message says why (--debug shows torch's)"
+        ) from error
 
 
 def main_first(work: Callable[[], T]) -> T:
@@ -71,8 +92,19 @@ def from_main(work: Callable[[], T]) -> T:
     if not dist.is_initialized():
         return work()
     result: list[T | None] = [work() if is_main() else None]
-    dist.broadcast_object_list(result, src=0)
+    with _others_alive():
+        dist.broadcast_object_list(result, src=0)
     return cast(T, result[0])
+
+
+def gather_objects(value: T) -> list[T]:
+    """What each process has, small and plain, in the order of their ranks; all of them have to ask."""
+    if not dist.is_initialized():
+        return [value]
+    values: list[T | None] = [None] * world_size()
+    with _others_alive():
+        dist.all_gather_object(values, value)
+    return cast(list[T], values)
 
 
 def any_process(flag: bool) -> bool:
@@ -85,7 +117,8 @@ def total(value: Tensor) -> Tensor:
     if not dist.is_initialized():
         return value
     summed = value.detach().to(_message_device(value), copy=True)
-    dist.all_reduce(summed)
+    with _others_alive():
+        dist.all_reduce(summed)
     return summed.to(value.device)
 
 
@@ -117,7 +150,8 @@ def share_buffers(module: torch.nn.Module) -> None:
     if dist.is_initialized():
         for buffer in module.buffers():
             message = buffer.detach().to(_message_device(buffer), copy=True)
-            dist.broadcast(message, src=0)
+            with _others_alive():
+                dist.broadcast(message, src=0)
             buffer.copy_(message)
 
 
@@ -143,7 +177,8 @@ def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
+    with _others_alive():
+        dist.all_reduce(flat)
     for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
 

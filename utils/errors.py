@@ -20,3 +20,9 @@ class OptionError(UserError, ValueError):
     """An option's value cannot be used, or its path does not exist (exit code 2)."""
 
     exit_code = 2
+
+
+class LostProcessError(UserError):
+    """Another of several processes ended before the work was done; its own message says why (exit code 1)."""
+
+    exit_code = 1

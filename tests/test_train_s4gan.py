@@ -1,0 +1,224 @@
+"""s4GAN's trainer as a command: several processes, unusual tiles and sizes, losses that break."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tests.conftest import TinySet, error_line, write_custom, write_list
+from tests.test_distributed import in_processes
+from tests.test_train_AL import before
+from tools import s4gan_run, train_s4gan
+from tools.s4gan_run import TrainingRun
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """14 tiles of 32×32 in three classes; lists of the first 10 and of the last 4."""
+    tiny = write_custom(tmp_path_factory.mktemp("tiles"), 14)
+    write_list(tiny.folder / "train.txt", tiny.names[:10])
+    write_list(tiny.folder / "val.txt", tiny.names[10:])
+    return tiny
+
+
+@pytest.fixture
+def own_tiles(tiles: TinySet, tmp_path: Path) -> TinySet:
+    """The same tiles in a folder that a test may change."""
+    shutil.copytree(tiles.folder, tmp_path / "tiles", ignore=shutil.ignore_patterns(".cache"))
+    return TinySet(tiles.dataset, tmp_path / "tiles", tmp_path / "tiles" / "all.txt", tiles.names)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take most of a tiny run's time."""
+    monkeypatch.setattr(s4gan_run, "plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr(TrainingRun, "_save_panels", lambda *_: None)
+
+
+def options(tiles: TinySet, out: Path, *flags: object, **changes: object) -> list[str]:
+    """Two steps on three labelled and seven other tiles, with self-training from the first one."""
+    settings = {
+        "dataset": "custom", "data_dir": tiles.folder, "data_list": tiles.folder / "train.txt", "checkpoint_dir": out,
+        "backbone": "tiny", "restore_from": "none", "labeled_ratio": "0.3", "threshold_st": "0.4", "st_start": 0,
+        "num_steps": 2, "batch_size": 2, "input_size": "32,32", "save_pred_every": 1, "log_every": 1,
+        "device": "cpu", "precision": "fp32", "num_workers": 0,
+    } | changes  # fmt: skip
+    given = [str(part) for name, value in settings.items() if value is not None for part in (f"--{name}", value)]
+    return [*given, *(str(flag) for flag in flags)]
+
+
+def run(argv: list[str], code: int = 0) -> None:
+    assert train_s4gan.main(argv) == code
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    """Lines of metrics.csv, without what a clock wrote into them."""
+    with (out / "metrics.csv").open() as file:
+        return [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
+
+
+def networks_of(out: Path, step: int) -> dict[str, Tensor]:
+    files = [out / f"checkpoint{step}.pth", out / f"checkpoint{step}_D.pth"]
+    return {f"{f.name}:{k}": v for f in files for k, v in torch.load(f, weights_only=True).items()}
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_learn_what_one_does(tiles: TinySet, tmp_path: Path, no_dropout: None):
+    changes = {"val_list": tiles.folder / "val.txt", "eval_every": 1, "batch_size": 4}
+    flags = ("--freeze-bn", "--random-scale", "--random-mirror", "--save-viz", "--save-after-iter", 0)
+    for out in ("one", "two"):
+        argv = options(tiles, tmp_path / out, *flags, generator_viz_dir=tmp_path / f"{out}-viz", **changes)
+        if out == "one":
+            run(argv)
+        else:
+            assert in_processes(2, lambda argv=argv: train_s4gan.main(argv)) == [0, 0]
+    one, two = (networks_of(tmp_path / out, 2) for out in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    for row, expected in zip(rows_of(tmp_path / "two"), rows_of(tmp_path / "one"), strict=True):
+        assert {n: float(v) for n, v in row.items() if v} == pytest.approx(
+            {n: float(v) for n, v in expected.items() if v}, rel=1e-4, abs=1e-6
+        )
+    maps = sorted(path.name for path in (tmp_path / "one-viz").iterdir())
+    assert maps
+    assert maps == sorted(path.name for path in (tmp_path / "two-viz").iterdir())
+
+
+@pytest.fixture
+def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = train_s4gan.Discriminator
+    monkeypatch.setattr(train_s4gan, "Discriminator", lambda num_classes: build(num_classes, dropout=0.0))
+
+
+def test_a_run_moves_between_one_process_and_two(tiles: TinySet, tmp_path: Path, no_dropout: None):
+    """One process, then two, then one: with frozen BatchNorm and no dropout it is the run of one process."""
+    def argv(out: str, *flags: object) -> list[str]:
+        return options(tiles, tmp_path / out, "--freeze-bn", *flags, num_steps=6, save_state_every=100, num_workers=0)
+
+    def until(step: int, out: str, *flags: object) -> Callable[[], int]:
+        def work() -> int:
+            TrainingRun.after_step = before(TrainingRun.after_step, at_call(step, signal.SIGTERM))  # type: ignore[method-assign]
+            return train_s4gan.main(argv(out, *flags))
+
+        return work
+
+    run(argv("one"))
+    assert in_processes(1, until(2, "moved")) == [143]
+    assert in_processes(2, until(2, "moved", "--resume")) == [143, 143]
+    assert torch.load(tmp_path / "moved" / "last.pth", weights_only=True)["step"] == 4
+    run(argv("moved", "--resume"))
+    one, moved = (networks_of(tmp_path / out, 6) for out in ("one", "moved"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(moved[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    assert [row["step"] for row in rows_of(tmp_path / "moved")] == list("123456")
+
+
+def at_call(moment: int, number: signal.Signals) -> Callable[[], None]:
+    """A function that sends its own process a signal at the call of this number."""
+    calls = iter(range(1, 10**6))
+
+    def call() -> None:
+        if next(calls) == moment:
+            os.kill(os.getpid(), number)
+
+    return call
+
+
+def test_two_processes_resumed_repeat_the_run_exactly(tiles: TinySet, tmp_path: Path):
+    """Each process has its own dropout, and its random numbers go on where they were."""
+    def work(out: str, stop_at: int, *flags: object) -> Callable[[], int]:
+        def train() -> int:
+            if os.environ["RANK"] == "1":  # the other one hears of it
+                TrainingRun.after_step = before(TrainingRun.after_step, at_call(stop_at, signal.SIGINT))  # type: ignore[method-assign]
+            return train_s4gan.main(options(tiles, tmp_path / out, *flags, num_steps=4, freeze=None))
+
+        return train
+
+    assert in_processes(2, work("whole", 99)) == [0, 0]
+    assert in_processes(2, work("parts", 2)) == [130, 130]
+    assert in_processes(2, work("parts", 99, "--resume")) == [0, 0]
+    whole, parts = (networks_of(tmp_path / out, 4) for out in ("whole", "parts"))
+    assert all(torch.equal(parts[name], tensor) for name, tensor in whole.items())
+    assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+
+
+def failing(rank: int, argv: list[str], error: Callable[[], None]) -> Callable[[], tuple[int, str]]:
+    """Train in a process that meets an error if it is the rank-th; what it returns and says on stderr."""
+    def work() -> tuple[int, str]:
+        if os.environ["RANK"] == str(rank):
+            TrainingRun.after_step = before(TrainingRun.after_step, error)  # type: ignore[method-assign]
+        path = argv[argv.index("--checkpoint_dir") + 1] + f"-stderr{os.environ['RANK']}"
+        with Path(path).open("w") as sys.stderr:
+            code = train_s4gan.main(argv)
+        return code, Path(path).read_text()
+
+    return work
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_in_one_process_ends_both_with_its_message(tiles: TinySet, tmp_path: Path, rank: int):
+    def error() -> None:
+        raise OSError(5, "Input/output error", "tile7.png")
+
+    answers = in_processes(2, failing(rank, options(tiles, tmp_path / "run", num_steps=1000), error))
+    assert [code for code, _ in answers] == [1, 1]
+    assert "error: tile7.png: input/output error" in answers[rank][1]
+    assert f"process {1 - rank} ends because another one did" in answers[1 - rank][1]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_path: Path, num_workers: int):
+    """Without a cache; the tile turns unreadable after the first look at all of them, in a process that needs it."""
+    argv = options(own_tiles, tmp_path / "run", "--no-cache", num_steps=1000, num_workers=num_workers)
+
+    def spoil() -> None:
+        for name in own_tiles.names[:10]:
+            (own_tiles.folder / "images" / f"{name}.png").write_bytes(b"this is no image")
+
+    answers = in_processes(2, failing(1, argv, spoil))
+    assert [code for code, _ in answers] == [1, 1]
+    assert any("cannot be read" in said or "no image" in said for _, said in answers), answers
+    assert all("Traceback" not in said for _, said in answers)
+
+
+def test_a_process_that_is_killed_ends_the_other(tiles: TinySet, tmp_path: Path):
+    """As torchrun would start them, and without its help."""
+    script = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "from tests.test_train_AL import before\n"
+        "from tests.test_train_s4gan import at_call\n"
+        "from tools import train_s4gan; from tools.s4gan_run import TrainingRun\n"
+        "if os.environ['RANK'] == '1':\n"
+        "    TrainingRun.after_step = before(TrainingRun.after_step, at_call(3, signal.SIGKILL))\n"
+        "sys.exit(train_s4gan.main(sys.argv[1:]))\n"
+    )
+    argv = [sys.executable, "-c", script, str(ROOT), *options(tiles, tmp_path / "run", num_steps=1000)]
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(argv, env=os.environ | address | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in (0, 1)
+    ]
+    try:
+        said = processes[0].communicate(timeout=60)[1]
+        processes[1].wait(timeout=60)
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [1, -signal.SIGKILL]
+    assert "error: process 0 ends because another one did" in said
