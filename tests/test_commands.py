@@ -299,13 +299,6 @@ def test_s4gan_mistakes(demo_set, tmp_path, capsys, changes, code, expected):
     assert not list(tmp_path.rglob("*.pth"))
 
 
-def test_s4gan_refuses_to_train_in_several_processes(demo_set, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    line = error_line(capsys, 2, train_s4gan.main, s4gan_options(demo_set, tmp_path / "run"))
-    assert "torchrun" in line
-    assert not (tmp_path / "run").exists()
-
-
 def test_s4gan_refuses_names_that_are_not_in_the_list(demo_set, tmp_path, capsys):
     np.save(tmp_path / "names.npy", np.array(["agricultural00", "nosuchtile"]))
     argv = [*s4gan_options(demo_set, tmp_path / "run"), "--active-learning"]

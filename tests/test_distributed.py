@@ -20,8 +20,11 @@ from utils import distributed
 TIMEOUT = 60  # seconds
 
 
-def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
-    """What `work` returns in each of several processes that torchrun's variables tell of one another."""
+def in_processes(count: int, work: Callable[[], Any], killed: int | None = None) -> list[Any]:
+    """What `work` returns in each of several processes that torchrun's variables tell of one another.
+
+    Of the one that is going to be killed, None is returned.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -45,8 +48,9 @@ def in_processes(count: int, work: Callable[[], Any]) -> list[Any]:
     try:
         for process in processes:
             process.start()
-        assert all(reader.poll(TIMEOUT) for reader, _ in pipes), "a process does not answer"
-        answers = [pickle.loads(reader.recv_bytes()) for reader, _ in pipes]
+        answering = [reader for rank, (reader, _) in enumerate(pipes) if rank != killed]
+        assert all(reader.poll(TIMEOUT) for reader in answering), "a process does not answer"
+        answers = [pickle.loads(r.recv_bytes()) if r in answering else (None, None) for r, _ in pipes]
     finally:
         for process in processes:
             process.join(10)

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from model.deeplabv2 import DeepLabV2
 from model.discriminator import Discriminator
 from model.s4gan import S4GAN, DeviceBatch, S4GANSettings, generator_groups, real_class_map
+from tests.test_distributed import in_processes
+from utils import distributed
 
 CPU = torch.device("cpu")
 C = 4  # classes
@@ -550,3 +552,68 @@ def test_an_overflow_in_fp16_skips_the_step_and_halves_the_scale():
     assert not any("momentum_buffer" in state for state in s4gan.generator_optimiser.state.values())
     assert changed(s4gan.discriminator, before[1]) == set(before[1])  # it has a scale of its own
     assert s4gan.state_dict()["generator_scaler"]["scale"] == 2.0**59
+
+
+# Several processes
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_gradients_of_two_processes_are_those_of_one(accumulate):
+    """Shares with other numbers of labelled and of padded pixels; every map is believed."""
+    settings = replace(SETTINGS, freeze_bn=True, threshold_st=0.0)
+    sizes = [(32, 28), (9, 28), (20, 11), (31, 5)]
+    labelled, unlabelled = make_batch(4, sizes), make_batch(5, sizes[::-1])
+
+    def step(rank: int, processes: int, parts: int) -> tuple[list[Tensor], dict[str, float]]:
+        s4gan = build(replace(settings, accumulate=parts), dropout=0.0)
+        shares = (Batch(*(f.chunk(processes)[rank] for f in batch)) for batch in (labelled, unlabelled))
+        losses = s4gan.train_step(*shares, 0)
+        values = {n: distributed.total(v).item() for n, v in losses.items() if v.ndim == 0}
+        networks = (s4gan.generator, s4gan.discriminator)
+        return [p.grad for network in networks for p in network.parameters()], values
+
+    # A part takes a tile of each process: with two parts, one process has to take them in that order.
+    order = torch.arange(4).view(2, 2).T.flatten() if accumulate == 2 else torch.arange(4)
+    answers = in_processes(2, lambda: step(distributed.rank(), 2, accumulate))
+    labelled, unlabelled = (Batch(*(f[order] for f in batch)) for batch in (labelled, unlabelled))
+    expected, expected_losses = step(0, 1, accumulate)
+    assert len(expected) > 60
+    for gradients, losses in answers:
+        assert losses == pytest.approx(expected_losses, rel=1e-5)
+        for gradient, whole in zip(gradients, expected, strict=True):
+            assert (gradient - whole).norm() <= 1e-5 * whole.norm()
+            assert whole.norm() > 0
+
+
+def test_a_process_with_nothing_labelled_has_its_share_of_the_gradients():
+    settings = replace(SETTINGS, freeze_bn=True)
+    unknown = LABELLED._replace(mask=LABELLED.mask.clone())
+    unknown.mask[1] = 255
+
+    def step(rows: slice) -> list[Tensor]:
+        s4gan = build(settings, dropout=0.0)
+        s4gan.train_step(Batch(*(f[rows] for f in unknown)), Batch(*(f[rows] for f in UNLABELLED_PAIR)), 0)
+        return [p.grad for p in s4gan.generator.parameters()]
+
+    expected = step(slice(None))
+    for gradients in in_processes(2, lambda: step(slice(distributed.rank(), distributed.rank() + 1))):
+        for gradient, whole in zip(gradients, expected, strict=True):
+            assert (gradient - whole).norm() <= 1e-5 * whole.norm()
+
+
+def test_synchronised_batchnorm_is_grouped_frozen_and_timed_like_the_plain_one():
+    """It forwards on CUDA only; what is done with its parameters does not depend on that."""
+    plain, synchronised = (DeepLabV2(C, "tiny") for _ in range(2))
+    synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(synchronised)
+    settings = replace(SETTINGS, bn_momentum=0.3)
+    sizes = []
+    for network in (plain, synchronised):
+        s4gan = S4GAN(network, None, settings, CPU)
+        sizes.append([(len(g["params"]), g["weight_decay"]) for g in s4gan.generator_optimiser.param_groups])
+        S4GAN(network, None, replace(settings, freeze_affine=True), CPU)
+    assert sizes[0] == sizes[1]
+    norms = [m for m in synchronised.modules() if isinstance(m, nn.SyncBatchNorm)]
+    assert len(norms) == sum(isinstance(m, nn.BatchNorm2d) for m in plain.modules())
+    assert {m.momentum for m in norms} == {0.3}
+    assert not any(p.requires_grad for m in norms for p in m.parameters())
+    assert list(synchronised.state_dict()) == list(plain.state_dict())

@@ -1,22 +1,19 @@
 """s4GAN's trainer as a command: several processes, unusual tiles and sizes, losses that break."""
 
 import csv
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import TinySet, error_line, write_custom, write_list
+from tests.conftest import TinySet, write_custom, write_list
 from tests.test_distributed import in_processes
 from tests.test_train_AL import before
 from tools import s4gan_run, train_s4gan
@@ -108,6 +105,7 @@ def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_moves_between_one_process_and_two(tiles: TinySet, tmp_path: Path, no_dropout: None):
     """One process, then two, then one: with frozen BatchNorm and no dropout it is the run of one process."""
+
     def argv(out: str, *flags: object) -> list[str]:
         return options(tiles, tmp_path / out, "--freeze-bn", *flags, num_steps=6, save_state_every=100, num_workers=0)
 
@@ -142,11 +140,12 @@ def at_call(moment: int, number: signal.Signals) -> Callable[[], None]:
 
 def test_two_processes_resumed_repeat_the_run_exactly(tiles: TinySet, tmp_path: Path):
     """Each process has its own dropout, and its random numbers go on where they were."""
+
     def work(out: str, stop_at: int, *flags: object) -> Callable[[], int]:
         def train() -> int:
             if os.environ["RANK"] == "1":  # the other one hears of it
                 TrainingRun.after_step = before(TrainingRun.after_step, at_call(stop_at, signal.SIGINT))  # type: ignore[method-assign]
-            return train_s4gan.main(options(tiles, tmp_path / out, *flags, num_steps=4, freeze=None))
+            return train_s4gan.main(options(tiles, tmp_path / out, *flags, num_steps=4))
 
         return train
 
@@ -158,22 +157,29 @@ def test_two_processes_resumed_repeat_the_run_exactly(tiles: TinySet, tmp_path: 
     assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
 
 
-def failing(rank: int, argv: list[str], error: Callable[[], None]) -> Callable[[], tuple[int, str]]:
-    """Train in a process that meets an error if it is the rank-th; what it returns and says on stderr."""
+def failing(rank: int, argv: list[str], error: Callable[..., None]) -> Callable[[], tuple[int, str]]:
+    """Train in a process that meets an error after a step if it is the rank-th; what it returns and says on stderr."""
+    after_step = TrainingRun.after_step
+
+    def fail_after_step(*args: Any) -> Any:
+        error(*args)
+        return after_step(*args)
+
     def work() -> tuple[int, str]:
         if os.environ["RANK"] == str(rank):
-            TrainingRun.after_step = before(TrainingRun.after_step, error)  # type: ignore[method-assign]
+            TrainingRun.after_step = fail_after_step  # type: ignore[method-assign]
         path = argv[argv.index("--checkpoint_dir") + 1] + f"-stderr{os.environ['RANK']}"
         with Path(path).open("w") as sys.stderr:
             code = train_s4gan.main(argv)
-        return code, Path(path).read_text()
+        said = Path(path).read_text().splitlines(keepends=True)
+        return code, "".join(line for line in said if "training" not in line.partition(":")[0])
 
     return work
 
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_an_error_in_one_process_ends_both_with_its_message(tiles: TinySet, tmp_path: Path, rank: int):
-    def error() -> None:
+    def error(*_: object) -> None:
         raise OSError(5, "Input/output error", "tile7.png")
 
     answers = in_processes(2, failing(rank, options(tiles, tmp_path / "run", num_steps=1000), error))
@@ -182,43 +188,49 @@ def test_an_error_in_one_process_ends_both_with_its_message(tiles: TinySet, tmp_
     assert f"process {1 - rank} ends because another one did" in answers[1 - rank][1]
 
 
-@pytest.mark.parametrize("num_workers", [0, 1])
-def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_path: Path, num_workers: int):
-    """Without a cache; the tile turns unreadable after the first look at all of them, in a process that needs it."""
-    argv = options(own_tiles, tmp_path / "run", "--no-cache", num_steps=1000, num_workers=num_workers)
+def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_path: Path):
+    """The tile turns unreadable after all were looked at, and is in the second process's share of the next batch."""
+    argv = options(own_tiles, tmp_path / "run", "--no-cache", num_steps=1000)
 
-    def spoil() -> None:
-        for name in own_tiles.names[:10]:
-            (own_tiles.folder / "images" / f"{name}.png").write_bytes(b"this is no image")
+    def spoil(training: TrainingRun, *_: object) -> None:
+        name = training._batch_names(2, "unlabelled")[1]
+        (own_tiles.folder / "images" / f"{name}.png").write_bytes(b"this is no image")
 
-    answers = in_processes(2, failing(1, argv, spoil))
-    assert [code for code, _ in answers] == [1, 1]
-    assert any("cannot be read" in said or "no image" in said for _, said in answers), answers
-    assert all("Traceback" not in said for _, said in answers)
+    (code, said), (code_of_other, said_by_other) = in_processes(2, failing(1, argv, spoil))
+    assert (code, code_of_other) == (1, 1)
+    assert said.startswith("error: process 0 ends because another one did")
+    assert said_by_other.startswith("error: ")
+    assert "is not an image" in said_by_other
+    assert len(said_by_other.splitlines()) == len(said.splitlines()) == 1
 
 
 def test_a_process_that_is_killed_ends_the_other(tiles: TinySet, tmp_path: Path):
-    """As torchrun would start them, and without its help."""
-    script = (
-        "import os, signal, sys; sys.path.insert(0, sys.argv.pop(1))\n"
-        "from tests.test_train_AL import before\n"
-        "from tests.test_train_s4gan import at_call\n"
-        "from tools import train_s4gan; from tools.s4gan_run import TrainingRun\n"
-        "if os.environ['RANK'] == '1':\n"
-        "    TrainingRun.after_step = before(TrainingRun.after_step, at_call(3, signal.SIGKILL))\n"
-        "sys.exit(train_s4gan.main(sys.argv[1:]))\n"
-    )
-    argv = [sys.executable, "-c", script, str(ROOT), *options(tiles, tmp_path / "run", num_steps=1000)]
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(argv, env=os.environ | address | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
-        for rank in (0, 1)
-    ]
-    try:
-        said = processes[0].communicate(timeout=60)[1]
-        processes[1].wait(timeout=60)
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [1, -signal.SIGKILL]
-    assert "error: process 0 ends because another one did" in said
+    kill = at_call(3, signal.SIGKILL)
+    argv = options(tiles, tmp_path / "run", num_steps=1000)
+    answers = in_processes(2, failing(1, argv, lambda *_: kill()), killed=1)
+    assert answers[1] is None
+    assert answers[0][0] == 1
+    assert answers[0][1].startswith("error: process 0 ends because another one did")
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes", "words"),
+    [
+        ((), {"batch_size": 3}, "--batch-size 3 is that of all processes, and does not divide by 2 processes"),
+        ((), {"batch_size": 6, "accumulate": 2}, "does not divide by 2 processes of 2 parts each"),
+        (("--sync-bn",), {}, "--sync-bn works on CUDA only, and this run is on the cpu"),
+    ],
+)
+def test_what_several_processes_cannot_do(tiles: TinySet, tmp_path: Path, flags, changes, words):
+    answers = in_processes(2, failing(0, options(tiles, tmp_path / "run", *flags, **changes), pytest.fail))
+    assert [code for code, _ in answers] == [2, 2]
+    assert all(words in said for _, said in answers)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_of_the_main_process_alone_ends_both(tiles: TinySet, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint1.pth").touch()
+    answers = in_processes(2, failing(0, options(tiles, tmp_path / "run"), pytest.fail))
+    assert [code for code, _ in answers] == [2, 1]
+    assert "--overwrite" in answers[0][1]
