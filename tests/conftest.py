@@ -130,6 +130,15 @@ def custom_set(tmp_path: Path) -> TinySet:
     return write_custom(tmp_path / "custom")
 
 
+@pytest.fixture(scope="session")
+def training_tiles(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """14 tiles of 32×32 in three classes, for tests that only read them; lists of the first 10 and of the last 4."""
+    tiny = write_custom(tmp_path_factory.mktemp("tiles"), 14)
+    write_list(tiny.folder / "train.txt", tiny.names[:10])
+    write_list(tiny.folder / "val.txt", tiny.names[10:])
+    return tiny
+
+
 # --- Commands that are refused ----------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,8 +229,13 @@ def forked(work: Callable[[], int]) -> int:
     """The exit code of `work` in a process of its own; -9 where it was killed."""
     process = multiprocessing.get_context("fork").Process(target=lambda: os._exit(work()))
     process.start()
-    process.join(120)
-    process.kill()
+    for _ in range(6000):  # not join, which waits for a killed process's loader workers too
+        if not process.is_alive():
+            break
+        time.sleep(0.02)
+    else:
+        process.kill()
+        pytest.fail("the process hangs")
     assert process.exitcode is not None
     return process.exitcode
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import TinySet, write_custom, write_list
+from tests.conftest import TinySet
 from tests.test_distributed import in_processes
 from tests.test_train_AL import before
 from tools import s4gan_run, train_s4gan
@@ -23,20 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
 
 
-@pytest.fixture(scope="module")
-def tiles(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
-    """14 tiles of 32×32 in three classes; lists of the first 10 and of the last 4."""
-    tiny = write_custom(tmp_path_factory.mktemp("tiles"), 14)
-    write_list(tiny.folder / "train.txt", tiny.names[:10])
-    write_list(tiny.folder / "val.txt", tiny.names[10:])
-    return tiny
-
-
 @pytest.fixture
-def own_tiles(tiles: TinySet, tmp_path: Path) -> TinySet:
+def own_tiles(training_tiles: TinySet, tmp_path: Path) -> TinySet:
     """The same tiles in a folder that a test may change."""
-    shutil.copytree(tiles.folder, tmp_path / "tiles", ignore=shutil.ignore_patterns(".cache"))
-    return TinySet(tiles.dataset, tmp_path / "tiles", tmp_path / "tiles" / "all.txt", tiles.names)
+    shutil.copytree(training_tiles.folder, tmp_path / "tiles", ignore=shutil.ignore_patterns(".cache"))
+    return TinySet(training_tiles.dataset, tmp_path / "tiles", tmp_path / "tiles" / "all.txt", training_tiles.names)
 
 
 @pytest.fixture(autouse=True)
@@ -76,11 +67,11 @@ def networks_of(out: Path, step: int) -> dict[str, Tensor]:
 # --- several processes ------------------------------------------------------------------------------------------------
 
 
-def test_two_processes_learn_what_one_does(tiles: TinySet, tmp_path: Path, no_dropout: None):
-    changes = {"val_list": tiles.folder / "val.txt", "eval_every": 1, "batch_size": 4}
+def test_two_processes_learn_what_one_does(training_tiles: TinySet, tmp_path: Path, no_dropout: None):
+    changes = {"val_list": training_tiles.folder / "val.txt", "eval_every": 1, "batch_size": 4}
     flags = ("--freeze-bn", "--random-scale", "--random-mirror", "--save-viz", "--save-after-iter", 0)
     for out in ("one", "two"):
-        argv = options(tiles, tmp_path / out, *flags, generator_viz_dir=tmp_path / f"{out}-viz", **changes)
+        argv = options(training_tiles, tmp_path / out, *flags, generator_viz_dir=tmp_path / f"{out}-viz", **changes)
         if out == "one":
             run(argv)
         else:
@@ -103,11 +94,13 @@ def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_s4gan, "Discriminator", lambda num_classes: build(num_classes, dropout=0.0))
 
 
-def test_a_run_moves_between_one_process_and_two(tiles: TinySet, tmp_path: Path, no_dropout: None):
+def test_a_run_moves_between_one_process_and_two(training_tiles: TinySet, tmp_path: Path, no_dropout: None):
     """One process, then two, then one: with frozen BatchNorm and no dropout it is the run of one process."""
 
     def argv(out: str, *flags: object) -> list[str]:
-        return options(tiles, tmp_path / out, "--freeze-bn", *flags, num_steps=6, save_state_every=100, num_workers=0)
+        return options(
+            training_tiles, tmp_path / out, "--freeze-bn", *flags, num_steps=6, save_state_every=100, num_workers=0
+        )
 
     def until(step: int, out: str, *flags: object) -> Callable[[], int]:
         def work() -> int:
@@ -138,14 +131,14 @@ def at_call(moment: int, number: signal.Signals) -> Callable[[], None]:
     return call
 
 
-def test_two_processes_resumed_repeat_the_run_exactly(tiles: TinySet, tmp_path: Path):
+def test_two_processes_resumed_repeat_the_run_exactly(training_tiles: TinySet, tmp_path: Path):
     """Each process has its own dropout, and its random numbers go on where they were."""
 
     def work(out: str, stop_at: int, *flags: object) -> Callable[[], int]:
         def train() -> int:
             if os.environ["RANK"] == "1":  # the other one hears of it
                 TrainingRun.after_step = before(TrainingRun.after_step, at_call(stop_at, signal.SIGINT))  # type: ignore[method-assign]
-            return train_s4gan.main(options(tiles, tmp_path / out, *flags, num_steps=4))
+            return train_s4gan.main(options(training_tiles, tmp_path / out, *flags, num_steps=4))
 
         return train
 
@@ -178,11 +171,11 @@ def failing(rank: int, argv: list[str], error: Callable[..., None]) -> Callable[
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_an_error_in_one_process_ends_both_with_its_message(tiles: TinySet, tmp_path: Path, rank: int):
+def test_an_error_in_one_process_ends_both_with_its_message(training_tiles: TinySet, tmp_path: Path, rank: int):
     def error(*_: object) -> None:
         raise OSError(5, "Input/output error", "tile7.png")
 
-    answers = in_processes(2, failing(rank, options(tiles, tmp_path / "run", num_steps=1000), error))
+    answers = in_processes(2, failing(rank, options(training_tiles, tmp_path / "run", num_steps=1000), error))
     assert [code for code, _ in answers] == [1, 1]
     assert "error: tile7.png: input/output error" in answers[rank][1]
     assert f"process {1 - rank} ends because another one did" in answers[1 - rank][1]
@@ -204,9 +197,9 @@ def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_pat
     assert len(said_by_other.splitlines()) == len(said.splitlines()) == 1
 
 
-def test_a_process_that_is_killed_ends_the_other(tiles: TinySet, tmp_path: Path):
+def test_a_process_that_is_killed_ends_the_other(training_tiles: TinySet, tmp_path: Path):
     kill = at_call(3, signal.SIGKILL)
-    argv = options(tiles, tmp_path / "run", num_steps=1000)
+    argv = options(training_tiles, tmp_path / "run", num_steps=1000)
     answers = in_processes(2, failing(1, argv, lambda *_: kill()), killed=1)
     assert answers[1] is None
     assert answers[0][0] == 1
@@ -221,16 +214,16 @@ def test_a_process_that_is_killed_ends_the_other(tiles: TinySet, tmp_path: Path)
         (("--sync-bn",), {}, "--sync-bn works on CUDA only, and this run is on the cpu"),
     ],
 )
-def test_what_several_processes_cannot_do(tiles: TinySet, tmp_path: Path, flags, changes, words):
-    answers = in_processes(2, failing(0, options(tiles, tmp_path / "run", *flags, **changes), pytest.fail))
+def test_what_several_processes_cannot_do(training_tiles: TinySet, tmp_path: Path, flags, changes, words):
+    answers = in_processes(2, failing(0, options(training_tiles, tmp_path / "run", *flags, **changes), pytest.fail))
     assert [code for code, _ in answers] == [2, 2]
     assert all(words in said for _, said in answers)
     assert not (tmp_path / "run").exists()
 
 
-def test_an_error_of_the_main_process_alone_ends_both(tiles: TinySet, tmp_path: Path):
+def test_an_error_of_the_main_process_alone_ends_both(training_tiles: TinySet, tmp_path: Path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "checkpoint1.pth").touch()
-    answers = in_processes(2, failing(0, options(tiles, tmp_path / "run"), pytest.fail))
+    answers = in_processes(2, failing(0, options(training_tiles, tmp_path / "run"), pytest.fail))
     assert [code for code, _ in answers] == [2, 1]
     assert "--overwrite" in answers[0][1]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from utils.checkpoint import make_folder, read_json, write_json
+from utils.checkpoint import make_folder, read_json, remove_unfinished, write_json
 from utils.errors import OptionError
 
 
@@ -50,6 +50,7 @@ class RunFolder:
         Raises:
             OptionError: the folder holds a run and `overwrite` is False.
         """
+        remove_unfinished(self.path)
         if not self.holds_run():
             return
         if not overwrite:
@@ -63,7 +64,8 @@ class RunFolder:
         shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
 
     def cut_back(self, step: int) -> None:
-        """Remove checkpoints of steps after `step`, which a resumed run will make again."""
+        """Remove half-written files, and checkpoints of steps after `step`, which a resumed run will make again."""
+        remove_unfinished(self.path)
         self.remove_steps([later for later in self.steps() if later > step])
 
     def remove_steps(self, steps: Iterable[int]) -> None:
