@@ -2,6 +2,9 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+SMALLEST = 16  # pixels that four strides of two leave one of
 
 
 class Discriminator(nn.Module):
@@ -29,11 +32,14 @@ class Discriminator(nn.Module):
 
         Args:
             class_map: one-hot or softmax, shape (B, num_classes, H, W), 0 in the padding.
-            images: RGB in [0, 1], shape (B, 3, H, W), 0 in the padding.
+            images: RGB in [0, 1], shape (B, 3, H, W), 0 in the padding; below 16 pixels more padding is added.
 
         Returns:
             float32 logits, shape (B,), high for "a human's"; and features, shape (B, 512).
         """
-        features = self.convolutions(torch.cat((class_map, images), dim=1)).float().mean(dim=(2, 3))
+        height, width = images.shape[2:]
+        missing = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+        pairs = F.pad(torch.cat((class_map, images), dim=1), missing)
+        features = self.convolutions(pairs).float().mean(dim=(2, 3))
         with torch.autocast(features.device.type, enabled=False):
             return self.classifier(features).squeeze(1), features

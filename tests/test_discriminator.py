@@ -46,6 +46,18 @@ def test_any_input_size(discriminator, size):
     assert features.shape == (3, 512)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (15, 16), (40, 3)])
+def test_small_inputs_are_padded_with_zeros_to_16_pixels(discriminator, size):
+    discriminator.eval()
+    class_map, images = torch.rand(2, 5, *size), torch.rand(2, 3, *size)
+    padded = torch.zeros(2, 8, max(16, size[0]), max(16, size[1]))
+    padded[:, :, : size[0], : size[1]] = torch.cat((class_map, images), dim=1)
+    for found, expected in zip(
+        discriminator(class_map, images), discriminator(padded[:, :5], padded[:, 5:]), strict=True
+    ):
+        assert torch.equal(found, expected)
+
+
 def test_default_initialisation(discriminator):
     for module in discriminator.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
