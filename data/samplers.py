@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+GRACE = 60  # seconds that a worker goes on after SIGTERM, in which the main process ends its step and saves
+
 
 class Draw(NamedTuple):
     """The number-th draw of a stream: a tile, by its position in the list, with its own random numbers."""
@@ -185,3 +187,4 @@ def _collate(samples: list[Any]) -> Any:
 def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)  # workers share the machine with training
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches them too; the main process decides when they end
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))  # so may a queue's SIGTERM, in the middle of a step

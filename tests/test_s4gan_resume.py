@@ -4,6 +4,8 @@ import errno
 import io
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,31 @@ def test_asked_to_end_it_saves_and_goes_on(
     assert torch.load(tmp_path / "run" / "last.pth", weights_only=True)["step"] == 5
     run([*argv, "--resume"])
     assert "resuming after step 5" in capsys.readouterr().out
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_asked_to_end_with_all_its_workers_and_twice_it_saves_and_goes_on(
+    training_tiles: TinySet, tmp_path: Path, uninterrupted: Path
+):
+    """As a queue and torchrun do it: SIGTERM goes to the whole group of processes, and comes again."""
+    argv = argv_of(training_tiles, tmp_path / "run", num_workers=2)
+
+    def ask() -> None:
+        for _ in range(2):  # from another process: torch's workers obey their own at once
+            subprocess.run(["kill", "-TERM", "--", f"-{os.getpgid(0)}"], check=False)
+            time.sleep(0.1)
+
+    def work() -> int:
+        os.setsid()
+        calls = iter(range(1, 10**6))
+        TrainingRun.after_step = before(  # type: ignore[method-assign]
+            TrainingRun.after_step, lambda: ask() if next(calls) == 4 else None
+        )
+        return train_s4gan.main(argv)
+
+    assert forked(work) == 143
+    assert torch.load(tmp_path / "run" / "last.pth", weights_only=True)["step"] == 4
+    run([*argv, "--resume"])
     assert_same_run(tmp_path / "run", uninterrupted)
 
 

@@ -12,7 +12,8 @@ class Stopped(Exception):
 class StopRequest:
     """Notes SIGTERM, Ctrl-C and a time limit; the loop asks `reason` after each step.
 
-    A second Ctrl-C ends at once. Use as a context manager around the loop.
+    A Ctrl-C after that ends at once; a further SIGTERM does not: launchers pass on what the queue has sent to all
+    processes already. Use as a context manager around the loop.
 
     Args:
         max_hours: time limit; None: none.
@@ -38,9 +39,10 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is not None:
+        if self._signal is None:
+            self._signal = number
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._signal = number
 
     @property
     def reason(self) -> str | None:
