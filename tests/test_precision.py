@@ -1,7 +1,10 @@
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import torch
 
-from utils.precision import PRECISIONS, autocast, resolve_precision
+from utils.precision import PRECISIONS, allow_tf32, autocast, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -47,3 +50,24 @@ def test_auto_on_cuda(monkeypatch, supported, expected):
 def test_matrices_are_multiplied_in_the_format(precision, dtype):
     with autocast(precision, CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.fixture
+def without_tf32() -> Iterator[tuple[Any, Any]]:
+    """Both of torch's switches, off for a test."""
+    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    for switch in switches:
+        switch.allow_tf32 = False
+    yield switches
+    for switch, value in zip(switches, before, strict=True):
+        switch.allow_tf32 = value
+
+
+@pytest.mark.parametrize(("capability", "expected"), [((7, 0), False), ((8, 0), True), ((9, 0), True)])
+def test_tf32_is_allowed_on_cuda_and_stated_where_the_device_has_it(monkeypatch, without_tf32, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert not allow_tf32(CPU)
+    assert not any(switch.allow_tf32 for switch in without_tf32)
+    assert allow_tf32(torch.device("cuda")) is expected
+    assert all(switch.allow_tf32 for switch in without_tf32)

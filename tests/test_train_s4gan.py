@@ -1,7 +1,10 @@
 """s4GAN's trainer as a command: several processes, unusual tiles and sizes, losses that break."""
 
 import csv
+import json
+import math
 import os
+import re
 import shutil
 import signal
 import sys
@@ -9,11 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import TinySet
+from data.samplers import EndlessBatches
+from model.s4gan import S4GAN
+from tests.conftest import TinySet, error_line, write_image
 from tests.test_distributed import in_processes
 from tests.test_train_AL import before
 from tools import s4gan_run, train_s4gan
@@ -227,3 +233,160 @@ def test_an_error_of_the_main_process_alone_ends_both(training_tiles: TinySet, t
     answers = in_processes(2, failing(0, options(training_tiles, tmp_path / "run"), pytest.fail))
     assert [code for code, _ in answers] == [2, 1]
     assert "--overwrite" in answers[0][1]
+
+
+# --- unusual tiles, sizes and shares ----------------------------------------------------------------------------------
+
+
+def numbers_of(out: Path, column: str) -> list[float]:
+    return [float(row[column]) for row in rows_of(out)]
+
+
+def assert_learns(out: Path) -> None:
+    """Every number is finite, and so is every weight."""
+    assert all(math.isfinite(float(value)) for row in rows_of(out) for value in row.values() if value)
+    networks = [torch.load(path, weights_only=True) for path in out.glob("checkpoint*.pth")]
+    assert networks
+    assert all(torch.isfinite(tensor).all() for network in networks for tensor in network.values())
+
+
+def test_masks_without_a_label_teach_nothing(own_tiles: TinySet, tmp_path: Path):
+    for name in own_tiles.names:
+        write_image(own_tiles.folder / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
+    run(options(own_tiles, tmp_path / "run", "--save-viz", generator_viz_dir=tmp_path / "viz"))
+    assert_learns(tmp_path / "run")
+    assert numbers_of(tmp_path / "run", "loss_ce") == [0, 0]
+    assert min(numbers_of(tmp_path / "run", "loss_D")) > 0
+
+
+@pytest.mark.parametrize("ignored", [0, 255])
+def test_an_ignore_label_is_not_learned_from(own_tiles: TinySet, tmp_path: Path, ignored: int):
+    """Masks of zeros alone."""
+    for name in own_tiles.names:
+        write_image(own_tiles.folder / "masks" / f"{name}.png", np.zeros((32, 32), np.uint8))
+    run(options(own_tiles, tmp_path / "run", "--supervised-only", ignore_label=ignored))
+    assert (max(numbers_of(tmp_path / "run", "loss_ce")) == 0) == (ignored == 0)
+
+
+def test_no_image_above_the_threshold_means_no_self_training(training_tiles: TinySet, tmp_path: Path):
+    run(options(training_tiles, tmp_path / "run", threshold_st="1"))
+    assert_learns(tmp_path / "run")
+    assert numbers_of(tmp_path / "run", "believed") == numbers_of(tmp_path / "run", "loss_st") == [0, 0]
+
+
+def test_fewer_labelled_tiles_than_a_batch_are_drawn_more_often(training_tiles: TinySet, tmp_path: Path):
+    run(options(training_tiles, tmp_path / "run", "--random-mirror", labeled_ratio="0.1", batch_size=12))
+    assert len((tmp_path / "run" / "labelled_names.txt").read_text().split()) == 1
+    assert_learns(tmp_path / "run")
+
+
+@pytest.mark.parametrize("size", ["65,77", "16,24", "17,40", "32,96"])  # tiles are 32×32
+def test_input_sizes_odd_smaller_and_larger_than_a_tile(training_tiles: TinySet, tmp_path: Path, size: str):
+    viz = tmp_path / "viz"
+    flags = ("--random-scale", "--save-viz", "--save-after-iter", 0)
+    changes = {"val_list": training_tiles.folder / "val.txt", "eval_every": 1, "threshold_st": "0"}
+    run(options(training_tiles, tmp_path / "run", *flags, input_size=size, generator_viz_dir=viz, **changes))
+    assert_learns(tmp_path / "run")
+    assert all(0 <= score <= 1 for score in numbers_of(tmp_path / "run", "val_mean_iou"))
+    shapes = {np.load(path, allow_pickle=False).shape for path in viz.glob("*.npy")}
+    assert shapes == {tuple(int(pixels) for pixels in size.split(","))}
+
+
+def test_ratio_1_is_supervised_only_and_says_so(training_tiles: TinySet, tmp_path: Path, capsys):
+    run(options(training_tiles, tmp_path / "ratio", labeled_ratio="1"))
+    assert (
+        "every tile is labelled: training on labelled tiles alone, as with --supervised-only" in capsys.readouterr().out
+    )
+    run(options(training_tiles, tmp_path / "flag", "--supervised-only", labeled_ratio=None))
+    ratio, flag = (torch.load(tmp_path / out / "checkpoint2.pth", weights_only=True) for out in ("ratio", "flag"))
+    assert all(torch.equal(flag[name], tensor) for name, tensor in ratio.items())
+    assert rows_of(tmp_path / "ratio") == rows_of(tmp_path / "flag")
+    assert not list(tmp_path.rglob("*_D.pth"))
+
+
+def test_parts_of_a_batch_teach_what_the_whole_does(training_tiles: TinySet, tmp_path: Path):
+    for parts in (1, 2):
+        flags = ("--supervised-only", "--freeze-bn", "--random-scale", "--random-mirror")
+        run(options(training_tiles, tmp_path / str(parts), *flags, accumulate=parts, batch_size=4))
+    whole, parts = (torch.load(tmp_path / out / "checkpoint2.pth", weights_only=True) for out in ("1", "2"))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-5, atol=1e-7, msg=name)
+    assert numbers_of(tmp_path / "2", "loss_ce") == pytest.approx(numbers_of(tmp_path / "1", "loss_ce"), rel=1e-5)
+
+
+# --- what goes wrong, and what a run says of itself -------------------------------------------------------------------
+
+
+def test_losses_that_are_not_finite_end_the_run(training_tiles: TinySet, tmp_path: Path, capsys):
+    """The first step's rate breaks the second one, which is found at the fourth, before anything is written."""
+    changes = {"learning_rate": "1e30", "num_steps": 8, "log_every": 4, "save_pred_every": 4, "eval_every": 4}
+    argv = options(training_tiles, tmp_path / "run", val_list=training_tiles.folder / "val.txt", **changes)
+    line = error_line(capsys, 1, train_s4gan.main, argv)
+    labelled = (tmp_path / "run" / "labelled_names.txt").read_text().split()
+    draws = {
+        "labelled": EndlessBatches(labelled, 2, 5000, "labelled"),
+        "unlabelled": EndlessBatches(
+            [n for n in training_tiles.names[:10] if n not in labelled], 2, 5000, "unlabelled"
+        ),
+    }
+    names = {stream: ", ".join(draw.tile for draw in batches.batch(1)) for stream, batches in draws.items()}
+    assert f"the losses of step 2 were not finite (tiles: labelled {names['labelled']}; " in line
+    assert f"unlabelled {names['unlabelled']}); lower --learning-rate" in line
+    assert not list((tmp_path / "run").glob("*.pth"))
+
+
+def test_the_last_good_checkpoint_is_named(training_tiles: TinySet, tmp_path: Path, capsys):
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run", learning_rate="1e30"))
+    assert "the losses of step 2 were not finite" in line
+    assert f"the last good checkpoint is {tmp_path / 'run' / 'checkpoint1.pth'}; lower" in line
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint*[0-9].pth")] == ["checkpoint1.pth"]
+
+
+def test_a_broken_run_that_is_asked_to_end_saves_no_state(training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys):
+    ask = before(TrainingRun.after_step, at_call(3, signal.SIGTERM))
+    monkeypatch.setattr(TrainingRun, "after_step", ask)
+    changes = {"learning_rate": "1e30", "num_steps": 8, "log_every": 8, "save_pred_every": 8}
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run", **changes))
+    assert "the losses of step 2 were not finite" in line
+    assert not (tmp_path / "run" / "last.pth").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried …"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_says_which_options_to_change(
+    training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys, error
+):
+    def step(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(S4GAN, "train_step", step)
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run"))
+    assert line.endswith("ran out of memory; lower --batch-size or --input-size, or raise --accumulate")
+
+
+def test_an_error_of_the_code_is_not_taken_for_one_of_memory(training_tiles: TinySet, tmp_path: Path, monkeypatch):
+    def step(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(S4GAN, "train_step", step)
+    with pytest.raises(RuntimeError, match="mat1"):
+        train_s4gan.main(options(training_tiles, tmp_path / "run"))
+
+
+def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: Path, capsys):
+    run(options(training_tiles, tmp_path / "run", num_steps=3))
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if text.startswith("checkpoints of ")]
+    size = sum((tmp_path / "run" / f"checkpoint3{network}.pth").stat().st_size for network in ("", "_D")) / 1e6
+    found = re.fullmatch(
+        r"checkpoints of (\d+) MB every [\d.]+ s: ([\d.]+) MB/s; training waited [\d.]+ s for the disk", line
+    )
+    assert found is not None, line
+    assert float(found[1]) == pytest.approx(size, rel=0.05)
+    assert float(found[2]) > 0
+    assert json.loads((tmp_path / "run" / "options.json").read_text())["tf32"] is False

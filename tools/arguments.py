@@ -276,12 +276,27 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
         return _fail(_text_of(error), error.exit_code, args)
     except OSError as error:  # of a file that no message of ours foresaw
         return _fail(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", 1, args)
-    except torch.OutOfMemoryError:
-        return _fail("the device ran out of memory; lower --batch-size or --input-size", 1, args)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail(f"the device ran out of memory; {_memory_advice(args)}", 1, args)
     except KeyboardInterrupt:
         return _fail("interrupted", 130, args)
     except Terminated:
         return _fail("terminated", 143, args)
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error)  # torch's allocator on the CPU has no error of its own
+
+
+def _memory_advice(args: argparse.Namespace) -> str:
+    """Which of the command's options cost less memory."""
+    lower = [name for name in ("batch_size", "input_size") if hasattr(args, name)]
+    advice = "lower " + " or ".join(f"--{name.replace('_', '-')}" for name in lower)
+    return advice + (", or raise --accumulate" if hasattr(args, "accumulate") else "")
 
 
 def _text_of(error: UserError) -> str:

@@ -1,6 +1,7 @@
 """What a training run leaves behind, and how it is taken up again: checkpoints, state, log, validation, pictures."""
 
 import argparse
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ from utils.evaluate import evaluate, predict_probabilities
 from utils.images import IMAGENET_MEAN, IMAGENET_STD, to_unit_range
 from utils.labels import IGNORE_INDEX
 from utils.log import MetricsLog, plot_curves
+from utils.precision import allow_tf32
 from utils.run_folder import RunFolder, checkpoint_space, refuse_other_options
 from utils.seed import machine_state, restore_machine_state
 from utils.visualize import colourise, comparison, save_picture, with_legend
@@ -58,6 +60,7 @@ class TrainingRun:
         self.validation = self._open_validation()
         self.log: MetricsLog | None = None  # in the main process
         self._broken_step = torch.zeros((), dtype=torch.int64)
+        self._checkpoint_times: list[float] = []
 
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
@@ -104,6 +107,7 @@ class TrainingRun:
             DataError: a loss is not finite.
         """
         self._refuse_broken_losses()
+        self._say_disk_use()
         self.save_state(step)
         self.writer.wait()
         if not distributed.is_main():
@@ -189,6 +193,7 @@ class TrainingRun:
             "tile_size": list(self.tiles.reader.tile_size),
             "normalisation": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)},
             "precision": self.s4gan.settings.precision,
+            "tf32": allow_tf32(self.s4gan.device),
             "imagenet_weights": self.from_imagenet,
             "torch": str(torch.__version__),
         }
@@ -217,9 +222,23 @@ class TrainingRun:
                 f"{self.folder.last} does not fit this run ({reason}); start over with --overwrite"
             ) from error
 
-    def _check_space(self) -> None:
+    def _checkpoint_size(self) -> int:
+        """Bytes of a checkpoint, generator and discriminator together."""
         networks = [self.s4gan.generator, *([self.s4gan.discriminator] if self.s4gan.discriminator else [])]
-        size = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
+        return sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
+
+    def _say_disk_use(self) -> None:
+        """Tell what checkpoints asked of the disk, and whether training had to wait for it."""
+        times = self._checkpoint_times
+        if len(times) > 1:
+            seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._checkpoint_size() / 1e6
+            distributed.say(
+                f"checkpoints of {megabytes:.0f} MB every {seconds:.1f} s: {megabytes / seconds:.1f} MB/s; "
+                f"training waited {self.writer.waited:.1f} s for the disk"
+            )
+
+    def _check_space(self) -> None:
+        size = self._checkpoint_size()
         kept, needed = checkpoint_space(size, self.args.num_steps, self.args.save_pred_every, self.args.keep_last)
         free = self.folder.free_space()
         if needed > free:
@@ -290,6 +309,7 @@ class TrainingRun:
             self.log.write(step, values)
 
     def _save_checkpoint(self, step: int) -> None:
+        self._checkpoint_times.append(time.perf_counter())
         self.writer.wait()
         generator = self.snapshot.take(self.s4gan.generator.state_dict(), "generator")
         discriminator = None

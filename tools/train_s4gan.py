@@ -49,7 +49,7 @@ from utils.budget import labelled_count
 from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.interrupt import StopRequest
-from utils.precision import resolve_precision
+from utils.precision import allow_tf32, resolve_precision
 from utils.run_folder import RunFolder
 from utils.seed import seed_everything
 
@@ -94,7 +94,7 @@ def train(args: argparse.Namespace) -> int:
     first_step = training.resume() if args.resume else training.begin()
     say(
         f"{len(labelled)} labelled and {0 if supervised else len(unlabelled)} unlabelled tiles; {args.backbone}, "
-        f"{precision} on {device}; {args.num_steps} steps, "
+        f"{precision}{', float32 in TF32' if allow_tf32(device) else ''} on {device}; {args.num_steps} steps, "
         + ("labelled tiles alone" if supervised else f"self-training from step {s4gan.settings.self_training_start}")
     )
     labelled_batches = training_batches(args, tiles, labelled, "labelled", device, first_step)

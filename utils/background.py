@@ -1,6 +1,7 @@
 """Writing files while training goes on."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,9 +10,14 @@ from torch import Tensor
 
 
 class BackgroundWriter:
-    """Runs one write at a time in a thread; the next one waits for it. Errors surface at the next call."""
+    """Runs one write at a time in a thread; the next one waits for it. Errors surface at the next call.
+
+    Attributes:
+        waited: seconds that callers have waited for writes so far.
+    """
 
     def __init__(self) -> None:
+        self.waited = 0.0
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -32,8 +38,10 @@ class BackgroundWriter:
             Exception: whatever it raised.
         """
         if self._thread is not None:
+            started = time.perf_counter()
             self._thread.join()
             self._thread = None
+            self.waited += time.perf_counter() - started
         if self._error is not None:
             error, self._error = self._error, None
             raise error

@@ -15,6 +15,14 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bf16" if _cpu_multiplies_bf16() else "fp32"
 
 
+def allow_tf32(device: torch.device) -> bool:
+    """Let CUDA multiply float32 in TF32, with 10 bits of mantissa; whether this device does so."""
+    if device.type != "cuda":
+        return False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    return torch.cuda.get_device_capability(device) >= (8, 0)
+
+
 def _cpu_multiplies_bf16() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
