@@ -261,6 +261,14 @@ def test_a_second_ctrl_c_ends_at_once(
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
+def test_asked_to_end_while_it_writes_its_end_it_is_done(
+    training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, monkeypatch
+):
+    monkeypatch.setattr(TrainingRun, "save_state", before(TrainingRun.save_state, at_call(3, signal.SIGTERM)))
+    run(argv_of(training_tiles, tmp_path / "run"))
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
 def test_after_its_hours_it_saves_and_goes_on(training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, capsys):
     argv = argv_of(training_tiles, tmp_path / "run")
     run([*argv, "--max-hours", "1e-9"])  # one step

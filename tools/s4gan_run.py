@@ -25,7 +25,6 @@ from utils.evaluate import evaluate, predict_probabilities
 from utils.images import IMAGENET_MEAN, IMAGENET_STD, to_unit_range
 from utils.labels import IGNORE_INDEX
 from utils.log import MetricsLog, plot_curves
-from utils.precision import allow_tf32
 from utils.run_folder import RunFolder, checkpoint_space, refuse_other_options
 from utils.seed import machine_state, restore_machine_state
 from utils.visualize import colourise, comparison, save_picture, with_legend
@@ -193,7 +192,8 @@ class TrainingRun:
             "tile_size": list(self.tiles.reader.tile_size),
             "normalisation": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)},
             "precision": self.s4gan.settings.precision,
-            "tf32": allow_tf32(self.s4gan.device),
+            "tf32": self.s4gan.device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32,
+            "processes": distributed.world_size(),
             "imagenet_weights": self.from_imagenet,
             "torch": str(torch.__version__),
         }
@@ -316,13 +316,14 @@ class TrainingRun:
         if self.s4gan.discriminator is not None:
             discriminator = self.snapshot.take(self.s4gan.discriminator.state_dict(), "discriminator")
         self._synchronise()
+        best_step = self.best_step
 
         def write() -> None:
             if discriminator is not None:
                 save_tensors(self.folder.discriminator(step), discriminator)
             save_tensors(self.folder.generator(step), generator)
             if self.args.keep_last:
-                self.folder.keep_newest(self.args.keep_last, self.best_step)
+                self.folder.keep_newest(self.args.keep_last, best_step)
 
         self.writer.submit(write)
 

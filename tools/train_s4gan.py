@@ -64,7 +64,7 @@ def train(args: argparse.Namespace) -> int:
     device = resolve_device(args)
     distributed.start(device.type)
     check_processes(args, device)
-    precision = resolve_precision(args.precision, device)
+    precision, tf32 = resolve_precision(args.precision, device), allow_tf32(device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
     names = read_names(args.data_list, description)
@@ -92,9 +92,10 @@ def train(args: argparse.Namespace) -> int:
 
     training = TrainingRun(args, description, tiles, s4gan, from_imagenet)
     first_step = training.resume() if args.resume else training.begin()
+    machine = f"{precision}{', float32 in TF32' if tf32 else ''} on {device}{in_processes()}"
     say(
         f"{len(labelled)} labelled and {0 if supervised else len(unlabelled)} unlabelled tiles; {args.backbone}, "
-        f"{precision}{', float32 in TF32' if allow_tf32(device) else ''} on {device}; {args.num_steps} steps, "
+        f"{machine}; {args.num_steps} steps, "
         + ("labelled tiles alone" if supervised else f"self-training from step {s4gan.settings.self_training_start}")
     )
     labelled_batches = training_batches(args, tiles, labelled, "labelled", device, first_step)
@@ -104,7 +105,7 @@ def train(args: argparse.Namespace) -> int:
     try:
         with StopRequest(args.max_hours) as stop:
             finished = loop(args, training, labelled_batches, unlabelled_batches, first_step, stop)
-        training.finish(finished)
+            training.finish(finished)
     except BaseException:
         training.close()
         raise
@@ -165,6 +166,11 @@ def check_processes(args: argparse.Namespace, device: torch.device) -> None:
         raise OptionError(f"--batch-size {args.batch_size} is that of all processes, and does not divide by {parts}")
     if args.sync_bn and device.type != "cuda":
         raise OptionError(f"--sync-bn works on CUDA only, and this run is on the {device.type}; leave it out")
+
+
+def in_processes() -> str:
+    """What to add to the device where it is not alone."""
+    return f" in {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
 
 
 def choose_labelled(args: argparse.Namespace, description: Description, names: Sequence[str]) -> list[str]:
