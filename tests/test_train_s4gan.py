@@ -22,7 +22,7 @@ from model.s4gan import S4GAN
 from tests.conftest import TinySet, error_line, write_image
 from tests.test_distributed import in_processes
 from tests.test_train_AL import before
-from tools import s4gan_run, train_s4gan
+from tools import auto_evaluate, s4gan_run, train_s4gan
 from tools.s4gan_run import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,7 +74,7 @@ def networks_of(out: Path, step: int) -> dict[str, Tensor]:
 
 
 def test_two_processes_learn_what_one_does(training_tiles: TinySet, tmp_path: Path, no_dropout: None):
-    changes = {"val_list": training_tiles.folder / "val.txt", "eval_every": 1, "batch_size": 4}
+    changes = {"val_list": training_tiles.list_path, "eval_every": 1, "batch_size": 4}  # four batches to validate on
     flags = ("--freeze-bn", "--random-scale", "--random-mirror", "--save-viz", "--save-after-iter", 0)
     for out in ("one", "two"):
         argv = options(training_tiles, tmp_path / out, *flags, generator_viz_dir=tmp_path / f"{out}-viz", **changes)
@@ -92,6 +92,22 @@ def test_two_processes_learn_what_one_does(training_tiles: TinySet, tmp_path: Pa
     maps = sorted(path.name for path in (tmp_path / "one-viz").iterdir())
     assert maps
     assert maps == sorted(path.name for path in (tmp_path / "two-viz").iterdir())
+
+
+def test_two_processes_validate_the_network_that_is_saved(training_tiles: TinySet, tmp_path: Path):
+    """Each collects statistics of its own share in BatchNorm; those of the main process are saved, and so scored."""
+    changes = {"val_list": training_tiles.list_path, "eval_every": 2, "bn_momentum": "0.9", "learning_rate": "0.01"}
+    argv = options(training_tiles, tmp_path / "run", **changes)
+    assert in_processes(2, lambda: train_s4gan.main(argv)) == [0, 0]
+    evaluation = {
+        "dataset": "custom", "data_dir": training_tiles.folder, "data_list": training_tiles.list_path,
+        "checkpoint_dir": tmp_path / "run", "save_dir": tmp_path / "scores", "start_eval": 2, "end_eval": 2,
+        "step_eval": 1, "input_size": "32,32", "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    assert auto_evaluate.main([str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]) == 0
+    with (tmp_path / "scores" / "scores.csv").open() as file:
+        (scores,) = csv.DictReader(file)
+    assert float(rows_of(tmp_path / "run")[-1]["val_mean_iou"]) == pytest.approx(float(scores["mean_iou"]), abs=1e-6)
 
 
 @pytest.fixture
