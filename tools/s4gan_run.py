@@ -17,19 +17,20 @@ from data.transforms import segmentation_evaluation
 from model.s4gan import S4GAN
 from tools.arguments import as_plain, resolve_cache
 from tools.s4gan_options import FREE_ON_RESUME, metric_columns
+from tools.s4gan_panels import draw_panels
 from utils import distributed
 from utils.background import BackgroundWriter, Snapshot
 from utils.checkpoint import load_state, save_array, save_tensors
 from utils.errors import DataError, OptionError
-from utils.evaluate import evaluate, predict_probabilities
-from utils.images import IMAGENET_MEAN, IMAGENET_STD, to_unit_range
+from utils.evaluate import evaluate
+from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
 from utils.log import MetricsLog, plot_curves
+from utils.metric import Scores
 from utils.run_folder import RunFolder, checkpoint_space, refuse_other_options
 from utils.seed import machine_state, restore_machine_state
-from utils.visualize import colourise, comparison, save_picture, with_legend
+from utils.visualize import colourise, save_picture
 
-PANEL_TILES = 4  # labelled, and as many unlabelled, tiles in the pictures of a run
 CURVES = {
     "losses": ("loss_ce", "loss_fm", "loss_st"),
     "discriminator": ("loss_D", "D_real", "D_fake", "believed"),
@@ -349,8 +350,7 @@ class TrainingRun:
         generator = self.s4gan.generator.eval()
         distributed.share_buffers(generator)  # the main process's, which are those of the checkpoints
         matrix, _ = evaluate(generator, batches, self.description.num_classes, device, settings.precision)
-        matrix.counts = distributed.total(matrix.counts)
-        score = matrix.scores().mean_iou or 0.0
+        score = Scores.of(distributed.total(matrix.counts).cpu()).mean_iou or 0.0
         if score > self.best_score:
             self.best_score, self.best_step = score, step
             if distributed.is_main():
@@ -369,34 +369,8 @@ class TrainingRun:
                 save_array(path, ids)
                 save_picture(path.with_suffix(".png"), colourise(ids, self.description.colours))
 
-    @torch.inference_mode()
     def _save_panels(self, step: int) -> None:
-        """Fixed tiles: image, mask or pseudo-label, prediction, and what the discriminator thinks of it."""
         assert self.log is not None
-        labelled, unlabelled = self.tiles.labelled_positions()
-        shown = [*labelled[:PANEL_TILES], *unlabelled[:PANEL_TILES]]
-        dataset = SegmentationTiles(
-            self.tiles, segmentation_evaluation(self.args.input_size, self.tiles.reader.tile_size)
-        )
-        generator = self.s4gan.generator.eval()
-        images, maps, captions = [], [], []
-        for batch in build_loader(dataset, OrderedBatches(shown, 1), 0, pin_memory=False):
-            probabilities = predict_probabilities(generator, batch, self.s4gan.device, self.s4gan.settings.precision)
-            prediction = probabilities.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
-            height, width = probabilities.shape[2:]
-            images_in = to_unit_range(batch.image[:, :, :height, :width], self.s4gan.device)
-            realness = self.s4gan.realness(probabilities, images_in)
-            tile = int(batch.tile[0])
-            is_labelled = tile in labelled
-            believed = realness is not None and float(realness) > self.s4gan.settings.threshold_st
-            target = np.array(self.tiles.mask(tile)) if is_labelled or not believed else prediction
-            images.append(np.array(self.tiles.image(tile)))
-            maps.append([target, prediction])
-            kind = "labelled" if is_labelled else "unlabelled"
-            captions.append(
-                f"{self.tiles.names[tile]} ({kind})" + ("" if realness is None else f"\nD: {float(realness):.2f}")
-            )
-        picture = comparison(images, maps, ["mask or pseudo-label", "prediction"], self.description.colours, captions)
-        picture = with_legend(picture, self.description.classes, self.description.colours)
+        picture = draw_panels(self.s4gan, self.tiles, self.description, self.args.input_size)
         save_picture(self.folder.path / "tiles.png", picture)
         self.log.picture("tiles", np.asarray(picture), step)
