@@ -163,11 +163,12 @@ class EpochBatches(Sampler[list[Draw]]):
 
 
 def build_loader(
-    dataset: Dataset[Any], batches: Sampler[list[Draw]], workers: int, pin_memory: bool
+    dataset: Dataset[Any], batches: Sampler[list[Draw]], workers: int, pin_memory: bool, keep_workers: bool = False
 ) -> DataLoader[Any]:
     """A loader over batches of draws; it has its own generator, so that it leaves torch's global one alone.
 
-    A batch without draws, a process's empty share, comes as None.
+    A batch without draws, a process's empty share, comes as None. With `keep_workers` its processes outlive a pass, for
+    a loader that is used again and again.
     """
     return DataLoader(
         dataset,
@@ -177,6 +178,7 @@ def build_loader(
         collate_fn=_collate,
         generator=torch.Generator().manual_seed(0),
         worker_init_fn=_begin_worker if workers else None,
+        persistent_workers=keep_workers and workers > 0,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -218,15 +218,34 @@ def open_tiles(
     )
     masks = None
     if labelled:
-        mask_settings = settings | {
-            "palette": [list(c) for c in description.palette or ()],
-            "classes": description.num_classes,
-            "ignore": [*map(list, description.ignore_colours), *sorted(description.ignore_ids)],
-            "binary": description.binary_channels,
-        }
+        mask_settings = settings | _mask_settings(description)
         paths = [reader.mask_path(n) for n in labelled]
         masks = open_array("masks", labelled, paths, reader.mask, (height, width), mask_settings, folder)
     return Tiles(names, reader, images, masks, labelled)
+
+
+def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> TileArray:
+    """Ids of the labelled tiles on the grids of their files; cached where all files share one size.
+
+    Raises:
+        DataError: a mask is missing or unusable.
+    """
+    reader, names = tiles.reader, tiles.labelled
+    paths = [reader.mask_path(name) for name in names]
+    sizes = {image_file_size(path) for path in paths}
+    folder = cache.writable_folder() if cache and len(sizes) == 1 else None
+    settings = _mask_settings(reader.description) | {"format": 1}
+    return open_array("file-masks", names, paths, reader.mask_as_filed, next(iter(sizes), (0, 0)), settings, folder)
+
+
+def _mask_settings(description: Description) -> dict[str, Any]:
+    """What decoded ids depend on, beside the files and their size."""
+    return {
+        "palette": [list(c) for c in description.palette or ()],
+        "classes": description.num_classes,
+        "ignore": [*map(list, description.ignore_colours), *sorted(description.ignore_ids)],
+        "binary": description.binary_channels,
+    }
 
 
 class SegmentationSample(NamedTuple):

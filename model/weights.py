@@ -105,6 +105,20 @@ def load_network(network: nn.Module, path: Path | str) -> LoadReport:
         DataError: the file cannot be read, or a tensor is missing, unknown or of another shape.
         OptionError: the path does not exist.
     """
+    found = read_network(network, path)
+    network.load_state_dict(found)
+    return LoadReport(len(found), len(found), (), Path(path).name)
+
+
+def read_network(network: nn.Module, path: Path | str) -> dict[str, Tensor]:
+    """Read a checkpoint that fits a network exactly, without loading it; another thread may be using the network.
+
+    Returns:
+        The network's tensors by name, on the CPU, mapped to the file where its format allows.
+
+    Raises:
+        DataError, OptionError: as for `load_network`.
+    """
     path = Path(path)
     found = read_state_dict(path)
     own = network.state_dict()
@@ -114,8 +128,7 @@ def load_network(network: nn.Module, path: Path | str) -> LoadReport:
         if is_generator_checkpoint(own) and _num_classes(found) not in (None, _num_classes(own)):
             remedy = f"use a checkpoint of {_num_classes(own)} classes, or the dataset this one was trained on"
         raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", remedy)
-    network.load_state_dict(found)
-    return LoadReport(len(own), len(own), (), path.name)
+    return found
 
 
 def is_generator_checkpoint(state_dict: Mapping[str, Tensor]) -> bool:

@@ -310,7 +310,7 @@ def test_link_to_an_image_elsewhere_works_and_a_broken_one_is_refused(argv, acce
     path.symlink_to(tmp_path / "elsewhere.png")
     accepted("auto_evaluate", argv("auto_evaluate", custom_set))
     (tmp_path / "elsewhere.png").unlink()
-    assert str(path) in refused(1, "auto_evaluate", argv("auto_evaluate", custom_set))
+    assert str(path) in refused(1, "auto_evaluate", argv("auto_evaluate", custom_set, overwrite=True))
 
 
 # --- Masks ------------------------------------------------------------------------------------------------------------

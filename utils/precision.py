@@ -1,6 +1,7 @@
 """Which number format the networks run in; losses stay in float32."""
 
 import torch
+from torch import nn
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -35,3 +36,13 @@ def _cpu_multiplies_bf16() -> bool:
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """The context in which networks run at `fp32`, `bf16` or `fp16`."""
     return torch.autocast(device.type, dtype=_DTYPES[precision], enabled=precision != "fp32")
+
+
+def keep_convolutions_in(precision: str, network: nn.Module) -> None:
+    """Hold a network's convolutions in the format that `autocast` would bring them to at every call.
+
+    The numbers are the same, with half the memory and without the conversions; for networks that are not trained.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(_DTYPES[precision])

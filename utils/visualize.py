@@ -13,6 +13,7 @@ from utils.labels import IGNORE_INDEX
 
 RGB = tuple[int, int, int]
 IGNORE_COLOUR: RGB = (0, 0, 0)
+WRONG_COLOUR: RGB = (220, 20, 40)
 _GAP = 6
 _TEXT = 14  # points
 _ON_A_SHEET = 60  # pictures of a contact sheet
@@ -48,6 +49,23 @@ def overlay(image: np.ndarray, ids: np.ndarray, colours: Sequence[RGB], opacity:
     """
     blended = (1 - opacity) * image + opacity * colourise(ids, colours)
     return np.where((ids == IGNORE_INDEX)[..., None], image, blended.round().astype(np.uint8))
+
+
+def errors(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Where a class map is wrong: red over a pale grey image; pixels without a label are black.
+
+    Args:
+        image: uint8 RGB, shape (H, W, 3).
+        truth: class ids or 255, shape (H, W).
+        prediction: class ids, shape (H, W).
+
+    Returns:
+        uint8 RGB, shape (H, W, 3).
+    """
+    grey = 0.5 * image.mean(axis=2, keepdims=True) + 110
+    wrong = (truth != prediction)[..., None]
+    picture = np.where(wrong, 0.35 * grey + 0.65 * np.array(WRONG_COLOUR), grey)
+    return np.where((truth == IGNORE_INDEX)[..., None], 0, picture).round().astype(np.uint8)
 
 
 def picture_grid(

@@ -1,0 +1,176 @@
+"""The checkpoints that tools/auto_evaluate.py evaluates: which, in what order, and how they get into the network."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from model.weights import load_network, read_network
+from utils import distributed
+from utils.distributed import say
+from utils.errors import OptionError, UserError
+from utils.interrupt import StopRequest
+from utils.run_folder import RunFolder
+
+POLL_SECONDS = 2.0  # between two looks for a new checkpoint
+_NAMED = 10  # steps in a message
+
+
+class Checkpoints:
+    """Loads the checkpoints of a range into a network, one after the other; iterating gives their steps.
+
+    The next checkpoint is read and checked in a thread while the caller evaluates the present one. Those that are not
+    there, cannot be read or belong to another network are named and left out.
+
+    Args:
+        args: the command's options.
+        network: what they are loaded into.
+        stop: asked between two checkpoints.
+
+    Attributes:
+        skipped: reasons by step.
+
+    Raises:
+        OptionError: there is none, and none is waited for.
+    """
+
+    def __init__(self, args: argparse.Namespace, network: nn.Module, stop: StopRequest) -> None:
+        self.args, self.network, self.stop = args, network, stop
+        self.folder = RunFolder(args.checkpoint_dir)
+        self.pending = [] if args.all else list(range(args.start_eval, args.end_eval + 1, args.step_eval))
+        self.skipped: dict[int, str] = {}
+        self.present: int | None = None
+        self._newest = -1
+        self._weights: dict[str, Tensor] | None = None
+        self._kept: tuple[int, dict[str, Tensor]] | None = None
+        if not args.follow:
+            self._take_stock()
+
+    def __iter__(self) -> Iterator[int]:
+        with ThreadPoolExecutor(1) as thread:
+            reading = None
+            while reading := reading or self._start_reading(thread, wait=True):
+                step, future = reading
+                reading, weights = None, self._result(step, future)
+                if weights is None:
+                    continue
+                self.network.load_state_dict(weights)
+                self.present, self._weights = step, weights if self.args.follow else None
+                del weights, future  # and with them the mapping to the file
+                reading = self._start_reading(thread, wait=False)
+                yield step
+                if self._is_stopped():
+                    return
+
+    def keep_present(self) -> None:
+        """Keep hold of the weights in the network: a training that is followed may remove their file."""
+        if self.present is not None and self._weights is not None:
+            self._kept = (self.present, self._weights)
+
+    def return_to(self, step: int) -> None:
+        """Load the checkpoint of a step that was evaluated before, unless the network still holds it.
+
+        Raises:
+            UserError: it has gone since.
+        """
+        if self.present == step:
+            return
+        if self._kept is not None and self._kept[0] == step:
+            self.network.load_state_dict(self._kept[1])
+        else:
+            load_network(self.network, self.folder.generator(step))
+        self.present = step
+
+    # --- which comes next ----------------------------------------------------------------------------------------
+
+    def _take_stock(self) -> None:
+        """Keep the steps whose checkpoint is there, and name the others."""
+        found = self.folder.steps()
+        wanted = found if self.args.all else [step for step in self.pending if step in set(found)]
+        if not wanted:
+            raise OptionError(self._nothing_there(found))
+        missing = [step for step in self.pending if step not in set(found)]
+        self.pending = wanted
+        self._pass_over(missing)
+
+    def _nothing_there(self, found: list[int]) -> str:
+        args = self.args
+        if not found:
+            return (
+                f"{args.checkpoint_dir} holds no checkpoint<step>.pth; give the folder of a training run, or --follow"
+            )
+        return (
+            f"no checkpoint of steps {args.start_eval} to {args.end_eval} every {args.step_eval} in "
+            f"{args.checkpoint_dir}; it holds checkpoint{found[0]}.pth to checkpoint{found[-1]}.pth: give "
+            "--start-eval, --end-eval and --step-eval to match, or --all"
+        )
+
+    def _pass_over(self, missing: list[int]) -> None:
+        if missing:
+            self.skipped.update(dict.fromkeys(missing, "not there"))
+            say(f"warning: {len(missing)} checkpoints of the range are not there: {some(missing)}", file=sys.stderr)
+
+    def _look(self) -> tuple[int | None, list[int], bool]:
+        """The next step whose checkpoint is there, the steps passed over, and whether none can follow."""
+        if not self.args.follow:
+            return (self.pending[0] if self.pending else None), [], True
+        found = self.folder.steps()
+        if self.args.all:
+            step = next((step for step in found if step > self._newest), None)
+            return step, [], step is None and self._newest >= self.args.end_eval
+        step = next((step for step in self.pending if step in set(found)), None)
+        if step is None:
+            return None, [], not self.pending
+        return step, [earlier for earlier in self.pending if earlier < step], False  # a training writes them in order
+
+    def _next(self, wait: bool) -> int | None:
+        """The step to read next; None where there is none, or none yet and none is waited for."""
+        while not self._is_stopped():
+            step, missing, is_over = distributed.from_main(self._look)
+            if step is not None:
+                self._pass_over(missing)
+                self.pending, self._newest = [later for later in self.pending if later > step], step
+                return step
+            if is_over or not wait:
+                return None
+            time.sleep(POLL_SECONDS)
+        return None
+
+    def _is_stopped(self) -> bool:
+        return distributed.any_process(self.stop.reason is not None)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _start_reading(self, thread: ThreadPoolExecutor, wait: bool) -> tuple[int, Future[dict[str, Tensor]]] | None:
+        step = self._next(wait)
+        return None if step is None else (step, thread.submit(self._read, self.folder.generator(step)))
+
+    def _read(self, path: Path) -> dict[str, Tensor]:
+        weights = read_network(self.network, path)
+        with suppress(OSError, AttributeError), path.open("rb") as file:  # not on every system
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)  # mapped pages are fetched before their use
+        return weights
+
+    def _result(self, step: int, reading: Future[dict[str, Tensor]]) -> dict[str, Tensor] | None:
+        """The weights once they are read; None, with a warning, where a process cannot use them."""
+        weights, reason = None, "another process could not read it"
+        try:
+            weights = reading.result()
+        except UserError as error:
+            reason = str(error)
+        if not distributed.any_process(weights is None):
+            return weights
+        self.skipped[step] = reason
+        say(f"warning: {reason}; skipped", file=sys.stderr)
+        return None
+
+
+def some(steps: Sequence[int]) -> str:
+    """The first steps of a list, for a message."""
+    return ", ".join(map(str, steps[:_NAMED])) + (", …" if len(steps) > _NAMED else "")

@@ -1,0 +1,98 @@
+"""Percentile bootstrap intervals for mean IoU (Efron and Tibshirani 1993, chapter 13)."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LEVEL = 0.95
+FEWEST_UNITS = 50  # below, percentiles of resampled means are too narrow to be believed
+_DRAWS_AT_A_TIME = 2_000_000  # resampled units, 8 bytes each
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval for mean IoU.
+
+    Attributes:
+        low, high: its ends as fractions; None where there are too few units or no labelled pixel.
+        units: how many were resampled.
+        unit: what they are, "scenes" or "tiles".
+    """
+
+    low: float | None
+    high: float | None
+    units: int
+    unit: str
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"too few for an interval ({self.units} {self.unit}, {FEWEST_UNITS} are needed)"
+        return f"95 % interval {self.low:.4f} to {self.high:.4f} over {self.units} {self.unit}"
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"level": LEVEL, "low": self.low, "high": self.high, "units": self.units, "unit": self.unit}
+
+
+def mean_iou_interval(
+    tiles: Tensor, groups: Sequence[Hashable] | None = None, resamples: int = 1000, seed: int = 0
+) -> Interval:
+    """How far mean IoU would scatter if other tiles, or other scenes, had been drawn.
+
+    Whole units are drawn with replacement, for the pixels of a tile and the tiles of a scene are alike. The mean is
+    over the classes in the truth of all tiles, whichever a resample holds; a class that a resample neither holds nor
+    predicts is left out of its mean.
+
+    Args:
+        tiles: confusion matrices, shape (N, C, C), rows are the truth.
+        groups: the scene of each tile; None: each tile stands for itself.
+        resamples: how many to draw.
+        seed: of the drawing.
+    """
+    sums = unit_sums(tiles, groups)
+    unit = "tiles" if groups is None else "scenes"
+    present = sums[:, 1].sum(axis=0) > 0
+    if len(sums) < FEWEST_UNITS or not present.any():
+        return Interval(None, None, len(sums), unit)
+    scores = resampled_mean_iou(sums[:, :, present], resamples, np.random.default_rng(seed))
+    tail = 50 * (1 - LEVEL)
+    low, high = np.nanpercentile(scores, [tail, 100 - tail])
+    return Interval(float(low), float(high), len(sums), unit)
+
+
+def unit_sums(tiles: Tensor, groups: Sequence[Hashable] | None = None) -> np.ndarray:
+    """Pixels of each class that a unit has right, in the truth, and predicted: float64, shape (U, 3, C)."""
+    counts = tiles.cpu().to(torch.int64)
+    sums = torch.stack([counts.diagonal(dim1=1, dim2=2), counts.sum(dim=2), counts.sum(dim=1)], dim=1).double()
+    if groups is None:
+        return sums.numpy()
+    order = {group: row for row, group in enumerate(dict.fromkeys(groups))}
+    rows = torch.tensor([order[group] for group in groups], dtype=torch.int64)
+    return torch.zeros(len(order), *sums.shape[1:], dtype=sums.dtype).index_add_(0, rows, sums).numpy()
+
+
+def resampled_mean_iou(sums: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Mean IoU of each resample, shape (resamples,).
+
+    Args:
+        sums: as of `unit_sums`, the classes that count alone, shape (U, 3, C).
+        resamples: how many to draw.
+        rng: of the drawing.
+    """
+    units, _, classes = sums.shape
+    flat = sums.reshape(units, 3 * classes)
+    scores = []
+    for start in range(0, resamples, rows := max(1, _DRAWS_AT_A_TIME // units)):
+        number = min(rows, resamples - start)
+        drawn = rng.integers(units, size=(number, units)) + units * np.arange(number)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=number * units).reshape(number, units)
+        right, truth, predicted = (times @ flat).reshape(number, 3, classes).transpose(1, 0, 2)
+        union = truth + predicted - right
+        iou = np.divide(right, union, out=np.full_like(right, np.nan), where=union > 0)
+        with_any = (union > 0).any(axis=1)
+        scores.append(np.where(with_any, np.nansum(iou, axis=1) / np.maximum(1, (union > 0).sum(axis=1)), np.nan))
+    return np.concatenate(scores)

@@ -1,0 +1,123 @@
+"""Self-contained HTML pages: no scripts, nothing fetched, readable on a screen of any width, light or dark."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1f2933; --soft: #616e7c; --line: #d9e2ec; --paper: #fff; --tint: #f5f7fa;
+  --accent: #2a6f97; --mark: #e8f1f7; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e7eb; --soft: #9aa5b1; --line: #3e4c59; --paper: #161b22;
+  --tint: #1f2730; --accent: #7db8dc; --mark: #20364a; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.75rem 0 .5rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
+p { margin: .5rem 0; max-width: 44rem; overflow-wrap: anywhere; }
+.soft { color: var(--soft); }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
+.card { background: var(--tint); border-radius: 8px; padding: .8rem 1rem; }
+.card b { display: block; font-size: 1.6rem; line-height: 1.25; font-weight: 600; font-variant-numeric: tabular-nums; }
+.card span { display: block; font-size: .82rem; color: var(--soft); }
+figure { margin: 1rem 0; }
+figure img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
+  border: 1px solid var(--line); }
+figcaption { font-size: .85rem; color: var(--soft); margin-top: .4rem; max-width: 44rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem .3rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; color: var(--soft); }
+th:first-child, td:first-child, td.text, th.text { text-align: left; }
+td.text { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
+tr.marked td { background: var(--mark); font-weight: 600; }
+.bar { display: inline-block; width: 6rem; height: .6rem; background: var(--line); border-radius: 3px; overflow: hidden;
+  vertical-align: middle; }
+.bar i { display: block; height: 100%; background: var(--accent); }
+.swatch { display: inline-block; width: .85rem; height: .85rem; border: 1px solid var(--soft); border-radius: 3px;
+  margin-right: .45rem; vertical-align: -.1rem; }
+summary { cursor: pointer; }
+details { margin: .75rem 0; }
+"""
+
+
+def page(title: str, *parts: str) -> str:
+    """A whole page; the parts are HTML."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def section(heading: str, *parts: str) -> str:
+    """A heading and what belongs under it; nothing where there is nothing."""
+    return f"<h2>{escape(heading)}</h2>\n" + "\n".join(parts) if any(parts) else ""
+
+
+def paragraph(text: str, soft: bool = False) -> str:
+    """A paragraph of plain text."""
+    return f'<p class="soft">{escape(text)}</p>' if soft else f"<p>{escape(text)}</p>"
+
+
+def cards(values: Sequence[tuple[str, str, str]]) -> str:
+    """Large numbers side by side: (name, number, remark) each."""
+    inner = "".join(
+        f'<div class="card"><span>{escape(name)}</span><b>{escape(number)}</b><span>{escape(remark)}</span></div>'
+        for name, number, remark in values
+    )
+    return f'<div class="cards">{inner}</div>'
+
+
+def picture(png: bytes | None, caption: str) -> str:
+    """A PNG inside the page, with its caption; nothing where there is no picture."""
+    if png is None:
+        return ""
+    data = base64.b64encode(png).decode()
+    return (
+        f'<figure><div class="wide"><img alt="{escape(caption)}" src="data:image/png;base64,{data}"></div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], marked: int | None = None, text: Sequence[int] = ()
+) -> str:
+    """A table that scrolls sideways where the screen is narrow.
+
+    Args:
+        header: plain text.
+        rows: HTML.
+        marked: the row that stands out.
+        text: columns of words, beside the first one, which wrap and stand on the left.
+    """
+
+    def kind(column: int) -> str:
+        return ' class="text"' if column in text else ""
+
+    head = "".join(f"<th{kind(c)}>{escape(name)}</th>" for c, name in enumerate(header))
+    body = "".join(
+        ('<tr class="marked">' if number == marked else "<tr>")
+        + "".join(f"<td{kind(c)}>{cell}</td>" for c, cell in enumerate(row))
+        + "</tr>\n"
+        for number, row in enumerate(rows)
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
+
+
+def bar(share: float) -> str:
+    """A bar for a fraction in [0, 1]."""
+    return f'<span class="bar"><i style="width:{100 * min(1.0, max(0.0, share)):.1f}%"></i></span>'
+
+
+def swatch(colour: Sequence[int]) -> str:
+    """A small square in an RGB colour."""
+    red, green, blue = colour
+    return f'<span class="swatch" style="background:rgb({red},{green},{blue})"></span>'
+
+
+def details(heading: str, content: str) -> str:
+    """Content that opens at a click."""
+    return f"<details><summary>{escape(heading)}</summary>\n{content}\n</details>"
