@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.evaluate import evaluate, predict_probabilities
+from utils.evaluate import Views, evaluate, predict_probabilities
 
 CPU = torch.device("cpu")
 C = 4
@@ -148,3 +148,95 @@ def test_precision_reaches_the_network():
 def test_no_batches_give_no_scores():
     matrix, _ = evaluate(read_classes, [], C, CPU)
     assert matrix.scores().mean_iou is None
+
+
+# --- Test-time augmentation ------------------------------------------------------------------------------------------
+
+
+def smoothing(images: Tensor) -> Tensor:
+    """A network that looks to the left and tells near from far: neither mirroring nor scaling leaves it alone."""
+    shifted = F.pad(images, (3, 0))[..., : images.shape[3]]
+    return torch.cat([images, 2 * shifted[:, :1] - images[:, 1:2]], dim=1)
+
+
+def test_flipped_views_are_mirrored_back_and_averaged_as_probabilities():
+    batch = make_batch((30, 20), (40, 40))
+    both = predict_probabilities(smoothing, batch, CPU, "fp32", Views(flip=True))
+    alone = predict_probabilities(smoothing, batch, CPU, "fp32")
+    mirrored = make_batch((30, 20), (40, 40))
+    mirrored.image[:, :, :, :20] = batch.image[:, :, :, :20].flip(3)
+    other = predict_probabilities(smoothing, mirrored, CPU, "fp32").flip(3)
+    torch.testing.assert_close(both, (alone + other) / 2)
+    assert not torch.allclose(alone, other, atol=0.05)
+
+
+def test_scaled_views_are_brought_back_to_the_tile():
+    seen = []
+
+    def network(images: Tensor) -> Tensor:
+        seen.append(tuple(images.shape[2:]))
+        return smoothing(images)
+
+    batch = make_batch((40, 24), (40, 24))
+    views = Views((0.5, 1.0, 1.5), flip=True)
+    probabilities = predict_probabilities(network, batch, CPU, "fp32", views)
+    assert seen == [(20, 12), (40, 24), (60, 36)] * 2
+    assert probabilities.shape == (2, C, 40, 24)
+    torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2, 40, 24))
+    single = [predict_probabilities(smoothing, batch, CPU, "fp32", Views((s,))) for s in views.scales]
+    torch.testing.assert_close(
+        predict_probabilities(smoothing, batch, CPU, "fp32", Views(views.scales)), torch.stack(single).mean(dim=0)
+    )
+
+
+def test_scaled_views_stay_in_place():
+    """A ramp from left to right looks the same at every scale: brought back, it lies where it was."""
+    ramp = torch.linspace(0, 255, 64).round().to(torch.uint8).expand(1, 3, 48, 64)
+    batch = Batch(ramp, torch.zeros(1, 48, 64, dtype=torch.uint8), torch.tensor([[48, 64]]))
+    reds = [
+        predict_probabilities(
+            lambda images: images[:, :2] * torch.tensor([1.0, 0.0]).view(2, 1, 1), batch, CPU, "fp32", v
+        )
+        for v in (Views(), Views((0.75,)), Views((1.25,)))
+    ]
+    for red in reds[1:]:
+        torch.testing.assert_close(red[..., 3:-3], reds[0][..., 3:-3], atol=0.01, rtol=0)
+
+
+def test_augmented_scores_of_a_perfect_network_with_flips_are_one():
+    matrix, _ = evaluate(read_classes, [make_batch((30, 20), (40, 40))], C, CPU, views=Views(flip=True))
+    assert matrix.scores().mean_iou == 1
+
+
+# --- Masks on grids of their own -------------------------------------------------------------------------------------
+
+
+def test_masks_of_other_sizes_are_scored_on_their_own_grid():
+    batch = make_batch((30, 20), (40, 40))
+    masks = [torch.zeros(60, 40, dtype=torch.uint8), torch.full((31, 19), 1, dtype=torch.uint8)]
+    masks[0][0, 0] = 255
+    ones = lambda images: F.one_hot(torch.ones(images[:, 0].shape).long(), C).permute(0, 3, 1, 2)  # noqa: E731
+    matrix, _ = evaluate(ones, [batch], C, CPU, masks_of=lambda _: masks)
+    assert matrix.tiles[0, 0, 1].item() == 60 * 40 - 1
+    assert matrix.tiles[1, 1, 1].item() == 31 * 19
+    assert matrix.counts.sum().item() == 60 * 40 - 1 + 31 * 19
+
+
+def test_a_larger_mask_meets_an_edge_where_the_tile_has_it():
+    """Halves of a tile: the edge lies in the middle of a mask of any size."""
+    image = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    image[..., 8:] = 50
+    batch = Batch(image, torch.zeros(1, 16, 16, dtype=torch.uint8), torch.tensor([[16, 16]]))
+    for size in ((48, 48), (16, 16), (8, 8)):
+        mask = torch.zeros(size, dtype=torch.uint8)
+        mask[:, size[1] // 2 :] = 1
+        matrix, refined = evaluate(read_classes, [batch], C, CPU, refine=lambda p, _: p, masks_of=lambda _, m=mask: [m])
+        assert matrix.scores().pixel_accuracy == 1
+        assert torch.equal(matrix.counts, refined.counts)
+
+
+def test_each_tile_has_a_matrix():
+    batch = make_batch((30, 20), (40, 40), num_tiles=3)
+    matrix, _ = evaluate(read_classes, [batch, batch], C, CPU)
+    known = (batch.mask != 255).sum(dim=(1, 2))
+    assert matrix.tiles.sum(dim=(1, 2)).tolist() == known.tolist() * 2

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
 
-from utils.metric import ConfusionMatrix, Scores
+from utils.metric import ConfusionMatrix, Scores, TileMatrices, tile_mean_iou
 
 
 def test_scores_by_hand():
@@ -105,3 +105,45 @@ def test_counts_beyond_float32():
     counts = torch.zeros(2, 2, dtype=torch.int64)
     counts[0, 0], counts[0, 1] = 2**31, 1  # float32 would lose the one
     assert Scores.of(counts).pixel_accuracy == 2**31 / (2**31 + 1) < 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_matrices_of_tiles_equal_those_of_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 6, (5, 40, 30))
+    prediction = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, 6, truth.shape))
+    truth[rng.random(truth.shape) < 0.2] = 255
+    truth[4, 20:] = truth[4, :20] = 255  # a tile without a label
+    matrices = TileMatrices(6)
+    for rows in (slice(0, 2), slice(2, 5)):  # in batches of different sizes
+        matrices.update(torch.from_numpy(truth[rows].astype(np.uint8)), torch.from_numpy(prediction[rows]))
+    known = truth != 255
+    expected = [
+        confusion_matrix(t[k], p[k], labels=range(6)) for t, p, k in zip(truth[:4], prediction, known, strict=False)
+    ]
+    assert matrices.tiles.dtype == torch.int32
+    np.testing.assert_array_equal(matrices.tiles[:4].numpy(), expected)
+    assert matrices.tiles[4].sum() == 0
+    t, p = truth[known], prediction[known]
+    np.testing.assert_array_equal(matrices.counts.numpy(), confusion_matrix(t, p))
+    scores = matrices.scores()
+    assert scores.pixel_accuracy == pytest.approx(accuracy_score(t, p))
+    assert scores.mean_accuracy == pytest.approx(balanced_accuracy_score(t, p))
+    assert scores.class_iou == pytest.approx(tuple(jaccard_score(t, p, average=None)))
+    assert scores.frequency_weighted_iou == pytest.approx(jaccard_score(t, p, average="weighted"))
+    of_tiles = tile_mean_iou(matrices.tiles)
+    for tile in range(4):
+        t, p = truth[tile][known[tile]], prediction[tile][known[tile]]
+        assert float(of_tiles[tile]) == pytest.approx(jaccard_score(t, p, average="macro"))
+    assert of_tiles[4].isnan()
+
+
+def test_a_tile_takes_four_bytes_for_a_pair_of_classes():
+    matrices = TileMatrices(18)
+    matrices.update(torch.zeros(7, 4, 4, dtype=torch.uint8), torch.zeros(7, 4, 4, dtype=torch.int64))
+    assert matrices.tiles.nbytes == 7 * 18 * 18 * 4
+
+
+def test_mean_iou_of_a_tile_is_over_its_own_classes():
+    tiles = torch.tensor([[[3, 1, 0], [0, 0, 0], [0, 0, 0]], [[1, 0, 1], [0, 2, 0], [0, 0, 0]]])
+    assert tile_mean_iou(tiles).tolist() == [0.75, 0.75]

@@ -3,8 +3,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from utils.precision import PRECISIONS, allow_tf32, autocast, resolve_precision
+from model.deeplabv2 import DeepLabV2
+from utils.precision import PRECISIONS, allow_tf32, autocast, keep_convolutions_in, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -71,3 +73,18 @@ def test_tf32_is_allowed_on_cuda_and_stated_where_the_device_has_it(monkeypatch,
     assert not any(switch.allow_tf32 for switch in without_tf32)
     assert allow_tf32(torch.device("cuda")) is expected
     assert all(switch.allow_tf32 for switch in without_tf32)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_convolutions_held_in_a_format_compute_what_autocast_does(precision):
+    torch.manual_seed(0)
+    network = DeepLabV2(3, "tiny").eval()
+    images, seen = torch.randn(2, 3, 32, 32), []
+    for _ in range(2):
+        with torch.inference_mode(), autocast(precision, torch.device("cpu")):
+            seen.append(network(images))
+        keep_convolutions_in(precision, network)
+    assert torch.equal(*seen)
+    kinds = {module.weight.dtype for module in network.modules() if isinstance(module, nn.Conv2d)}
+    assert kinds == {{"fp32": torch.float32, "bf16": torch.bfloat16}[precision]}
+    assert network.backbone.bn1.running_var.dtype == torch.float32

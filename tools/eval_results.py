@@ -23,7 +23,7 @@ from utils.checkpoint import make_folder, storage_error, write_json, write_text
 from utils.distributed import say
 from utils.errors import OptionError
 from utils.metric import Scores, tile_mean_iou
-from utils.visualize import colourise, errors, picture_grid, save_picture, with_legend
+from utils.visualize import WRONG_COLOUR, colourise, errors, picture_grid, save_picture, with_legend
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
@@ -176,7 +176,7 @@ class Results:
         rows = sorted(self.rows, key=lambda row: row.step)
         save_score_curve(
             self.path / "miou.png",
-            f"{self.chosen_on.path.name}: {len(self.chosen_on.tiles)} tiles, the best step is chosen on this list",
+            f"Mean IoU on the {len(self.chosen_on.tiles)} tiles of {self.chosen_on.path.name} (chosen on this list)",
             [row.step for row in rows],
             [row.scores.mean_iou for row in rows],
             [(row.interval.low, row.interval.high) for row in rows],
@@ -208,7 +208,8 @@ class Results:
             known = truth != 255
             share = float((truth != prediction)[known].mean()) if known.any() else 0.0
             captions.append([caption, "truth", "prediction", f"errors: {share:.1%} of the pixels"])
-        sheet = with_legend(picture_grid(rows, captions, size=220), self.classes, colours)
+        legend = [*self.classes, "wrong pixel"], [*colours, WRONG_COLOUR]
+        sheet = with_legend(picture_grid(rows, captions, size=220), *legend)
         save_picture(self.path / "tiles.png", sheet)
 
     # --- summary -----------------------------------------------------------------------------------------------------

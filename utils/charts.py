@@ -119,6 +119,7 @@ def save_class_bars(
         axis.set_xlabel(label)
         axis.spines[["top", "right"]].set_visible(False)
     left.set_xlim(0, 1.08)
+    right.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     right.set_xlim(0, 1.25 * max([share for _, share, _ in rows], default=1))
     left.set_yticks(list(places), [name for _, _, name in rows], fontsize=8)
     save_figure(path, figure)

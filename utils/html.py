@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+_LEAST_WIDTH = 560  # pixels; on a narrower screen a picture scrolls sideways instead of becoming unreadable
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2933; --soft: #616e7c; --line: #d9e2ec; --paper: #fff; --tint: #f5f7fa;
   --accent: #2a6f97; --mark: #e8f1f7; }
@@ -75,9 +76,11 @@ def picture(png: bytes | None, caption: str) -> str:
     """A PNG inside the page, with its caption; nothing where there is no picture."""
     if png is None:
         return ""
+    width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))  # of the PNG's header
     data = base64.b64encode(png).decode()
     return (
-        f'<figure><div class="wide"><img alt="{escape(caption)}" src="data:image/png;base64,{data}"></div>'
+        f'<figure><div class="wide"><img alt="{escape(caption)}" width="{width}" height="{height}" '
+        f'style="min-width:{min(width, _LEAST_WIDTH)}px" src="data:image/png;base64,{data}"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
