@@ -83,7 +83,7 @@ def test_tiles_of_a_scene_are_drawn_together():
 def test_too_few_units_have_no_interval(units):
     interval = mean_iou_interval(some_tiles(units))
     assert (interval.low, interval.high, interval.units) == (None, None, units)
-    assert f"too few for an interval ({units} tiles, 50 are needed)" in str(interval)
+    assert f"too few for an interval ({units} tile{'s' * (units != 1)}, 50 are needed)" in str(interval)
     scenes = mean_iou_interval(some_tiles(200), [number % 49 for number in range(200)])
     assert "49 scenes" in str(scenes)
 

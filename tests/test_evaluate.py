@@ -240,3 +240,11 @@ def test_each_tile_has_a_matrix():
     matrix, _ = evaluate(read_classes, [batch, batch], C, CPU)
     known = (batch.mask != 255).sum(dim=(1, 2))
     assert matrix.tiles.sum(dim=(1, 2)).tolist() == known.tolist() * 2
+
+
+def test_predictions_can_be_kept():
+    batch = make_batch((30, 20), (40, 40))
+    kept = []
+    evaluate(read_classes, [batch], C, CPU, keep=lambda of, prediction: kept.append((of, prediction)))
+    assert kept[0][0] is batch
+    assert torch.equal(kept[0][1], batch.image[:, 0, :30, :20].long() // 50)

@@ -9,6 +9,7 @@ from utils.visualize import (
     colourise,
     comparison,
     contact_sheet,
+    errors,
     overlay,
     picture_grid,
     save_bars,
@@ -134,3 +135,13 @@ def test_a_picture_that_cannot_be_written_is_an_option_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="could not be written"):
         save_picture(Path(tmp_path / "file" / "picture.png"), plain(RED))
+
+
+def test_errors_are_red_and_pixels_without_a_label_black():
+    image = plain((100, 100, 100), (1, 3))
+    picture = errors(image, np.array([[1, 1, 255]]), np.array([[1, 2, 0]]))
+    right, wrong, ignored = picture[0].tolist()
+    assert right == [160, 160, 160]
+    assert wrong[0] > 190 > 80 > wrong[1]
+    assert ignored == [0, 0, 0]
+    assert picture.dtype == np.uint8

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,8 @@ from utils.evaluate import Network, Refine, evaluate, predict_probabilities
 from utils.metric import Scores, TileMatrices
 
 _NAMED = 5  # tiles in a message
-BATCH_SIZES = {"cpu": 2, "cuda": 16}  # on a CPU a larger batch takes memory and saves no time
+_KEPT_BYTES = 32_000_000  # of predictions that wait for being pictured; of longer lists they are made again
+BATCH_SIZES = {"cpu": 4, "cuda": 16}  # on a CPU a larger batch takes memory and saves no time
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a checkpoint scores on a list: its maps, those that the CRF refined, and the seconds that took."""
+    """What a checkpoint scores on a list.
+
+    Attributes:
+        step: of the checkpoint.
+        plain, refined: of its maps, and of those that the CRF refined.
+        predictions: class ids by tile, uint8, as far as they were kept.
+        seconds: it took.
+    """
 
     step: int
     plain: Outcome
     refined: Outcome | None
+    predictions: Mapping[int, np.ndarray]
     seconds: float
 
 
@@ -97,6 +106,14 @@ class TileList:
     def evaluate(self, network: Network, step: int, refine: Refine | None) -> Evaluation:
         """Evaluate the network on every tile; each process takes its share and knows the whole result."""
         started = time.perf_counter()
+        kept: dict[int, np.ndarray] = {}
+        height, width = self.tiles.reader.tile_size
+
+        def keep(batch: SegmentationSample, prediction: Tensor) -> None:
+            kept.update(
+                zip(torch.as_tensor(batch.tile).tolist(), prediction.to("cpu", torch.uint8).numpy(), strict=True)
+            )
+
         bar = {"unit": "batch", "leave": False, "disable": None if distributed.is_main() else True}
         plain, refined = evaluate(
             network,
@@ -107,9 +124,10 @@ class TileList:
             refine,
             views_of(self.args),
             self._masks_of if self.file_masks is not None else None,
+            keep if len(self.tiles) * height * width <= _KEPT_BYTES else None,
         )
         outcomes = self._outcome(plain), self._outcome(refined) if refined else None
-        return Evaluation(step, *outcomes, time.perf_counter() - started)
+        return Evaluation(step, *outcomes, kept, time.perf_counter() - started)
 
     def _masks_of(self, batch: SegmentationSample) -> list[Tensor]:
         assert self.file_masks is not None

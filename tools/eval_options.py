@@ -65,7 +65,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     machine.add_argument(
-        "--batch-size", type=count(), metavar="N", help="tiles of a batch; default 2 on a CPU, 16 on a GPU"
+        "--batch-size", type=count(), metavar="N", help="tiles of a batch; default 4 on a CPU, 16 on a GPU"
     )
 
 

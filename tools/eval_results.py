@@ -193,8 +193,11 @@ class Results:
         pictured = extreme_tiles(shown.plain.tiles, on.tiles.names)
         if not distributed.is_main() or not pictured:
             return pictured, []
+        tiles = [tile for _, tile in pictured]
+        if all(tile in shown.predictions for tile in tiles):
+            return pictured, [shown.predictions[tile] for tile in tiles]
         checkpoints.return_to(shown.step)
-        return pictured, on.predictions(checkpoints.network, [tile for _, tile in pictured])
+        return pictured, on.predictions(checkpoints.network, tiles)
 
     def _draw_tiles(self, on: TileList, pictured: list[tuple[str, int]], predictions: list[np.ndarray]) -> None:
         if not pictured:

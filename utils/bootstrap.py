@@ -30,7 +30,8 @@ class Interval:
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            return f"too few for an interval ({self.units} {self.unit}, {FEWEST_UNITS} are needed)"
+            unit = self.unit.removesuffix("s") if self.units == 1 else self.unit
+            return f"too few for an interval ({self.units} {unit}, {FEWEST_UNITS} are needed)"
         return f"95 % interval {self.low:.4f} to {self.high:.4f} over {self.units} {self.unit}"
 
     def as_plain(self) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def save_score_curve(
             axis.vlines(steps, low, high, color=_BAR, alpha=0.4, linewidth=6)
     axis.plot(steps, values, color=_BAR, linewidth=1.4, marker="." if len(steps) < 60 else None, label="mean IoU")
     at = steps.index(best)
-    axis.plot([best], [values[at]], "o", color=_MARK, markersize=8, label=f"step {best}: {values[at]:.4f}")
+    if np.isfinite(values[at]):
+        axis.plot([best], [values[at]], "o", color=_MARK, markersize=8, label=f"step {best}: {values[at]:.4f}")
     if test_score is not None:
         axis.plot([best], [test_score], "D", color=_INK, markersize=6, label=f"on the test list: {test_score:.4f}")
     axis.set(title=title, xlabel="step", ylabel="mean IoU")

@@ -15,6 +15,7 @@ from utils.precision import autocast
 
 Network = Callable[[Tensor], Tensor]
 Refine = Callable[[Tensor, Tensor], Tensor]
+Keep = Callable[[Any, Tensor], None]
 MasksOf = Callable[[Any], Sequence[Tensor]]  # of one of the batches
 
 
@@ -108,6 +109,7 @@ def evaluate(
     refine: Refine | None = None,
     views: Views = PLAIN,
     masks_of: MasksOf | None = None,
+    keep: Keep | None = None,
 ) -> tuple[TileMatrices, TileMatrices | None]:
     """Count predicted against true classes, tile by tile.
 
@@ -121,6 +123,7 @@ def evaluate(
         views: whose probabilities are averaged.
         masks_of: the masks of a batch's tiles on grids of their own, uint8 (H, W) each, to which the predictions are
             brought; None: the batch's masks, at tile size.
+        keep: called with each batch and what is predicted for it at tile size, (B, h, w); not with `masks_of`.
 
     Returns:
         The tiles' confusion matrices, and those of the refined maps.
@@ -133,19 +136,24 @@ def evaluate(
         else:
             maps = predict_probabilities(network, batch, device, precision, views)
         masks = masks_of(batch) if masks_of else None
-        _count(plain, maps, batch, masks)
+        _count(plain, maps, batch, masks, keep)
         if refine is not None and refined is not None:
             height, width = maps.shape[2:]
             _count(refined, refine(maps, batch.image[:, :, :height, :width]), batch, masks)
     return plain, refined
 
 
-def _count(matrices: TileMatrices, maps: Tensor, batch: MaskedBatch, masks: Sequence[Tensor] | None) -> None:
+def _count(
+    matrices: TileMatrices, maps: Tensor, batch: MaskedBatch, masks: Sequence[Tensor] | None, keep: Keep | None = None
+) -> None:
     """Count the likeliest classes of a batch's maps (B, C, h, w)."""
     device = matrices.device
     if masks is None:
         height, width = maps.shape[2:]
-        matrices.update(batch.mask.to(device)[:, :height, :width], maps.argmax(dim=1).to(device))
+        prediction = maps.argmax(dim=1).to(device)
+        matrices.update(batch.mask.to(device)[:, :height, :width], prediction)
+        if keep is not None:
+            keep(batch, prediction)
         return
     for one, mask in zip(maps, masks, strict=True):  # one at a time: at file size they may be large
         prediction = resized(one[None], (mask.shape[0], mask.shape[1])).argmax(dim=1)
