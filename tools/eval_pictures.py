@@ -1,0 +1,102 @@
+"""The pictures of an evaluation: score against step, classes, confusion, and tiles where it is right and wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tools.eval_checkpoints import Checkpoints
+from tools.eval_list import Evaluation, TileList
+from tools.eval_summary import Verdict, shares_of
+from utils.charts import save_class_bars, save_confusion, save_score_curve
+from utils.labels import IGNORE_INDEX
+from utils.metric import tile_mean_iou
+from utils.visualize import WRONG_COLOUR, colourise, errors, picture_grid, save_picture, with_legend
+
+PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
+_MANY_TILES = 24  # from here on two tiles of each kind are shown, else one
+
+
+def draw(folder: Path, verdict: Verdict, checkpoints: Checkpoints) -> None:
+    """Write the pictures; those of classes and tiles show the test list where there is one.
+
+    Args:
+        folder: of the results.
+        verdict: what came out.
+        checkpoints: give the network its weights where predictions have to be made again.
+    """
+    draw_curve(folder / "miou.png", verdict)
+    shown, on = verdict.shown
+    scores, classes = shown.plain.scores, on.description.classes
+    if not sum(scores.class_pixels):  # no pixel has a label: there is nothing to show
+        return
+    where = f"step {shown.step} on {on.path.name}" + ("" if verdict.test else " (chosen on this list)")
+    counts = shown.plain.tiles.sum(dim=0, dtype=torch.int64).numpy()
+    save_confusion(folder / "confusion.png", f"Confusion, {where}", counts, classes)
+    shares = shares_of(scores)
+    save_class_bars(folder / "classes.png", f"IoU by class, {where}", classes, scores.class_iou, shares)
+    save_picture(folder / "tiles.png", _tiles(shown, on, checkpoints))
+
+
+def draw_curve(path: Path, verdict: Verdict) -> None:
+    """Mean IoU against the step."""
+    rows = sorted(verdict.rows, key=lambda row: row.step)
+    on = verdict.chosen_on
+    save_score_curve(
+        path,
+        f"Mean IoU on the {len(on.tiles)} tiles of {on.path.name} (chosen on this list)",
+        [row.step for row in rows],
+        [row.scores.mean_iou for row in rows],
+        [(row.interval.low, row.interval.high) for row in rows],
+        verdict.best.step,
+        verdict.test.plain.scores.mean_iou if verdict.test else None,
+    )
+
+
+def _tiles(shown: Evaluation, on: TileList, checkpoints: Checkpoints) -> Image.Image:
+    """The best, median and worst tiles: image, truth, prediction, errors."""
+    pictured = extreme_tiles(shown.plain.tiles, on.tiles.names)
+    predictions = _predictions(shown, on, checkpoints, [tile for _, tile in pictured])
+    colours = on.description.colours
+    rows, captions = [], []
+    for (caption, tile), prediction in zip(pictured, predictions, strict=True):
+        image, truth = np.array(on.tiles.image(tile)), np.array(on.tiles.mask(tile))
+        wrong = float((truth != prediction)[truth != IGNORE_INDEX].mean())
+        maps = [colourise(truth, colours), colourise(prediction, colours), errors(image, truth, prediction)]
+        rows.append([image, *maps])
+        captions.append([caption, "truth", "prediction", f"errors: {wrong:.1%} of the pixels"])
+    names = [*on.description.classes, "wrong pixel"]
+    return with_legend(picture_grid(rows, captions, size=220), names, [*colours, WRONG_COLOUR])
+
+
+def _predictions(
+    shown: Evaluation, on: TileList, checkpoints: Checkpoints, tiles: Sequence[int]
+) -> Sequence[np.ndarray]:
+    if all(tile in shown.predictions for tile in tiles):
+        return [shown.predictions[tile] for tile in tiles]
+    checkpoints.return_to(shown.step)
+    return on.predictions(checkpoints.network, tiles)
+
+
+def extreme_tiles(tiles: Tensor, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Captions and positions of the tiles with the highest, the middle and the lowest mean IoU.
+
+    Args:
+        tiles: confusion matrices, shape (N, C, C); tiles without a labelled pixel do not count.
+        names: of the tiles.
+    """
+    scores = tile_mean_iou(tiles)
+    order = scores.argsort(descending=True, stable=True)
+    ranking: list[int] = order[scores[order].isfinite()].tolist()
+    each = 2 if len(ranking) >= _MANY_TILES else 1
+    middle = (len(ranking) - each) // 2
+    kinds = {"best": ranking[:each], "median": ranking[middle : middle + each], "worst": ranking[-each:]}
+    return [
+        (f"{kind}: {names[tile]}\nmean IoU {float(scores[tile]):.3f}", tile)
+        for kind, positions in kinds.items()
+        for tile in positions
+        if kind == "best" or len(ranking) > 2 or (kind == "worst" and len(ranking) > 1)
+    ]

@@ -1,0 +1,162 @@
+"""What an evaluation comes to: a row a checkpoint, the chosen one, and the words and numbers for both."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tools.arguments import as_plain
+from tools.eval_list import Evaluation, Outcome, TileList
+from utils.bootstrap import Interval
+from utils.distributed import say
+from utils.metric import Scores
+
+COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is kept of a checkpoint once the next one is evaluated."""
+
+    step: int
+    seconds: float
+    scores: Scores
+    interval: Interval
+    refined: Scores | None
+    refined_interval: Interval | None
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> "Row":
+        """A checkpoint's row; its tiles' counts are left behind."""
+        plain, refined = evaluation.plain, evaluation.refined
+        others = (refined.scores, refined.interval) if refined else (None, None)
+        return cls(evaluation.step, evaluation.seconds, plain.scores, plain.interval, *others)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The chosen checkpoint, what it was chosen from, and what it scores where nothing was chosen.
+
+    Attributes:
+        rows: all checkpoints in the order of their evaluation.
+        best: the chosen one, on the list that the choice was made on.
+        chosen_on: that list.
+        test, test_list: the chosen one on the test list; None without one.
+    """
+
+    rows: Sequence[Row]
+    best: Evaluation
+    chosen_on: TileList
+    test: Evaluation | None = None
+    test_list: TileList | None = None
+
+    @property
+    def shown(self) -> tuple[Evaluation, TileList]:
+        """What pictures and the table of classes show: the test list where there is one."""
+        return (self.test, self.test_list) if self.test and self.test_list else (self.best, self.chosen_on)
+
+    @property
+    def refined(self) -> Row | None:
+        """The checkpoint whose refined maps score best; None where nothing was refined."""
+        rows = [row for row in self.rows if row.refined is not None]
+        return max(rows, key=lambda row: (rank(row.refined), -row.step), default=None)
+
+
+def rank(scores: Scores | None) -> float:
+    """What checkpoints are compared by."""
+    return -1.0 if scores is None or scores.mean_iou is None else scores.mean_iou
+
+
+def shares_of(scores: Scores) -> list[float]:
+    """Share of the labelled pixels that each class has."""
+    return [pixels / max(1, sum(scores.class_pixels)) for pixels in scores.class_pixels]
+
+
+def in_words(outcome: Outcome) -> str:
+    """Scores and interval as a phrase."""
+    scores = outcome.scores
+    return f"mean IoU {scores.mean_iou or 0:.4f}, pixel accuracy {scores.pixel_accuracy or 0:.4f}; {outcome.interval}"
+
+
+def summary_of(
+    args: argparse.Namespace, verdict: Verdict, facts: Mapping[str, Any], skipped: Mapping[int, str], seconds: float
+) -> dict[str, Any]:
+    """The content of `summary.json`.
+
+    Args:
+        args: the command's options.
+        verdict: what came out.
+        facts: network, sizes and machine.
+        skipped: reasons by step.
+        seconds: of the whole command.
+    """
+    test = verdict.test
+    return dict(facts) | {
+        "chosen": {"step": verdict.best.step, "of": len(verdict.rows), "on": str(verdict.chosen_on.path)},
+        "data_list": _list_summary(verdict.chosen_on, verdict.best, is_chosen_on=True),
+        "test_list": _list_summary(verdict.test_list, test, False) if test and verdict.test_list else None,
+        "crf": _refined_summary(verdict.refined),
+        "classes": _class_summary(*verdict.shown),
+        "checkpoints": [_row_summary(row) for row in verdict.rows],
+        "skipped": [{"step": step, "reason": reason} for step, reason in sorted(skipped.items())],
+        "seconds": round(seconds, 2),
+        "options": as_plain(args),
+    }
+
+
+def _list_summary(tile_list: TileList, evaluation: Evaluation, is_chosen_on: bool) -> dict[str, Any]:
+    """What a list says about the chosen checkpoint."""
+    plain, refined = evaluation.plain, evaluation.refined
+    return {
+        "path": str(tile_list.path),
+        "tiles": len(tile_list.tiles),
+        "pixels": sum(plain.scores.class_pixels),
+        "chosen_on_this_list": is_chosen_on,
+        "scores": plain.scores.published(),
+        "interval": plain.interval.as_plain() | {"optimistic": is_chosen_on, "text": str(plain.interval)},
+        "scores_crf": refined.scores.published() if refined else None,
+        "seconds": round(evaluation.seconds, 2),
+    }
+
+
+def _class_summary(evaluation: Evaluation, tile_list: TileList) -> list[dict[str, Any]]:
+    scores, names = evaluation.plain.scores, tile_list.description.classes
+    columns = zip(names, scores.class_iou, scores.class_pixels, shares_of(scores), strict=True)
+    return [
+        {"id": index, "name": name, "iou": iou, "pixels": pixels, "share": share}
+        for index, (name, iou, pixels, share) in enumerate(columns)
+    ]
+
+
+def _row_summary(row: Row) -> dict[str, Any]:
+    values = {name: getattr(row.scores, name) for name in COLUMNS}
+    values |= {"low": row.interval.low, "high": row.interval.high}
+    if row.refined is not None:
+        values["mean_iou_crf"] = row.refined.mean_iou
+    return {"step": row.step, **values, "seconds": round(row.seconds, 2)}
+
+
+def _refined_summary(row: Row | None) -> dict[str, Any] | None:
+    if row is None or row.refined is None or row.refined_interval is None:
+        return None
+    return {"step": row.step, "scores": row.refined.published(), "interval": row.refined_interval.as_plain()}
+
+
+def print_verdict(args: argparse.Namespace, verdict: Verdict) -> None:
+    """Say how each class does, which checkpoint is best, and what that may be taken for."""
+    say(f"{'class':<20} {'IoU':>7} {'pixels':>14} {'share':>7}")
+    for entry in _class_summary(*verdict.shown):
+        iou = "–" if entry["iou"] is None else f"{entry['iou']:.4f}"
+        say(f"{entry['name']:<20} {iou:>7} {entry['pixels']:>14,} {entry['share']:>7.1%}")
+    best, refined, test = verdict.best, verdict.refined, verdict.test
+    optimistic = "" if best.plain.interval.low is None else ", so the interval is optimistic"
+    say(
+        f"best of {len(verdict.rows)}: step {best.step}, {in_words(best.plain)} (chosen on this list: "
+        f"{verdict.chosen_on.path}{optimistic})"
+    )
+    if refined is not None and refined.refined is not None:
+        say(f"with CRF: step {refined.step}, mean IoU {refined.refined.mean_iou or 0:.4f} (chosen on this list)")
+    if test is not None:
+        say(f"on the test list {args.test_list}: {in_words(test.plain)}")
+        if test.refined is not None:
+            say(f"on the test list with CRF: {in_words(test.refined)}")
