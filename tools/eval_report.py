@@ -146,18 +146,17 @@ def _skipped(skipped: Sequence[Mapping[str, Any]]) -> str:
 
 def _sizes(summary: Mapping[str, Any]) -> str:
     times = [row["seconds"] for row in summary["checkpoints"]]
-    tiles = summary["data_list"]["tiles"]
+    tiles, window = summary["data_list"]["tiles"], summary["window"]
+    speed = tiles * len(times) / max(0.01, sum(times))
+    padded = "" if window == summary["tile_size"] else f", padded to {_by(window)}"
     rows = [
         ("network", f"{summary['backbone']}, {summary['parameters'] / 1e6:.1f} million parameters"),
         ("checkpoint file", f"{summary['checkpoint_bytes'] / 1e6:.1f} MB"),
-        ("tile", f"{_by(summary['tile_size'])} pixels, padded to {_by(summary['window'])}"),
+        ("tile", f"{_by(summary['tile_size'])} pixels{padded}"),
         ("scored at", "the size of each mask file" if summary["options"]["eval_size"] == "file" else "tile size"),
         ("precision", f"{summary['precision']} on {summary['device']}"),
         ("processes", str(summary["processes"])),
-        (
-            "a checkpoint",
-            f"{sum(times) / len(times):.1f} s for {tiles:,} tiles ({tiles * len(times) / sum(times):.1f} a second)",
-        ),
+        ("a checkpoint", f"{sum(times) / len(times):.1f} s for {tiles:,} tiles ({speed:.3g} a second)"),
         ("everything", f"{summary['seconds']:.1f} s"),
     ]
     return table(["", ""], [[escape(name), escape(value)] for name, value in rows], text=[1])
@@ -168,5 +167,12 @@ def _by(size: Sequence[int]) -> str:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    rows = [[f"--{name.replace('_', '-')}", escape(str(value))] for name, value in options.items() if value is not None]
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    rows = [
+        [f"--{name.replace('_', '-')}", "" if value is True else escape(_text(value))] for name, value in given.items()
+    ]
     return table(["option", "value"], rows, text=[1])
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
