@@ -1,0 +1,120 @@
+"""The images that maps are made of: tiles of a list, a file, or a folder; read one after the other."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data.archives import FolderSource
+from data.decode import image_file_size, read_image
+from data.descriptions import Description
+from data.splits import IMAGE_ENDINGS, read_names
+from data.tiles import TileReader
+from utils.errors import DataError, OptionError
+
+
+@dataclass(frozen=True)
+class MapImage:
+    """An image file.
+
+    Attributes:
+        name: what its maps are called, with `/` between folders; unique.
+        path: the file.
+        read: its pixels at the resolution of the training tiles, uint8 RGB, shape (H, W, 3).
+    """
+
+    name: str
+    path: Path
+    read: Callable[[], np.ndarray]
+
+
+def find_images(args: argparse.Namespace, description: Description | None) -> list[MapImage]:
+    """The images of `--data-list` or of `--images`, in the order of the list or of their paths.
+
+    Tiles of a list are brought to tile size where the data set has one, as in training; files of `--images`, and tiles
+    of a set without a tile size, are taken as they are, times `--scale`.
+
+    Raises:
+        OptionError: a path does not exist.
+        DataError: there is no image.
+    """
+    if args.images is not None:
+        files = _image_files(args.images)
+        return [MapImage(name, path, partial(_read_scaled, path, args.scale)) for name, path in files.items()]
+    assert description is not None  # parse_args saw to it
+    side = description.tile_size
+    reader = TileReader(description, args.data_dir, (side or 0, side or 0))
+    names = read_names(args.data_list, description)
+    reads = {
+        name: partial(reader.image, name) if side else partial(read_image, reader.image_path(name)) for name in names
+    }
+    return [MapImage(name, reader.image_path(name), read) for name, read in reads.items()]
+
+
+def _image_files(path: Path) -> dict[str, Path]:
+    """Image files by the names of their maps: without endings, unless two files would then be called alike."""
+    if not path.exists():
+        raise OptionError(f"--images {path} does not exist; give an image file, or a folder of them")
+    if path.is_file():
+        return {path.stem: path}
+    files = [file.path for file in FolderSource(path).files if file.path.lower().endswith(IMAGE_ENDINGS)]
+    if not files:
+        raise DataError(f"--images {path} holds no images; expected files that end in {', '.join(IMAGE_ENDINGS)}")
+    names = [file.rpartition(".")[0] for file in files]
+    if len({name.lower() for name in names}) < len(names):  # in any case: some file systems do not tell them apart
+        print("some images differ in their ending alone: maps keep it in their names")
+        names = files
+    return dict(zip(names, (path / file for file in files), strict=True))
+
+
+def _read_scaled(path: Path, scale: float) -> np.ndarray:
+    image = read_image(path)
+    if scale == 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def read_in_groups(
+    images: Sequence[MapImage], window: tuple[int, int], batch_size: int, skipped: list[str]
+) -> Iterator[tuple[list[MapImage], np.ndarray]]:
+    """Read images; neighbours of one size that fit into a window come together, so that they share a batch.
+
+    Args:
+        images: what to read.
+        window: height and width that are classified at once.
+        batch_size: images of a group, at most.
+        skipped: takes the names of images that cannot be read, after a warning that says why.
+
+    Yields:
+        Images, and their pixels, uint8 RGB, shape (N, H, W, 3).
+    """
+    group: list[tuple[MapImage, np.ndarray]] = []
+    for image in images:
+        try:
+            pixels = image.read()
+        except DataError as error:
+            print(f"warning: {error}; skipped", file=sys.stderr)
+            skipped.append(image.name)
+            continue
+        fits = pixels.shape[0] <= window[0] and pixels.shape[1] <= window[1]
+        if group and (not fits or pixels.shape != group[0][1].shape or len(group) == batch_size):
+            yield _stacked(group)
+            group = []
+        group.append((image, pixels))
+    if group:
+        yield _stacked(group)
+
+
+def _stacked(group: Sequence[tuple[MapImage, np.ndarray]]) -> tuple[list[MapImage], np.ndarray]:
+    return [image for image, _ in group], np.stack([pixels for _, pixels in group])
+
+
+def file_size(image: MapImage) -> tuple[int, int]:
+    """Height and width of the file."""
+    return image_file_size(image.path)
