@@ -114,7 +114,7 @@ def test_shares_are_fractions_of_an_images_pixels(tmp_path, run_folder):
         ids = read_ids(maps / "ids" / f"{row['image']}.png")
         shares = [float(row[name]) for name in CLASSES]
         np.testing.assert_allclose(shares, np.bincount(ids.ravel(), minlength=3) / ids.size, atol=1e-6)
-        assert max(shares) < 0.95
+    assert sum(0.01 < float(row[name]) < 0.99 for row in rows for name in CLASSES) >= 2  # not all of one class
 
 
 def test_a_single_file_and_ids_only(tmp_path, run_folder):
