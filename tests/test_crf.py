@@ -76,11 +76,33 @@ def test_kernel_sum_leaves_out_blocks_but_no_mass():
     points = rng.uniform(0, 3, (1500, 5)).astype(np.float32)
     points[700:] += 20  # two crowds that do not hear each other
     kernel = crf._GaussianSum(points)
-    blocks = len(kernel.leaves) ** 2 / crf._GROUP / 2
-    assert sum(map(len, kernel.near)) < 0.7 * blocks
+    kernel.prepare(np.zeros(1500), np.ones(1500))  # each point speaks for itself
+    assert sum(map(len, kernel.near)) < 0.7 * len(kernel.near) * len(kernel.sources)
     values = rng.random((1500, 2), np.float32)
     expected = np.exp(-0.5 * cdist(points, points, "sqeuclidean")) @ values
     np.testing.assert_allclose(kernel(values), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("deviation", [0, 1, 2])
+def test_crowds_that_speak_as_one_stay_close_to_the_direct_sum(deviation):
+    rng = np.random.default_rng(3)
+    size = 56  # large enough for pixels to hear a crowd; the last leaf is whole for 3136 = 49 · 64 points
+    image = np.clip(rng.normal(120, deviation, (size, size, 3)), 0, 255).round().astype(np.uint8)
+    labels = (np.mgrid[:size, :size] // 14).sum(axis=0) % 4
+    logits = 1.5 * np.eye(4)[labels].transpose(2, 0, 1) + rng.normal(size=(4, size, size))
+    probabilities = softmax(logits, axis=0).astype(np.float32)
+    expected = dense_crf_direct(probabilities, image, CRFSettings())
+    assert np.abs(dense_crf(probabilities, image) - expected).max() < 0.02
+
+
+def test_sources_of_a_crowd_are_few_and_tell_where_its_values_lie():
+    rng = np.random.default_rng(8)
+    points = rng.uniform(0, 1, (3001, 3)).astype(np.float32)
+    values = np.stack([np.ones(3001), points[:, 0] > 0.5, points[:, 1]], axis=1).astype(np.float32)
+    kernel = crf._GaussianSum(points)
+    assert len(kernel.starts) < 300
+    expected = np.exp(-0.5 * cdist(points, points, "sqeuclidean")) @ values
+    np.testing.assert_allclose(kernel(values), expected, rtol=0.005)
 
 
 def test_result_does_not_depend_on_the_run():

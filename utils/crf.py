@@ -2,16 +2,17 @@
 
 Every pair of pixels is joined by a Potts term under two Gaussian kernels, one of position and one of position and
 colour. The permutohedral lattice on which the paper sums the second one is coarse where colours are sparse; here it
-is summed pair by pair instead, over blocks of pixels that are neighbours in position and colour, and blocks too far
-apart to matter are left out. The result is that of the sum over all pairs, to about 1e-4.
+is summed pair by pair instead, over blocks of pixels that are neighbours in position and colour. Blocks too far apart
+to matter are left out, and where a pixel hears a crowd, those of the crowd that lie close together speak as one from
+their mean: each pixel still hears for itself.
 
-Time grows with the number of pixel pairs of similar colour, at most N² / 2, and is longest for images of one colour:
-filter tiles, not whole scenes.
+Time grows with the number of pixel pairs of similar colour: filter tiles, not whole scenes.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -22,11 +23,14 @@ from utils.errors import DataError, OptionError
 MIN_PROBABILITY = 1e-5  # a class ruled out by the network can still be brought back by its neighbours
 MIN_SIGMA = 0.25  # pixels and levels are whole numbers: the next one is out of reach here (e^-8)
 
-_NEGLIGIBLE = 1e-2  # bound on the normalised kernel mass that a pixel loses with the blocks left out
+_NEGLIGIBLE = 1.0  # bound on the normalised kernel mass that a pixel loses with the blocks left out; far from reached
+_SPREAD = 0.4  # variance, over all features, of points that may speak as one; the kernel's own is 5
+_CROWD = 400  # kernel mass from which on they may; with less, they have to lie closer in proportion
+_SMALLEST = 4  # points that may speak as one
+_FEW = 16  # cells of a leaf; with more of them, all its points speak for themselves, which is quicker
 _LEAF_SIZE = 64  # points of a block; matrix products this small stay in one BLAS thread each, the threads are ours
-_GROUP = 2  # leaves that meet others together
-_CHUNK = 32  # leaves met at once: the kernel values, 1 MiB, stay in a core's cache
-_PARTS = 8  # of the sum, one thread each; a fixed number gives the same rounding on any number of cores
+_GROUP = 2  # leaves that listen together
+_CHUNK = 32  # blocks heard at once: the kernel values, 1 MiB, stay in a core's cache
 _FAR = 32  # coordinates from here on are squared in double precision
 
 Filter = Callable[[np.ndarray], np.ndarray]
@@ -134,8 +138,10 @@ def _bilateral_filter(image: np.ndarray, settings: CRFSettings) -> Filter:
     y, x = np.indices(image.shape[:2]) / settings.bilateral_sigma_xy
     features = np.dstack([x, y, image / settings.bilateral_sigma_rgb]).reshape(-1, 5).astype(np.float32)
     kernel = _GaussianSum(features)
-    mass = kernel(np.ones((len(features), 1), np.float32))
-    kernel.pair_leaves(mass[:, 0])
+    ones = np.ones((len(features), 1), np.float32)
+    rough_mass = kernel(ones)[:, 0]
+    kernel.prepare(_SPREAD * np.minimum(1, rough_mass / _CROWD), rough_mass)
+    mass = kernel(ones)
     scale = mass**-0.5
 
     def message(values: np.ndarray) -> np.ndarray:
@@ -154,76 +160,155 @@ class _GaussianSum:
 
     def __init__(self, points: np.ndarray) -> None:
         self.order = _leaf_order(points, np.arange(len(points)))
-        filled = np.pad(points[self.order], ((0, -len(points) % _LEAF_SIZE), (0, 0)), mode="edge")
-        leaves = filled.reshape(-1, _LEAF_SIZE, points.shape[1])
-        self.leaves = np.ascontiguousarray(leaves.swapaxes(1, 2))  # (L, D, _LEAF_SIZE)
-        self.pair_leaves(np.ones(len(points), np.float32))
+        self.leaves = self._in_leaves(points, mode="edge")
+        self.prepare(np.full(len(points), _SPREAD), np.ones(len(points)))
 
-    def pair_leaves(self, mass: np.ndarray) -> None:
-        """List the later leaves that each group of leaves has to meet; the kernel is symmetric.
+    def _in_leaves(self, values: np.ndarray, mode: Literal["edge", "constant"]) -> np.ndarray:
+        """Values of all points, (N, ...), by leaf, (L, _LEAF_SIZE, ...); the last leaf is filled up as `mode` says."""
+        return _in_blocks(values[self.order], mode)
 
-        A pair is left out if all its terms are below _NEGLIGIBLE / N once divided by sqrt(mass_i mass_j).
+    def _in_sources(self, values: np.ndarray, mode: Literal["edge", "constant"]) -> np.ndarray:
+        """Values of all cells, (M, ...), by block of sources, (B, _LEAF_SIZE, ...); those of crowds come last."""
+        return _in_blocks(values[self.crowds_last], mode)
+
+    def prepare(self, spread: np.ndarray, mass: np.ndarray) -> None:
+        """Choose which points speak as one, and which blocks of them each group of leaves has to hear.
+
+        A block is not heard if all its terms are below _NEGLIGIBLE / N once divided by sqrt(mass_i mass_j).
 
         Args:
+            spread: largest variance, summed over features, of points that speak as one, at each point, shape (N,).
             mass: a lower bound of the kernel's sum at each point, shape (N,); 1 always holds.
         """
-        mass = np.minimum.reduceat(mass[self.order], np.arange(0, len(mass), _LEAF_SIZE))
-        low, high = self.leaves.min(axis=2), self.leaves.max(axis=2)
+        self.starts = _cell_starts(self.leaves, self._in_leaves(spread, mode="edge"))
+        points = self.leaves.reshape(-1, self.leaves.shape[2]).astype(np.float64)
+        sizes = np.diff(self.starts, append=len(points))
+        self.crowds_last = np.argsort(sizes > 1, kind="stable")
+        means = np.add.reduceat(points, self.starts) / sizes[:, None]
+        self.offsets = (points - means.repeat(sizes, axis=0)).astype(np.float32)
+        variance = np.add.reduceat(np.square(self.offsets).mean(axis=1), self.starts) / sizes
+        sources = self._in_sources(means.astype(np.float32), mode="edge")
+        self.sources = np.ascontiguousarray(sources.swapaxes(1, 2))  # (B, D, _LEAF_SIZE)
+        self.sharpness = self._in_sources((1 / (1 + variance)).astype(np.float32), mode="edge")  # (B, _LEAF_SIZE)
+        self.is_crowd: np.ndarray = self._in_sources(sizes, mode="edge")[:, -1] > 1
+
+        mass = self._in_leaves(mass, mode="edge")
+        told = self._in_sources(np.minimum.reduceat(mass.ravel(), self.starts), mode="edge").min(axis=1)
+        low, high = sources.min(axis=1), sources.max(axis=1)
         self.near = []
         for first in range(0, len(self.leaves), _GROUP):
-            group, later = slice(first, first + _GROUP), slice(first, None)
-            gap = np.maximum(low[later] - high[group].max(axis=0), low[group].min(axis=0) - high[later]).clip(min=0)
-            bound = np.exp(-0.5 * np.square(gap).sum(axis=1)) / np.sqrt(mass[later] * mass[group].min())
-            self.near.append(first + np.flatnonzero(bound >= _NEGLIGIBLE / len(self.order)))
+            group = slice(first, first + _GROUP)
+            own_low, own_high = self.leaves[group].min(axis=(0, 1)), self.leaves[group].max(axis=(0, 1))
+            gap = np.maximum(low - own_high, own_low - high).clip(min=0)
+            bound = np.exp(-0.5 * np.square(gap).sum(axis=1)) / np.sqrt(told * mass[group].min())
+            self.near.append(np.flatnonzero(bound >= _NEGLIGIBLE / len(self.order)))
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Sums, shape (N, C), for values v of shape (N, C), both float32."""
-        padding = -len(values) % _LEAF_SIZE
-        sources = np.pad(values[self.order], ((0, padding), (0, 0))).reshape(-1, _LEAF_SIZE, values.shape[1])
-        in_order = np.zeros_like(sources)
+        in_order = self._in_leaves(values, mode="constant").reshape(-1, values.shape[1])
+        told = self._in_sources(np.add.reduceat(in_order, self.starts), mode="constant")
+        moments = np.add.reduceat(self.offsets[:, :, None] * in_order[:, None], self.starts)
+        moments = self._in_sources(moments, mode="constant")
+        moments *= self.sharpness[:, :, None, None]
         with ThreadPoolExecutor() as pool:
-            for part in pool.map(lambda part: self._sum_groups(sources, first=part), range(_PARTS)):
-                in_order += part
+            heard = list(pool.map(lambda group: self._hear(group, told, moments), range(len(self.near))))
         sums = np.empty_like(values)
-        sums[self.order] = in_order.reshape(-1, values.shape[1])[: len(values)]
+        sums[self.order] = np.concatenate(heard)[: len(values)]
         return sums
 
-    def _sum_groups(self, sources: np.ndarray, first: int) -> np.ndarray:
-        """Share of every _PARTS-th group of leaves in the sums, shape (L, _LEAF_SIZE, C) like the sources."""
-        sums = np.zeros_like(sources)
-        buffer = np.empty((_CHUNK, _GROUP * _LEAF_SIZE, _LEAF_SIZE), np.float32)
-        for group in range(first, len(self.near), _PARTS):
-            own = slice(group * _GROUP, (group + 1) * _GROUP)
-            points = self.leaves[own].swapaxes(1, 2).reshape(-1, self.leaves.shape[1])
-            told = sources[own].reshape(len(points), -1)
-            for start in range(0, len(self.near[group]), _CHUNK):
-                near = self.near[group][start : start + _CHUNK]
-                kernel = _gaussian(points, self.leaves[near], out=buffer[: len(near), : len(points)])
-                sums[own] += (kernel @ sources[near]).sum(axis=0).reshape(-1, *sums.shape[1:])
-                later = np.searchsorted(near, own.stop)  # before, the group's own leaves: they have met
-                sums[near[later:]] += kernel[later:].swapaxes(1, 2) @ told
+    def _hear(self, group: int, told: np.ndarray, moments: np.ndarray) -> np.ndarray:
+        """Sums at the points of a group of leaves.
+
+        Args:
+            group: its number.
+            told: sums of the values of each source's points, shape (B, _LEAF_SIZE, C).
+            moments: sums of their values times offset from the source times sharpness, (B, _LEAF_SIZE, D, C): where in
+                a crowd the values lie, to first order.
+        """
+        points = self.leaves[group * _GROUP : (group + 1) * _GROUP].reshape(-1, self.leaves.shape[2])
+        centre = points.mean(axis=0)  # |t|² - 2ts + |s|² loses digits far from the origin
+        t = points - centre
+        sums = np.zeros((len(t), told.shape[2]), np.float32)
+        buffer = np.empty((_CHUNK, len(t), _LEAF_SIZE), np.float32)
+        for is_crowd in (False, True):
+            heard = self.near[group]
+            heard = heard[self.is_crowd[heard] == is_crowd]
+            for start in range(0, len(heard), _CHUNK):
+                near = heard[start : start + _CHUNK]
+                s = self.sources[near] - centre[:, None]
+                kernel = _gaussian(t, s, self.sharpness[near], out=buffer[: len(near)])
+                if is_crowd:
+                    sums += _expanded(kernel, t, s, told[near], moments[near])
+                else:
+                    sums += (kernel @ told[near]).sum(axis=0)
         return sums
 
 
-def _gaussian(targets: np.ndarray, leaves: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Kernel exp(-|t - s|² / 2) of targets t, (T, D), and points s in leaves, (B, D, S): shape (B, T, S), float32."""
-    centre = targets.mean(axis=0)  # |t|² - 2ts + |s|² loses digits far from the origin
-    t, s = targets - centre, leaves - centre[:, None]
+def _expanded(kernel: np.ndarray, t: np.ndarray, s: np.ndarray, told: np.ndarray, moments: np.ndarray) -> np.ndarray:
+    """Sum over sources of kernel · (told + (t - s) · moments), the kernel's Taylor expansion; shape (T, C)."""
+    at_origin = told - (s.swapaxes(1, 2)[..., None] * moments).sum(axis=2)
+    terms = np.concatenate([at_origin[:, :, None], moments], axis=2)  # (B, S, 1 + D, C)
+    sums = (kernel @ terms.reshape(*told.shape[:2], -1)).sum(axis=0).reshape(len(t), *terms.shape[2:])
+    return sums[:, 0] + (t[..., None] * sums[:, 1:]).sum(axis=1)
+
+
+def _in_blocks(values: np.ndarray, mode: Literal["edge", "constant"]) -> np.ndarray:
+    """(N, ...) -> (B, _LEAF_SIZE, ...); the last block is filled up with zeros, or with copies of the last value."""
+    padding = [(0, -len(values) % _LEAF_SIZE)] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, padding, mode=mode).reshape(-1, _LEAF_SIZE, *values.shape[1:])
+
+
+def _cell_starts(leaves: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Where the cells of points that speak as one begin: halves, quarters … of a leaf, or single points in all of it.
+
+    Args:
+        leaves: points, shape (L, _LEAF_SIZE, D).
+        spread: largest variance of a cell's points, at each of them, shape (L, _LEAF_SIZE).
+    """
+    is_start = np.ones(spread.shape, bool)
+    size = _SMALLEST
+    while size <= _LEAF_SIZE:
+        variance = leaves.reshape(-1, size, leaves.shape[2]).var(axis=1).sum(axis=1)
+        is_close = variance <= spread.reshape(-1, size).min(axis=1)
+        is_start.reshape(-1, size)[is_close, 1:] = False
+        size *= 2
+    is_start[is_start.sum(axis=1) > _FEW] = True
+    return np.flatnonzero(is_start)
+
+
+def _gaussian(targets: np.ndarray, sources: np.ndarray, sharpness: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """What targets hear of sources that speak for points around them: the kernel, blurred by the points' variance.
+
+    Args:
+        targets: t, shape (T, D), near the origin.
+        sources: s, in blocks, shape (B, D, S).
+        sharpness: b = 1 / (1 + variance of the points in each feature), shape (B, S); 1 for a single point.
+        out: takes the result.
+
+    Returns:
+        b^(D/2) exp(-b |t - s|² / 2), shape (B, T, S), float32.
+    """
+    t, s, b = targets, sources, sharpness[:, None]
     if np.abs(t).max() > _FAR:
         t, s = t.astype(np.float64), s.astype(np.float64)
     t = np.hstack([t, -0.5 * np.square(t).sum(axis=1, keepdims=True), np.ones_like(t[:, :1])])
-    s = np.hstack([s, np.ones_like(s[:, :1]), -0.5 * np.square(s).sum(axis=1, keepdims=True)])
+    constant = 0.5 * (s.shape[1] * np.log(b) - b * np.square(s).sum(axis=1, keepdims=True))
+    s = np.hstack([b * s, b.astype(s.dtype), constant])
     exponents = np.matmul(t * t.dtype.type(np.log2(np.e)), s, out=out)
     np.clip(exponents, -100, 0, out=exponents)  # beyond float32's normal range, exp2 is many times slower
     return np.exp2(exponents, out=exponents)
 
 
 def _leaf_order(points: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Order of points (N, D) by the leaves of a k-d tree with _LEAF_SIZE points each, fewer in the last one only."""
-    if len(index) <= _LEAF_SIZE:
+    """Order of points (N, D) by the leaves of a k-d tree with _LEAF_SIZE points each, fewer in the last one only.
+
+    Leaves are cut on, in halves, down to _SMALLEST points.
+    """
+    if len(index) <= _SMALLEST:
         return index
+    unit = _LEAF_SIZE if len(index) > _LEAF_SIZE else _SMALLEST
     inside = points[index]
     axis = np.ptp(inside, axis=0).argmax()
-    half = -(-len(index) // _LEAF_SIZE) // 2 * _LEAF_SIZE
+    half = -(-len(index) // unit) // 2 * unit
     index = index[np.argpartition(inside[:, axis], half)]
     return np.concatenate([_leaf_order(points, index[:half]), _leaf_order(points, index[half:])])
