@@ -16,6 +16,7 @@ from data.tiles import TileReader
 from model.deeplabv2 import DeepLabV2
 from tests.conftest import CUSTOM, TinySet, contents, error_line, picture, write_image, write_list
 from tools import predict
+from utils.crf import CRFSettings, dense_crf
 from utils.images import normalise, to_unit_range
 from utils.visualize import colourise, overlay
 
@@ -230,6 +231,17 @@ def test_flip_is_blind_to_left_and_right(tmp_path, run_folder):
     np.testing.assert_array_equal(read_ids(maps / "ids" / "a.png"), mirrored)
     plain = predicted(tmp_path, "--images", images, out="plain")
     assert (read_ids(plain / "ids" / "a.png") != read_ids(plain / "ids" / "b.png")[:, ::-1]).any()
+
+
+def test_crf_refines_each_window_with_its_options(tmp_path, run_folder, network):
+    image = picture(2, (32, 32))
+    write_image(tmp_path / "a.png", image)
+    plain = read_ids(predicted(tmp_path, "--images", tmp_path / "a.png", out="plain") / "ids" / "a.png")
+    options = ["--crf", "--crf-colour-sigma", 20, "--crf-iterations", 3]
+    refined = read_ids(predicted(tmp_path, "--images", tmp_path / "a.png", *options) / "ids" / "a.png")
+    expected = dense_crf(direct(network, image), image, CRFSettings(iterations=3, bilateral_sigma_rgb=20))
+    np.testing.assert_array_equal(refined, expected.argmax(axis=0))
+    assert (refined != plain).any()
 
 
 # --- which network ---------------------------------------------------------------------------------------------------
