@@ -12,14 +12,13 @@ checkpoint), best_scores_<step>.json, summary.json, pictures and report.html, wh
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from data.descriptions import Description
 from model.backbones import BACKBONES
@@ -31,11 +30,12 @@ from tools.arguments import (
     resolve_device,
     run,
 )
+from tools.crf_options import crf_settings
 from tools.eval_checkpoints import Checkpoints, some
 from tools.eval_list import TileList
 from tools.eval_results import Results, refuse_earlier_results
 from utils import distributed
-from utils.crf import CRFSettings, dense_crf
+from utils.crf import refine_batch
 from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.interrupt import StopRequest
@@ -60,7 +60,7 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
     refuse_earlier_results(args)
     network = build_network(args, description, precision, device)
-    refine = refine_with_crf if args.crf else None
+    refine = partial(refine_batch, settings=crf_settings(args)) if args.crf else None
 
     stop = StopRequest(args.max_hours)
     checkpoints = Checkpoints(args, network, stop)
@@ -149,15 +149,6 @@ def facts(args: argparse.Namespace, network: DeepLabV2, data_list: TileList) -> 
         "processes": distributed.world_size(),
         "torch": str(torch.__version__),
     }
-
-
-def refine_with_crf(probabilities: Tensor, images: Tensor) -> Tensor:
-    """Dense CRF on each tile of a batch."""
-    refined = [
-        dense_crf(p, np.ascontiguousarray(i.transpose(1, 2, 0)), CRFSettings())
-        for p, i in zip(probabilities.cpu().numpy(), images.numpy(), strict=True)
-    ]
-    return torch.from_numpy(np.stack(refined))
 
 
 def exit_code(checkpoints: Checkpoints, stop: StopRequest) -> int:

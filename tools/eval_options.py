@@ -5,6 +5,7 @@ from pathlib import Path
 
 from model.backbones import BACKBONES
 from tools.arguments import CommandParser, add_data_options, add_machine_options, count, image_size, number, one_of
+from tools.crf_options import add_crf_options
 from utils.evaluate import Views
 from utils.precision import PRECISIONS
 
@@ -16,6 +17,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
     _add_checkpoints(parser)
     _add_machine(parser)
     _add_results(parser)
+    add_crf_options(parser)
     args = parser.parse_args(argv)
     if args.end_eval < args.start_eval:
         parser.error(f"--end-eval {args.end_eval} lies before --start-eval {args.start_eval}")

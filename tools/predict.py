@@ -42,7 +42,7 @@ from tools.crf_options import add_crf_options, crf_settings
 from tools.predict_images import find_images, read_in_groups
 from tools.predict_network import NetworkFacts, load_generator, network_facts
 from tools.predict_results import MapFolder
-from utils.crf import CRFSettings, dense_crf
+from utils.crf import CRFSettings, refine_batch
 from utils.errors import DataError, OptionError
 from utils.images import normalise, to_unit_range
 from utils.precision import PRECISIONS, autocast, resolve_precision
@@ -198,14 +198,7 @@ def classifier(network: nn.Module, device: torch.device, precision: str, flip: b
 
 def refined_by_crf(classify: Classify, settings: CRFSettings) -> Classify:
     """A classifier whose probabilities are sharpened along the colour edges of their images; they come on the CPU."""
-
-    def refine(images: Tensor) -> Tensor:
-        pixels = np.ascontiguousarray(images.permute(0, 2, 3, 1).numpy())
-        probabilities = classify(images).cpu().numpy()
-        refined = [dense_crf(p, image, settings) for p, image in zip(probabilities, pixels, strict=True)]
-        return torch.from_numpy(np.stack(refined))
-
-    return refine
+    return lambda images: refine_batch(classify(images), images, settings)
 
 
 def predict_ids(

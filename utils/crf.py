@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
+from torch import Tensor
 
 from utils.errors import DataError, OptionError
 
@@ -69,6 +71,22 @@ class CRFSettings:
         for name in ("iterations", "gaussian_weight", "bilateral_weight"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise OptionError(f"{name} is {getattr(self, name)}, expected 0 or more")
+
+
+def refine_batch(probabilities: Tensor, images: Tensor, settings: CRFSettings) -> Tensor:
+    """`dense_crf` on each tile of a batch.
+
+    Args:
+        probabilities: softmax output on any device, shape (B, C, H, W).
+        images: uint8 RGB, shape (B, 3, H, W).
+        settings: parameters of the kernels.
+
+    Returns:
+        float32 on the CPU, shape (B, C, H, W).
+    """
+    pixels = np.ascontiguousarray(images.cpu().permute(0, 2, 3, 1).numpy())
+    pairs = zip(probabilities.cpu().numpy(), pixels, strict=True)
+    return torch.from_numpy(np.stack([dense_crf(one, image, settings) for one, image in pairs]))
 
 
 def dense_crf(probabilities: np.ndarray, image: np.ndarray, settings: CRFSettings | None = None) -> np.ndarray:
