@@ -135,7 +135,7 @@ def report(out: Path, train_names: list[str], test_names: list[str], train_list:
     chosen_sheet = next((out / "active_learning").rglob("chosen.png"))
     print(f"\npictures to look at:\n  chosen tiles              {chosen_sheet}")
     for choice in ("chosen", "random"):
-        print(f"  image, truth, prediction  {out / choice / 'results' / 'tiles.png'}")
+        print(f"  {choice + ', evaluated':<25} {out / choice / 'results' / 'report.html'}")
 
 
 def colour_baseline(train: Tiles, test: Tiles) -> Scores:

@@ -17,21 +17,21 @@ from PIL import Image
 from tools.arguments import CommandParser, run
 from utils.checkpoint import write_atomically
 from utils.errors import OptionError
-from utils.visualize import save_figure
+from utils.visualize import grid_height, save_figure
 
 LARGEST = 300 * 1024  # bytes of a picture
 WIDEST = 1100  # pixels
 SCENE, LABELS, MAP, JUDGE, LOSS = "#e8f1fa", "#fdf1d6", "#e6f4e6", "#f6e3ee", "#ffffff"
 
-# Pictures of a demo run: where they lie in its folder, and how many pixels of their height are shown (None: all).
-OF_A_RUN: dict[str, tuple[str, int | None]] = {
-    "chosen": ("active_learning/*/*/chosen.png", 3 * 240),
-    "curves": ("chosen/checkpoint/curves.png", None),
-    "tiles": ("chosen/results/tiles.png", None),
-    "miou": ("chosen/results/miou.png", None),
-    "classes": ("chosen/results/classes.png", None),
-    "confusion": ("chosen/results/confusion.png", None),
+OF_A_RUN = {  # pictures of a demo run, by name: where they lie in its folder
+    "chosen": "active_learning/*/*/chosen.png",
+    "curves": "chosen/checkpoint/curves.png",
+    "tiles": "chosen/results/tiles.png",
+    "miou": "chosen/results/miou.png",
+    "classes": "chosen/results/classes.png",
+    "confusion": "chosen/results/confusion.png",
 }
+CAPTION_LINES = 4  # under a chosen tile
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -49,16 +49,33 @@ def make_pictures(args: argparse.Namespace) -> None:
     Raises:
         OptionError: the run's folder lacks one.
     """
-    sources = {name: (next(args.demo.glob(place), None), shown) for name, (place, shown) in OF_A_RUN.items()}
-    if absent := [OF_A_RUN[name][0] for name, (source, _) in sources.items() if source is None]:
+    sources = {name: next(args.demo.glob(place), None) for name, place in OF_A_RUN.items()}
+    if absent := [OF_A_RUN[name] for name, source in sources.items() if source is None]:
         raise OptionError(f"--demo {args.demo} has no {', '.join(absent)}; run `make demo` first")
+    pictures = {name: Image.open(source).convert("RGB") for name, source in sources.items() if source is not None}
+    chosen, tiles = pictures.pop("chosen"), pictures.pop("tiles")
+    pictures["chosen"] = first_rows(chosen, 3)
+    pictures["demo"] = above(first_rows(chosen, 1), tiles)
     save_figure(args.out / "method.png", draw_method())
-    for name, (source, shown) in sources.items():
-        assert source is not None
-        with Image.open(source) as picture:
-            save_small(args.out / f"{name}.png", picture.crop((0, 0, picture.width, shown or picture.height)))
+    for name, picture in pictures.items():
+        save_small(args.out / f"{name}.png", picture)
     for path in sorted(args.out.glob("*.png")):
         print(f"{path}  {path.stat().st_size / 1024:.0f} KiB")
+
+
+def first_rows(sheet: Image.Image, rows: int) -> Image.Image:
+    """The first rows of a contact sheet of chosen tiles."""
+    return sheet.crop((0, 0, sheet.width, min(sheet.height, grid_height(rows, CAPTION_LINES))))
+
+
+def above(upper: Image.Image, lower: Image.Image) -> Image.Image:
+    """One picture above another, the wider one brought to the narrower one's width."""
+    width = min(upper.width, lower.width)
+    parts = [p.resize((width, round(p.height * width / p.width)), Image.Resampling.LANCZOS) for p in (upper, lower)]
+    sheet = Image.new("RGB", (width, sum(part.height for part in parts)), "white")
+    sheet.paste(parts[0])
+    sheet.paste(parts[1], (0, parts[0].height))
+    return sheet
 
 
 def save_small(path: Path, picture: Image.Image) -> None:

@@ -80,9 +80,9 @@ def picture_grid(
     """
     font = ImageFont.load_default(_TEXT)
     lines = max((text.count("\n") + 1 if text else 0 for row in captions for text in row), default=0)
-    cell_height = size + lines * (_TEXT + 4) + _GAP
+    cell_height = grid_height(1, lines, size) - _GAP
     columns = max((len(row) for row in rows), default=1)
-    sheet = Image.new("RGB", (columns * (size + _GAP) + _GAP, len(rows) * cell_height + _GAP), "white")
+    sheet = Image.new("RGB", (columns * (size + _GAP) + _GAP, grid_height(len(rows), lines, size)), "white")
     draw = ImageDraw.Draw(sheet)
     for r, (pictures, texts) in enumerate(zip(rows, captions, strict=True)):
         for c, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
@@ -90,6 +90,11 @@ def picture_grid(
             sheet.paste(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR), (x, y))
             draw.multiline_text((x, y + size + 1), _fit(text, size, font), fill="black", font=font, spacing=3)
     return sheet
+
+
+def grid_height(rows: int, caption_lines: int, size: int = 160) -> int:
+    """Height in pixels of a `picture_grid` of so many rows, with captions of so many lines."""
+    return rows * (size + caption_lines * (_TEXT + 4) + _GAP) + _GAP
 
 
 def _fit(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
