@@ -56,6 +56,16 @@ class Description:
         """Number of pixel classes, ids that are never used included."""
         return len(self.classes)
 
+    @property
+    def used_ids(self) -> list[int]:
+        """Ids of the pixel classes that masks may hold: all but those that mean "no class"."""
+        return [i for i in range(self.num_classes) if i not in self.ignore_ids]
+
+    @property
+    def legend(self) -> tuple[list[str], list[RGB]]:
+        """Names and colours of the classes that masks may hold."""
+        return [self.classes[i] for i in self.used_ids], [self.colours[i] for i in self.used_ids]
+
     def group_of(self, name: str) -> str | None:
         """The scene that a tile was cut from, or None where the description knows no scenes."""
         match = re.search(self.group, name) if self.group else None

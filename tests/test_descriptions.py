@@ -78,3 +78,10 @@ def test_paths_below_a_folder_are_let_pass(path: str):
 def test_the_scene_of_a_tile_is_the_match_or_its_first_group(pattern: str | None, name: str, scene: str | None):
     description = Description("custom", "{name}.png", "{name}.png", ("a", "b"), ((0, 0, 0), (1, 1, 1)), group=pattern)
     assert description.group_of(name) == scene
+
+
+def test_the_legend_leaves_out_ids_that_mean_no_class():
+    names, colours = UCM.legend
+    assert names == list(UCM.classes[1:])
+    assert colours == list(UCM.colours[1:])
+    assert UCM.used_ids == list(range(1, 18))

@@ -191,8 +191,7 @@ def draw(seen: Examination) -> Image.Image | None:
         [captions[row : row + PANELS_IN_A_ROW] for row in rows],
         size=280,
     )
-    shown = [i for i in range(seen.description.num_classes) if i not in seen.description.ignore_ids]
-    return with_legend(grid, [seen.description.classes[i] for i in shown], [colours[i] for i in shown])
+    return with_legend(grid, *seen.description.legend)
 
 
 def _decode_leniently(seen: Examination, name: str) -> tuple[np.ndarray, float]:

@@ -157,7 +157,7 @@ def palette(seen: Examination) -> Finding:
     off = sum(tile.mask.off_palette for tile in masks if tile.mask)
     ignored = sum(tile.mask.ignored for tile in masks if tile.mask)
     total = max(1, int(pixels.sum()) + off + ignored)
-    usable = [i for i in range(seen.description.num_classes) if i not in seen.description.ignore_ids]
+    usable = seen.description.used_ids
     occurring = int((pixels.sum(axis=0)[usable] > 0).sum())
     empty = int((pixels.sum(axis=1) == 0).sum())
     worst = max(masks, key=lambda tile: tile.mask.off_palette_share if tile.mask else 0)
@@ -191,7 +191,7 @@ def classes(seen: Examination) -> Finding:
     if not counted:
         return Finding("classes", "-", "no mask could be read" if seen.masks else "no masks")
     description, first = seen.description, next(iter(counted))
-    usable = [i for i in range(description.num_classes) if i not in description.ignore_ids]
+    usable = description.used_ids
     shares = {part: pixels.sum(axis=0) / max(1, pixels.sum()) for part, pixels in counted.items()}
     tiles = {part: (pixels > 0).sum(axis=0) for part, pixels in counted.items()}
     absent = {part: [description.classes[i] for i in usable if not tiles[part][i]] for part in counted}

@@ -68,8 +68,8 @@ def _tiles(shown: Evaluation, on: TileList, checkpoints: Checkpoints) -> Image.I
         maps = [colourise(truth, colours), colourise(prediction, colours), errors(image, truth, prediction)]
         rows.append([image, *maps])
         captions.append([caption, "truth", "prediction", f"errors: {wrong:.1%} of the pixels"])
-    names = [*on.description.classes, "wrong pixel"]
-    return with_legend(picture_grid(rows, captions, size=220), names, [*colours, WRONG_COLOUR])
+    names, shown_colours = on.description.legend
+    return with_legend(picture_grid(rows, captions, size=220), [*names, "wrong pixel"], [*shown_colours, WRONG_COLOUR])
 
 
 def _predictions(

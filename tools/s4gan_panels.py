@@ -44,4 +44,4 @@ def draw_panels(s4gan: S4GAN, tiles: Tiles, description: Description, input_size
         opinion = "" if realness is None else f"\nD: {float(realness):.2f}"
         captions.append(f"{tiles.names[tile]} ({'labelled' if is_labelled else 'unlabelled'}){opinion}")
     picture = comparison(images, maps, ["mask or pseudo-label", "prediction"], description.colours, captions)
-    return with_legend(picture, description.classes, description.colours)
+    return with_legend(picture, *description.legend)

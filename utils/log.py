@@ -91,15 +91,16 @@ def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], a
     Args:
         log: the CSV file.
         picture: the PNG to write.
-        panels: columns by title; columns without a number are left out.
+        panels: columns by title; columns without a number are left out, and panels without a column.
         against: the column of whole numbers on the horizontal axis.
     """
     from matplotlib.figure import Figure  # slow to import; without pyplot there is no display to ask for
 
     rows = read_rows(log)
-    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)
-    for axis, (title, columns) in zip(axes[0], panels.items(), strict=True):
+    drawn = {title: columns for title, columns in panels.items() if any(row.get(c) for row in rows for c in columns)}
+    figure = Figure(figsize=(4.2 * max(1, len(drawn)), 3.2), layout="constrained")
+    axes = figure.subplots(1, max(1, len(drawn)), squeeze=False)
+    for axis, (title, columns) in zip(axes[0], drawn.items(), strict=False):
         for column in columns:
             points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
             if points:
@@ -107,6 +108,5 @@ def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], a
                 axis.plot(steps, values, label=column, linewidth=1.2, marker="." if len(points) < 40 else None)
         axis.set(title=title, xlabel=against)
         axis.grid(alpha=0.3)
-        if axis.lines:
-            axis.legend(fontsize=8)
+        axis.legend(fontsize=8)
     save_figure(picture, figure)
