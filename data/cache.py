@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from utils.checkpoint import storage_error
 from utils.errors import DataError, OptionError
+from utils.machine import usable_cores
 
 _IN_FLIGHT = 16  # tiles decoded ahead of the writer, per thread
 _ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
@@ -209,7 +210,7 @@ def _decode_ahead(
     kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray]
 ) -> Generator[np.ndarray, None, None]:
     """Decode in threads (the decoders release Python's lock), in order, with a bounded number in memory."""
-    threads = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    threads = usable_cores()
     progress = tqdm(total=len(names), desc=f"decoding {kind}", unit="tile", disable=None, leave=False)
     with ThreadPoolExecutor(threads) as pool, progress:
         ahead = deque(pool.submit(decode, name) for name in names[: threads * _IN_FLIGHT])

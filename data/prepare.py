@@ -30,6 +30,7 @@ from data.splits import read_names, split_names, tile_name, write_names
 from data.tiles import TileReader, check_files
 from utils.checkpoint import make_folder, read_json, storage_error, write_json
 from utils.errors import DataError, OptionError
+from utils.machine import usable_cores
 from utils.suggest import unknown
 
 MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
@@ -461,7 +462,7 @@ def in_threads(
     Returns:
         The results, in the order of `items`.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     progress = tqdm(total=len(items), desc=label, unit=unit, disable=None, leave=False)
     with ThreadPoolExecutor(min(cores, threads or cores)) as pool, progress:
         futures = [pool.submit(work, item) for item in items]

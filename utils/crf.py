@@ -22,6 +22,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from utils.errors import DataError, OptionError
+from utils.machine import usable_cores
 
 MIN_PROBABILITY = 1e-5  # a class ruled out by the network can still be brought back by its neighbours
 MIN_SIGMA = 0.25  # pixels and levels are whole numbers: the next one is out of reach here (e^-8)
@@ -33,7 +34,7 @@ _SMALLEST = 4  # points that may speak as one
 _FEW = 16  # cells of a leaf; with more of them, all its points speak for themselves, which is quicker
 _LEAF_SIZE = 64  # points of a block; matrix products this small stay in one BLAS thread each, the threads are ours
 _GROUP = 2  # leaves that listen together
-_CHUNK = 32  # blocks heard at once: the kernel values, 1 MiB, stay in a core's cache
+_CHUNK = 64  # blocks heard at once: the kernel values, 2 MiB, stay in a core's cache
 _FAR = 32  # coordinates from here on are squared in double precision
 
 Filter = Callable[[np.ndarray], np.ndarray]
@@ -229,7 +230,7 @@ class _GaussianSum:
         moments = np.add.reduceat(self.offsets[:, :, None] * in_order[:, None], self.starts)
         moments = self._in_sources(moments, mode="constant")
         moments *= self.sharpness[:, :, None, None]
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:  # more would push one another out of the caches
             heard = list(pool.map(lambda group: self._hear(group, told, moments), range(len(self.near))))
         sums = np.empty_like(values)
         sums[self.order] = np.concatenate(heard)[: len(values)]
