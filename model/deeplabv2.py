@@ -53,7 +53,8 @@ class SummedClassifiers(nn.ModuleList):
         classifiers = [nn.Conv2d(in_channels, num_classes, 3, padding=rate, dilation=rate) for rate in RATES]
         for classifier in classifiers:
             nn.init.normal_(classifier.weight, std=0.01)
-            torch.nn.init.zeros_(classifier.bias)  # type: ignore[arg-type]
+            assert classifier.bias is not None  # a convolution has one unless it is told not to
+            nn.init.zeros_(classifier.bias)
         super().__init__(classifiers)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -68,8 +68,7 @@ def test_predictions_in_the_padding_change_nothing(value):
         logits[:, 1] = value
 
     batch = make_batch((30, 20), (40, 40))
-    refine = lambda probabilities, images: probabilities  # noqa: E731
-    plain, refined = evaluate(outside(spoil), [batch], C, CPU, refine=refine)
+    plain, refined = evaluate(outside(spoil), [batch], C, CPU, refine=lambda probabilities, images: probabilities)
     expected, _ = evaluate(read_classes, [batch], C, CPU)
     assert torch.equal(plain.counts, expected.counts)
     assert torch.equal(refined.counts, expected.counts)
@@ -215,7 +214,10 @@ def test_masks_of_other_sizes_are_scored_on_their_own_grid():
     batch = make_batch((30, 20), (40, 40))
     masks = [torch.zeros(60, 40, dtype=torch.uint8), torch.full((31, 19), 1, dtype=torch.uint8)]
     masks[0][0, 0] = 255
-    ones = lambda images: F.one_hot(torch.ones(images[:, 0].shape).long(), C).permute(0, 3, 1, 2)  # noqa: E731
+
+    def ones(images: Tensor) -> Tensor:
+        return F.one_hot(torch.ones(images[:, 0].shape).long(), C).permute(0, 3, 1, 2)
+
     matrix, _ = evaluate(ones, [batch], C, CPU, masks_of=lambda _: masks)
     assert matrix.tiles[0, 0, 1].item() == 60 * 40 - 1
     assert matrix.tiles[1, 1, 1].item() == 31 * 19

@@ -23,12 +23,18 @@ def test_scores_by_hand():
     assert scores.class_pixels == (4, 2, 1)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_scores_equal_those_of_scikit_learn(seed):
+def random_maps(seed):
+    """Five maps of six classes with ignored pixels, and predictions of which more than half are right."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 6, (5, 40, 30))
     prediction = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, 6, truth.shape))
     truth[rng.random(truth.shape) < 0.2] = 255
+    return truth, prediction
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_equal_those_of_scikit_learn(seed):
+    truth, prediction = random_maps(seed)
     matrix = ConfusionMatrix(6)
     for t, p in zip(truth, prediction, strict=True):  # batch by batch, in the types of evaluation
         matrix.update(torch.from_numpy(t.astype(np.uint8)), torch.from_numpy(p))
@@ -109,10 +115,7 @@ def test_counts_beyond_float32():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_matrices_of_tiles_equal_those_of_scikit_learn(seed):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 6, (5, 40, 30))
-    prediction = np.where(rng.random(truth.shape) < 0.6, truth, rng.integers(0, 6, truth.shape))
-    truth[rng.random(truth.shape) < 0.2] = 255
+    truth, prediction = random_maps(seed)
     truth[4, 20:] = truth[4, :20] = 255  # a tile without a label
     matrices = TileMatrices(6)
     for rows in (slice(0, 2), slice(2, 5)):  # in batches of different sizes

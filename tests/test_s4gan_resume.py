@@ -95,7 +95,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
 
     def work(*flags: str) -> Callable[[], int]:
         def train() -> int:
-            TrainingRun.after_step = before(TrainingRun.after_step, killed_at(4))  # type: ignore[method-assign]
+            TrainingRun.after_step = before(TrainingRun.after_step, killed_at(4))
             return train_s4gan.main([*argv, *flags])
 
         return train
@@ -174,7 +174,7 @@ def test_killed_before_its_first_state_it_starts_from_the_same_weights(
     argv = argv_of(training_tiles, tmp_path / "parts", **weights)
 
     def work() -> int:
-        TrainingRun.after_step = before(TrainingRun.after_step, killed_at(2))  # type: ignore[method-assign]
+        TrainingRun.after_step = before(TrainingRun.after_step, killed_at(2))
         return train_s4gan.main(argv)
 
     assert forked(work) == -signal.SIGKILL
@@ -235,9 +235,7 @@ def test_asked_to_end_with_all_its_workers_and_twice_it_saves_and_goes_on(
     def work() -> int:
         os.setsid()
         calls = iter(range(1, 10**6))
-        TrainingRun.after_step = before(  # type: ignore[method-assign]
-            TrainingRun.after_step, lambda: ask() if next(calls) == 4 else None
-        )
+        TrainingRun.after_step = before(TrainingRun.after_step, lambda: ask() if next(calls) == 4 else None)
         return train_s4gan.main(argv)
 
     assert forked(work) == 143

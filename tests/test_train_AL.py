@@ -267,7 +267,7 @@ def test_killed_again_and_again_it_ends_with_the_same_selection(tiles: TinySet, 
 
     def work() -> int:
         al_run.SAVE_EVERY = 0
-        LearningRun._after_batch = before(LearningRun._after_batch, killed_at(6))  # type: ignore[method-assign]
+        LearningRun._after_batch = before(LearningRun._after_batch, killed_at(6))
         return train_AL.main(argv)
 
     kills = 0
@@ -577,7 +577,7 @@ def test_two_processes_end_when_one_is_asked_to_and_go_on(tiles: TinySet, tmp_pa
             if next(calls) == 1 and os.environ["RANK"] == "1":
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        LearningRun._after_batch = before(LearningRun._after_batch, ask)  # type: ignore[method-assign]
+        LearningRun._after_batch = before(LearningRun._after_batch, ask)
         return train_AL.main(argv)
 
     assert in_processes(2, work) == [143, 143]  # though only one got the signal

@@ -126,7 +126,7 @@ def test_a_run_moves_between_one_process_and_two(training_tiles: TinySet, tmp_pa
 
     def until(step: int, out: str, *flags: object) -> Callable[[], int]:
         def work() -> int:
-            TrainingRun.after_step = before(TrainingRun.after_step, at_call(step, signal.SIGTERM))  # type: ignore[method-assign]
+            TrainingRun.after_step = before(TrainingRun.after_step, at_call(step, signal.SIGTERM))
             return train_s4gan.main(argv(out, *flags))
 
         return work
@@ -159,7 +159,7 @@ def test_two_processes_resumed_repeat_the_run_exactly(training_tiles: TinySet, t
     def work(out: str, stop_at: int, *flags: object) -> Callable[[], int]:
         def train() -> int:
             if os.environ["RANK"] == "1":  # the other one hears of it
-                TrainingRun.after_step = before(TrainingRun.after_step, at_call(stop_at, signal.SIGINT))  # type: ignore[method-assign]
+                TrainingRun.after_step = before(TrainingRun.after_step, at_call(stop_at, signal.SIGINT))
             return train_s4gan.main(options(training_tiles, tmp_path / out, *flags, num_steps=4))
 
         return train
@@ -182,7 +182,7 @@ def failing(rank: int, argv: list[str], error: Callable[..., None]) -> Callable[
 
     def work() -> tuple[int, str]:
         if os.environ["RANK"] == str(rank):
-            TrainingRun.after_step = fail_after_step  # type: ignore[method-assign]
+            TrainingRun.after_step = fail_after_step
         path = argv[argv.index("--checkpoint_dir") + 1] + f"-stderr{os.environ['RANK']}"
         with Path(path).open("w") as sys.stderr:
             code = train_s4gan.main(argv)
