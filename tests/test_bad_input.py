@@ -13,6 +13,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -952,6 +953,16 @@ def mounted(folder: Path, options: str) -> bool:
     return subprocess.run(mount, capture_output=True, check=False).returncode == 0
 
 
+def bytes_below(folder: Path) -> int:
+    """Sizes of all files below a folder, together; a file that another thread renames meanwhile does not count."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(parent) / name).stat().st_size
+    return total
+
+
 class LimitedFile:
     """A file on a fake disk that may be full."""
 
@@ -990,7 +1001,7 @@ def full_disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
         real_open = io.open
 
         def claim(more: int) -> None:
-            if more + sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > num_bytes:
+            if more + bytes_below(folder) > num_bytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         def limited_open(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
