@@ -83,13 +83,22 @@ def test_kernel_sum_leaves_out_blocks_but_no_mass():
     np.testing.assert_allclose(kernel(values), expected, rtol=1e-3)
 
 
-@pytest.mark.parametrize("deviation", [0, 1, 2])
-def test_crowds_that_speak_as_one_stay_close_to_the_direct_sum(deviation):
-    rng = np.random.default_rng(3)
+@pytest.mark.parametrize("kind", ["flat", "noise", "strong noise", "ramp", "two grounds"])
+@pytest.mark.parametrize("confidence", [1.0, 1.5])
+def test_crowds_that_speak_as_one_stay_close_to_the_direct_sum(kind, confidence):
+    rng = np.random.default_rng(0)
     size = 56  # large enough for pixels to hear a crowd; the last leaf is whole for 3136 = 49 · 64 points
-    image = np.clip(rng.normal(120, deviation, (size, size, 3)), 0, 255).round().astype(np.uint8)
-    labels = (np.mgrid[:size, :size] // 14).sum(axis=0) % 4
-    logits = 1.5 * np.eye(4)[labels].transpose(2, 0, 1) + rng.normal(size=(4, size, size))
+    x = np.mgrid[:size, :size][1][..., None] / size
+    ground, deviation = {
+        "flat": (120, 0),
+        "noise": (120, 1),
+        "strong noise": (120, 2),
+        "ramp": (120 + 12 * x, 1.5),
+        "two grounds": (120 + 8 * (x > 0.5), 1.5),
+    }[kind]
+    image = np.clip(ground + rng.normal(0, deviation, (size, size, 3)), 0, 255).round().astype(np.uint8)
+    labels = (np.mgrid[:size, :size] // 9).sum(axis=0) % 4
+    logits = confidence * np.eye(4)[labels].transpose(2, 0, 1) + rng.normal(size=(4, size, size))
     probabilities = softmax(logits, axis=0).astype(np.float32)
     expected = dense_crf_direct(probabilities, image, CRFSettings())
     assert np.abs(dense_crf(probabilities, image) - expected).max() < 0.02
