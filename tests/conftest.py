@@ -1,5 +1,6 @@
-"""Tiny data sets in the layouts of the real ones, and one thread for every test."""
+"""Tiny data sets in the layouts of the real ones, commands run on them, and one thread for every test."""
 
+import importlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,78 @@ def training_tiles(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     return tiny
 
 
-# --- Commands that are refused ----------------------------------------------------------------------------------------
+# --- Commands ---------------------------------------------------------------------------------------------------------
+
+PUBLISHED = ("train_AL", "train_s4gan", "auto_evaluate")
+
+
+def main_of(command: str) -> Callable[[list[str]], int]:
+    """`main` of a file in tools/, imported when asked for: the commands take two seconds that most tests need not."""
+    return importlib.import_module(f"tools.{command}").main
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the custom set: a tiny generator and discriminator after step 1."""
+    from model.deeplabv2 import DeepLabV2  # as late as the commands
+    from model.discriminator import Discriminator
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    torch.save(DeepLabV2(3, "tiny").state_dict(), folder / "checkpoint1.pth")
+    torch.save(Discriminator(3).state_dict(), folder / "checkpoint1_D.pth")
+    (folder / "options.json").write_text(json.dumps({"backbone": "tiny", "classes": CUSTOM["classes"]}))
+    return folder
+
+
+@pytest.fixture
+def argv(checkpoints: Path, tmp_path: Path) -> Callable[..., list[str]]:
+    """Options with which each command does a small job; `None` leaves one out, `True` is a flag."""
+
+    def options(command: str, tiny: TinySet, **changes: object) -> list[str]:
+        data = {"--dataset": tiny.dataset, "--data-dir": tiny.folder, "--data-list": tiny.list_path, "--device": "cpu"}
+        own: dict[str, dict[str, object]] = {
+            "train_AL": {
+                "--model-name": "tiny", "--num-epochs": 1, "--input-size": "32,32", "--labeled-ratio": "0.5",
+                "--precision": "fp32", "--save-dir": tmp_path / "out",
+            },
+            "train_s4gan": {
+                "--backbone": "tiny", "--restore-from": "none", "--threshold-st": 0.5, "--num-steps": 1,
+                "--batch-size": 1, "--input-size": "32,32", "--precision": "fp32", "--checkpoint-dir": tmp_path / "out",
+            },
+            "auto_evaluate": {
+                "--start-eval": 1, "--end-eval": 1, "--step-eval": 1, "--input-size": "32,32", "--precision": "fp32",
+                "--checkpoint-dir": checkpoints, "--save-dir": tmp_path / "out",
+            },
+        }  # fmt: skip
+        chosen = data | own[command] | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+        given = [[name] if value is True else [name, str(value)] for name, value in chosen.items() if value is not None]
+        return [part for pair in given for part in pair]
+
+    return options
+
+
+@pytest.fixture
+def accepted(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that has to succeed; returns what it says on stderr."""
+
+    def run(command: str, options: list[str]) -> str:
+        assert main_of(command)(options) == 0
+        return capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+    """Run a command that has to fail; returns its line, after a look that no file came, went or changed."""
+
+    def run(code: int, command: str, options: list[str]) -> str:
+        before = contents(tmp_path)
+        line = error_line(capsys, code, main_of(command), options)
+        assert contents(tmp_path) == before
+        return line
+
+    return run
 
 
 def error_line(capsys: pytest.CaptureFixture[str], code: int, main: Callable[[list[str]], int], argv: list[str]) -> str:
