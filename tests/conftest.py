@@ -99,6 +99,8 @@ CUSTOM = {
     "scene_classes": ["dry", "wet"],
     "scene_labels": "scene_labels.csv",
 }
+PALETTE = {"field": "#102030", "forest": "#405060", "water": "#708090"}
+COLOURS = np.array([[0x10, 0x20, 0x30], [0x40, 0x50, 0x60], [0x70, 0x80, 0x90]], np.uint8)
 
 
 def write_custom(folder: Path, count: int = 4, size: tuple[int, int] = (32, 32), **description: Any) -> TinySet:
@@ -129,6 +131,15 @@ def deepglobe_set(tmp_path: Path) -> TinySet:
 def custom_set(tmp_path: Path) -> TinySet:
     """Four tiles of 32×32 with three pixel classes and two scene classes."""
     return write_custom(tmp_path / "custom")
+
+
+@pytest.fixture
+def coloured_set(tmp_path: Path) -> TinySet:
+    """The custom set with masks of three colours."""
+    tiny = write_custom(tmp_path / "coloured", palette=PALETTE)
+    for seed, name in enumerate(tiny.names):
+        write_image(tiny.folder / "masks" / f"{name}.png", COLOURS[patches(seed, (32, 32), range(3))])
+    return tiny
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,8 @@ import json
 
 import pytest
 
-from tests.conftest import CUSTOM, PUBLISHED, picture, write_deepglobe
+from tests.conftest import CUSTOM, PALETTE, PUBLISHED, picture, write_deepglobe
 from tests.files import image_file
-
-PALETTE = {"field": "#102030", "forest": "#405060", "water": "#708090"}
 
 
 def without(key: str) -> dict[str, object]:

@@ -2,18 +2,15 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import TinySet, patches, write_custom, write_image
+from tests.conftest import COLOURS, patches, write_custom, write_image
 from tests.files import half, image_file
 
 SIZE = (32, 32)
-PALETTE = {"field": "#102030", "forest": "#405060", "water": "#708090"}
-COLOURS = np.array([[0x10, 0x20, 0x30], [0x40, 0x50, 0x60], [0x70, 0x80, 0x90]], np.uint8)
 IDS = patches(0, SIZE, range(3))
 
 
@@ -21,15 +18,6 @@ def with_wrong_rows(mask: np.ndarray, rows: int, value: object) -> np.ndarray:
     wrong = mask.copy()
     wrong[:rows] = value
     return wrong
-
-
-@pytest.fixture
-def coloured_set(tmp_path: Path) -> TinySet:
-    """The custom set with masks of three colours."""
-    tiny = write_custom(tmp_path / "coloured", palette=PALETTE)
-    for seed, name in enumerate(tiny.names):
-        write_image(tiny.folder / "masks" / f"{name}.png", COLOURS[patches(seed, SIZE, range(3))])
-    return tiny
 
 
 BAD_MASKS: dict[str, tuple[str, Callable[[], bytes | None], str]] = {

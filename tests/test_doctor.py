@@ -14,7 +14,7 @@ from PIL import Image
 
 from model.deeplabv2 import DeepLabV2
 from model.discriminator import Discriminator
-from tests.conftest import TinySet, patches, picture, write_custom, write_image, write_list
+from tests.conftest import COLOURS, TinySet, patches, picture, write_custom, write_image, write_list
 from tools import doctor, doctor_checks, doctor_runs, prepare_data
 from tools.doctor_checks import Finding
 
@@ -229,16 +229,11 @@ def test_masks_of_the_test_list_are_needed(capsys, custom_set):
     assert "1 mask of the test or validation list" in found["text"]
 
 
-def test_off_palette_colours_are_named(capsys, tmp_path):
-    palette = {"field": "#102030", "forest": "#405060", "water": "#708090"}
-    tiny = write_custom(tmp_path / "custom", palette=palette)
-    colours = np.array([[0x10, 0x20, 0x30], [0x40, 0x50, 0x60], [0x70, 0x80, 0x90]], np.uint8)
-    for seed, name in enumerate(tiny.names):
-        write_image(tiny.folder / "masks" / f"{name}.png", colours[patches(seed, (32, 32), range(3))])
-    mask = colours[patches(0, (32, 32), range(3))]
+def test_off_palette_colours_are_named(capsys, coloured_set):
+    mask = COLOURS[patches(0, (32, 32), range(3))]
     mask[0] = (1, 2, 3)
-    write_image(tiny.folder / "masks" / "tile0.png", mask)
-    found = findings(capsys, tiny, 0)["palette"]
+    write_image(coloured_set.folder / "masks" / "tile0.png", mask)
+    found = findings(capsys, coloured_set, 0)["palette"]
     assert found["level"] == "warn"
     assert found["values"]["off_palette_share"] == 32 / 4096
     assert "#010203" in found["details"][0]
