@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.files import Hostile
 from utils.checkpoint import (
     load_state,
     make_folder,
@@ -150,23 +151,13 @@ def test_tensors_and_plain_values_come_back(tmp_path: Path):
     assert loaded == state
 
 
-class Trap:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple:
-        return os.mkdir, (str(self.marker),)
-
-
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_state_that_would_run_code_is_refused_and_not_run(tmp_path: Path):
     path, marker = tmp_path / "last.pth", tmp_path / "marker"
-    torch.save({"step": Trap(marker)}, path)
+    torch.save({"step": Hostile(marker)}, path)
     with pytest.raises(DataError, match=r"last\.pth cannot be read"):
         load_state(path)
-    path.write_bytes(pickle.dumps(Trap(marker)))
+    path.write_bytes(pickle.dumps(Hostile(marker)))
     with pytest.raises(DataError, match=r"last\.pth cannot be read"):
         load_state(path)
     assert not marker.exists()

@@ -16,6 +16,7 @@ from data.demo import draw_demo
 from data.descriptions import UCM
 from data.splits import write_names
 from model.deeplabv2 import DeepLabV2
+from tests.conftest import error_line
 from tools import auto_evaluate, train_AL, train_s4gan
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,15 +75,6 @@ def trained(demo_set, chosen, tmp_path_factory):
     options = s4gan_options(demo_set, out, **{"--active-learning-images-array": chosen})
     assert train_s4gan.main([*options, "--active-learning"]) == 0
     return out
-
-
-def error_line(capsys, code, main, argv):
-    """The one line on stderr of a command that has to end with `code`."""
-    assert main([str(part) for part in argv]) == code
-    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning:")]
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("error: ")
-    return lines[0]
 
 
 # --- train_AL.py -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,4 @@
-import io
-import struct
 import warnings
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +11,7 @@ from PIL import Image
 from data.decode import decode_mask, image_file_size, read_ids, read_image, read_mask
 from data.descriptions import DEEPGLOBE, UCM, Description
 from tests.conftest import picture, write_image
+from tests.files import half, image_file, png_file
 from utils.errors import DataError
 
 IDS = Description("custom", "{name}", "{name}", ("field", "forest", "water"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
@@ -22,16 +20,6 @@ COLOURS = replace(IDS, palette=((255, 0, 0), (0, 128, 0), (0, 0, 255)), ignore_c
 
 def one_pixel(*colour: int) -> np.ndarray:
     return np.array([[colour]], np.uint8)
-
-
-def png(width: int, height: int, bits: int, colour_type: int, rows: bytes) -> bytes:
-    """A PNG as the standard has it; `rows` hold a filter byte and the packed values of each row."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 # --- DeepGlobe: thresholded colours ----------------------------------------------------------------------------------
@@ -145,7 +133,7 @@ def test_the_indices_of_a_palette_file_are_its_ids(tmp_path: Path):
 )
 def test_grey_files_of_few_bits_hold_ids_not_brightness(tmp_path: Path, bits: int, row: int | None, ids: list[int]):
     packed = bytes([0, row]) if row is not None else bytes([0, 1, 2])
-    (tmp_path / "mask.png").write_bytes(png(2, 1, bits, 0, packed))
+    (tmp_path / "mask.png").write_bytes(png_file(2, 1, bits, 0, packed))
     assert read_mask(tmp_path / "mask.png", IDS).tolist() == [ids]
 
 
@@ -187,19 +175,8 @@ def test_palette_images_come_out_as_rgb_without_a_word(tmp_path: Path, transpare
         assert read_image(tmp_path / "image.png").tolist() == [[[10, 20, 30], [40, 50, 60]]]
 
 
-def saved(array: np.ndarray, mode: str | None = None, ending: str = "png", **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image = Image.fromarray(array)
-    (image.convert(mode) if mode else image).save(buffer, ending, **options)
-    return buffer.getvalue()
-
-
 def encoded(array: np.ndarray, ending: str) -> bytes:
     return cv2.imencode(ending, array)[1].tobytes()
-
-
-def half(content: bytes) -> bytes:
-    return content[: len(content) // 2]
 
 
 GREY_16 = np.full((8, 8), 3000, np.uint16)
@@ -215,18 +192,18 @@ RGB_8 = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
         (lambda: encoded(GREY_16, ".tif"), "16-bit"),
         (lambda: encoded(RGB_16, ".png"), "16-bit"),
         (lambda: encoded(RGB_16, ".tif"), "16-bit"),
-        (lambda: saved(np.full((8, 8), 70_000, np.int32), ending="tiff"), "float"),
-        (lambda: saved(np.full((8, 8), 0.5, np.float32), ending="tiff"), "float"),
-        (lambda: saved(RGB_8, "CMYK", "jpeg"), "CMYK; convert it to RGB"),
-        (lambda: saved(RGB_8, "CMYK", "tiff"), "CMYK; convert it to RGB"),
-        (lambda: half(saved(RGB_8)), "damaged"),
-        (lambda: half(saved(RGB_8, ending="jpeg")), "damaged"),
-        (lambda: half(saved(RGB_8, ending="tiff")), "damaged"),
-        (lambda: half(saved(RGB_8, ending="tiff", compression="tiff_lzw")), "is cut off"),
+        (lambda: image_file(np.full((8, 8), 70_000, np.int32), "tiff"), "float"),
+        (lambda: image_file(np.full((8, 8), 0.5, np.float32), "tiff"), "float"),
+        (lambda: image_file(RGB_8, "jpeg", "CMYK"), "CMYK; convert it to RGB"),
+        (lambda: image_file(RGB_8, "tiff", "CMYK"), "CMYK; convert it to RGB"),
+        (lambda: half(image_file(RGB_8)), "damaged"),
+        (lambda: half(image_file(RGB_8, "jpeg")), "damaged"),
+        (lambda: half(image_file(RGB_8, "tiff")), "damaged"),
+        (lambda: half(image_file(RGB_8, "tiff", compression="tiff_lzw")), "is cut off"),
         (lambda: b"", "is empty"),
         (lambda: b"name,label\nforest00,forest\n", "is not an image"),
-        (lambda: png(100_000, 100_000, 8, 2, b""), "10000000000 pixels"),
-        (lambda: png(20_000, 11_000, 8, 2, b""), "claims 20000×11000 pixels"),
+        (lambda: png_file(100_000, 100_000), "10000000000 pixels"),
+        (lambda: png_file(20_000, 11_000), "claims 20000×11000 pixels"),
     ],
     ids=[
         "grey-16-png", "grey-16-tif", "rgb-16-png", "rgb-16-tif", "int32", "float", "cmyk-jpeg", "cmyk-tif", "cut-png",

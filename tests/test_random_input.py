@@ -1,6 +1,5 @@
 """Random lists, descriptions, labels, images, arrays and checkpoints: each is read, or refused by one error of ours."""
 
-import io
 import json
 import warnings
 from collections.abc import Callable
@@ -12,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from data.dataset_json import load_description, parse_description
 from data.decode import image_file_header, read_ids, read_image
@@ -21,6 +19,7 @@ from data.scene_labels import read_class_map, read_label_csv
 from data.splits import read_names, read_names_array
 from model.weight_files import read_state_dict
 from tests.conftest import CUSTOM, patches, picture
+from tests.files import OLD, array_file, image_file, tensors_file
 from tools import s4gan_options
 from utils.checkpoint import load_state, read_json
 from utils.errors import DataError, UserError
@@ -160,28 +159,22 @@ def test_scene_labels_of_random_bytes(path, content):
 # --- Images and masks -------------------------------------------------------------------------------------------------
 
 
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **options)
-    return buffer.getvalue()
-
-
-COLOUR, MASK = Image.fromarray(picture(0, (24, 32))), Image.fromarray(patches(0, (24, 32), range(3)))
+COLOUR, MASK = picture(0, (24, 32)), patches(0, (24, 32), range(3))
 FILES = {
-    "PNG": encoded(COLOUR, "PNG"),
-    "PNG palette": encoded(COLOUR.convert("P"), "PNG", transparency=3),
-    "PNG ids": encoded(MASK, "PNG"),
-    "PNG bits": encoded(MASK.convert("1"), "PNG"),
-    "JPEG": encoded(COLOUR, "JPEG"),
-    "JPEG progressive": encoded(COLOUR, "JPEG", progressive=True),
-    "TIFF": encoded(COLOUR, "TIFF"),
-    "TIFF ids": encoded(MASK, "TIFF"),
-    "TIFF LZW": encoded(COLOUR, "TIFF", compression="tiff_lzw"),
-    "TIFF deflate": encoded(COLOUR, "TIFF", compression="tiff_deflate"),
-    "TIFF JPEG": encoded(COLOUR, "TIFF", compression="jpeg"),
-    "BMP": encoded(COLOUR, "BMP"),
-    "GIF": encoded(MASK, "GIF"),
-    "WebP": encoded(COLOUR, "WEBP", lossless=True),
+    "PNG": image_file(COLOUR, "PNG"),
+    "PNG palette": image_file(COLOUR, "PNG", "P", transparency=3),
+    "PNG ids": image_file(MASK, "PNG"),
+    "PNG bits": image_file(MASK, "PNG", "1"),
+    "JPEG": image_file(COLOUR, "JPEG"),
+    "JPEG progressive": image_file(COLOUR, "JPEG", progressive=True),
+    "TIFF": image_file(COLOUR, "TIFF"),
+    "TIFF ids": image_file(MASK, "TIFF"),
+    "TIFF LZW": image_file(COLOUR, "TIFF", compression="tiff_lzw"),
+    "TIFF deflate": image_file(COLOUR, "TIFF", compression="tiff_deflate"),
+    "TIFF JPEG": image_file(COLOUR, "TIFF", compression="jpeg"),
+    "BMP": image_file(COLOUR, "BMP"),
+    "GIF": image_file(MASK, "GIF"),
+    "WebP": image_file(COLOUR, "WEBP", lossless=True),
 }
 
 
@@ -203,26 +196,14 @@ def test_damaged_image(path, group, data):
 # --- Arrays and checkpoints -------------------------------------------------------------------------------------------
 
 
-def array_bytes(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
-
-
 @settings(max_examples=80)
 @given(data=st.data())
 def test_damaged_names_array(path, data):
-    whole = array_bytes(np.array([f"tile{n}" for n in range(4)]))
+    whole = array_file(np.array([f"tile{n}" for n in range(4)]))
     written(path.with_suffix(".npy"), damaged(data.draw, whole))
     known = [f"tile{n}" for n in range(6)]
     names = read_or_refused(lambda: read_names_array(path.with_suffix(".npy"), IDS, known, path))
     assert names is None or set(names) <= set(known)
-
-
-def saved(content: Any, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(content, buffer, **options)
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -231,9 +212,9 @@ def checkpoint_bytes() -> dict[str, bytes]:
     weights = {f"backbone.layer{n}.weight": torch.arange(6.0).reshape(2, 3) + n for n in range(4)}
     state = {"step": 3, "generator": weights, "best_score": 0.5, "random": {"torch": torch.get_rng_state()[:64]}}
     return {
-        "zip": saved(weights),
-        "older": saved(weights, _use_new_zipfile_serialization=False),
-        "state": saved(state),
+        "zip": tensors_file(weights),
+        "older": tensors_file(weights, **OLD),
+        "state": tensors_file(state),
     }
 
 

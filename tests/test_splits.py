@@ -1,5 +1,3 @@
-import io
-import os
 import pickle
 from collections import Counter
 from dataclasses import replace
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 
 from data.descriptions import DEEPGLOBE, UCM, Description
 from data.splits import random_names, read_names, read_names_array, split_names, tile_name, write_names
+from tests.files import Hostile, archive_file, array_file
 from utils.errors import DataError, OptionError
 
 CUSTOM = Description("custom", "images/{name}.jpg", "masks/{name}.png", ("a", "b"), ((0, 0, 0), (1, 1, 1)))
@@ -125,63 +124,44 @@ def test_an_array_and_a_text_file_of_names_are_read_in_their_order(tmp_path: Pat
     assert read_array(listed(tmp_path, b"forest07\nforest01.tif\n")) == ["forest07", "forest01"]
 
 
-class Trap:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple:
-        return os.mkdir, (str(self.marker),)
-
-
 @pytest.mark.parametrize("wrapped", [True, False], ids=["array-of-objects", "bare-pickle"])
 def test_a_pickle_is_refused_and_never_run(tmp_path: Path, wrapped: bool):
     path, marker = tmp_path / "names.npy", tmp_path / "marker"
-    trap = Trap(marker)
+    code = Hostile(marker)
     if wrapped:
-        np.save(path, np.array([trap], dtype=object), allow_pickle=True)
+        np.save(path, np.array([code], dtype=object), allow_pickle=True)
     else:
-        path.write_bytes(pickle.dumps(trap))
+        path.write_bytes(pickle.dumps(code))
     with pytest.raises(DataError, match=r"names\.npy holds Python objects, which are never loaded"):
         read_array(path)
     assert not marker.exists()
 
 
-def npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def npz() -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, names=np.array(KNOWN))
-    return buffer.getvalue()
-
-
-NAMES = npy(np.array(KNOWN))
+NAMES = array_file(np.array(KNOWN))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (npy(np.arange(3)), r"holds int64 of shape \(3,\)"),
-        (npy(np.array([0.5])), "holds float64"),
-        (npy(np.array([b"forest00"])), r"holds \|S8"),
-        (npy(np.array([["forest00", "forest01"]])), r"of shape \(1, 2\)"),
-        (npy(np.array("forest00")), r"of shape \(\)"),
-        (npy(np.array([], dtype="U4")), "holds no names"),
+        (array_file(np.arange(3)), r"holds int64 of shape \(3,\)"),
+        (array_file(np.array([0.5])), "holds float64"),
+        (array_file(np.array([b"forest00"])), r"holds \|S8"),
+        (array_file(np.array([["forest00", "forest01"]])), r"of shape \(1, 2\)"),
+        (array_file(np.array("forest00")), r"of shape \(\)"),
+        (array_file(np.array([], dtype="U4")), "holds no names"),
         (b"", "not a readable .npy"),
         (NAMES[:60], "not a readable .npy"),
         (NAMES[:-20], "not a readable .npy"),
         (NAMES[:-1] + b"\xff", "not a readable .npy"),
         (NAMES[:20] + b"(" + NAMES[21:], "not a readable .npy"),
-        (npz(), "is an archive of arrays"),
-        (npz()[:100], "not a readable .npy"),
-        (npy(np.array(["forest00", "forest01", "forest00"])), "repeats 'forest00'"),
-        (npy(np.array(["forest00", "forest00.tif"])), "repeats 'forest00'"),
-        (npy(np.array(["forest00", "beach1", "beach2"])), r"2 of 3 names are not in train\.txt \('beach1', 'beach2'\)"),
+        (archive_file(names=np.array(KNOWN)), "is an archive of arrays"),
+        (archive_file(names=np.array(KNOWN))[:100], "not a readable .npy"),
+        (array_file(np.array(["forest00", "forest01", "forest00"])), "repeats 'forest00'"),
+        (array_file(np.array(["forest00", "forest00.tif"])), "repeats 'forest00'"),
+        (
+            array_file(np.array(["forest00", "beach1", "beach2"])),
+            r"2 of 3 names are not in train\.txt \('beach1', 'beach2'\)",
+        ),
     ],
     ids=[
         "numbers", "floats", "bytes", "2-d", "0-d", "none", "empty", "cut-header", "cut-data", "no-character",
