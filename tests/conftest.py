@@ -18,6 +18,7 @@ from data.descriptions import DEEPGLOBE
 
 hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=60, database=None)
 hypothesis.settings.load_profile("seeded")
+pytest.register_assert_rewrite("tests.plain_s4gan", "tests.weight_writers")  # what failed, as in test files
 
 
 @pytest.fixture(autouse=True, scope="session")

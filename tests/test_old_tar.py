@@ -1,4 +1,4 @@
-"""torch's tar format of 2016: tensors as they were saved; members that are damaged or hostile build nothing else."""
+"""torch's first format, a tar: tensors as they were saved; members that are damaged or hostile build nothing else."""
 
 import pickle
 import struct
@@ -23,7 +23,7 @@ from tests.weight_writers import (
 
 
 def test_torch_reads_the_tar_files_of_this_test(tmp_path: Path):
-    """The writer above is the format: torch's own reader of old files agrees with it."""
+    """The writer of the tests has the format right: torch's own reader of old files agrees with it."""
     path, weights = tmp_path / "w.pth", tiny_weights()
     save_tar(weights, path)
     assert_equal(torch.load(path, weights_only=False), weights)

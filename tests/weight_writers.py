@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.files import OLD
 from utils.errors import DataError
 
 Writer = Callable[[object, Path], None]
@@ -26,7 +27,7 @@ def save_zip(content: object, path: Path) -> None:
 
 
 def save_legacy(content: object, path: Path) -> None:
-    torch.save(content, path, _use_new_zipfile_serialization=False)
+    torch.save(content, path, **OLD)
 
 
 def encode(item: object) -> bytes:
