@@ -12,22 +12,18 @@ import secrets
 import shutil
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from utils.checkpoint import storage_error
 from utils.errors import DataError, OptionError
-from utils.machine import usable_cores
+from utils.threads import stream_in_threads
 
-_IN_FLIGHT = 16  # tiles decoded ahead of the writer, per thread
 _ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
 
 
@@ -182,7 +178,8 @@ def _build(
     private = entry.with_name(f".{entry.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         private.mkdir()
-        with closing(_decode_ahead(kind, names, decode)) as tiles, (private / "tiles.u8").open("wb") as file:
+        decoded = stream_in_threads(decode, names, f"decoding {kind}", "tile")
+        with closing(decoded) as tiles, (private / "tiles.u8").open("wb") as file:
             for name, tile in zip(names, tiles, strict=True):
                 if tile.shape != shape[1:] or tile.dtype != np.uint8:
                     raise AssertionError(f"{name}: decoded to {tile.dtype} {tile.shape}, expected {shape[1:]}")
@@ -204,25 +201,6 @@ def _put_in_place(private: Path, entry: Path, shape: tuple[int, ...]) -> None:
     except OSError:
         if not _is_whole(entry / "tiles.u8", shape):  # not a faster builder's: a real failure
             raise
-
-
-def _decode_ahead(
-    kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray]
-) -> Generator[np.ndarray, None, None]:
-    """Decode in threads (the decoders release Python's lock), in order, with a bounded number in memory."""
-    threads = usable_cores()
-    progress = tqdm(total=len(names), desc=f"decoding {kind}", unit="tile", disable=None, leave=False)
-    with ThreadPoolExecutor(threads) as pool, progress:
-        ahead = deque(pool.submit(decode, name) for name in names[: threads * _IN_FLIGHT])
-        upcoming = iter(names[threads * _IN_FLIGHT :])
-        try:
-            while ahead:
-                yield ahead.popleft().result()
-                progress.update()
-                if (name := next(upcoming, None)) is not None:
-                    ahead.append(pool.submit(decode, name))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _remove_outdated(folder: Path, kind: str, identity: str, keep: Path) -> None:

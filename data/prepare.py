@@ -12,13 +12,11 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from data.archives import Source, SourceFile, digest, open_source
 from data.dataset_json import load_description
@@ -30,15 +28,12 @@ from data.splits import read_names, split_names, tile_name, write_names
 from data.tiles import TileReader, check_files
 from utils.checkpoint import make_folder, read_json, storage_error, write_json
 from utils.errors import DataError, OptionError
-from utils.machine import usable_cores
 from utils.suggest import unknown
+from utils.threads import in_threads
 
 MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
 _FORMAT = 1  # of what is written; another one means other bytes from the same options
 _LISTED_CLASSES = 8  # up to so many scene classes are counted one by one
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -446,34 +441,6 @@ def _scene_classes(contents: Contents) -> str:
 
 
 # --- Shared with data.scenes ------------------------------------------------------------------------------------------
-
-
-def in_threads(
-    work: Callable[[Item], Result], items: Sequence[Item], label: str, unit: str, threads: int | None = None
-) -> list[Result]:
-    """Work on items in threads, under a progress bar; the first error ends it.
-
-    Args:
-        work: called once for each item; decoders and encoders release Python's lock.
-        items: what to work on.
-        label, unit: of the progress bar.
-        threads: at most so many; None: one for each core.
-
-    Returns:
-        The results, in the order of `items`.
-    """
-    cores = usable_cores()
-    progress = tqdm(total=len(items), desc=label, unit=unit, disable=None, leave=False)
-    with ThreadPoolExecutor(min(cores, threads or cores)) as pool, progress:
-        futures = [pool.submit(work, item) for item in items]
-        results = []
-        try:
-            for future in futures:
-                results.append(future.result())
-                progress.update()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    return results
 
 
 def count_classes(ids: np.ndarray, num_classes: int) -> np.ndarray:

@@ -10,14 +10,13 @@ from torch.utils.data import Dataset
 
 from data.cache import CacheSettings, MappedTiles, TileArray
 from data.descriptions import Description
-from data.prepare import in_threads
 from data.samplers import Draw
 from data.survey import lenient_reader
 from data.tiles import ClassificationSample, ClassificationTiles, TileReader, Tiles, open_tiles
 from utils.errors import DataError
+from utils.threads import in_threads
 
 UNREADABLE = -2  # the label of a tile that could not be read; -1 is one whose class is not known
-_AT_ONCE = 4096  # tiles handed to the threads
 
 
 def open_readable(
@@ -68,9 +67,7 @@ def _find_unreadable(reader: TileReader, names: Sequence[str]) -> list[int]:
             return False
         return True
 
-    found: list[bool] = []
-    for start in range(0, len(names), _AT_ONCE):
-        found += in_threads(is_readable, names[start : start + _AT_ONCE], "checking images", "tile")
+    found = in_threads(is_readable, names, "checking images", "tile")
     return [index for index, readable in enumerate(found) if not readable]
 
 

@@ -23,7 +23,6 @@ from data.prepare import (
     Target,
     check_names,
     count_classes,
-    in_threads,
     matching,
     prepare_folder,
     warn_off_palette,
@@ -32,6 +31,7 @@ from data.splits import IMAGE_ENDINGS
 from utils.checkpoint import write_json, write_text
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX
+from utils.threads import in_threads
 
 IMAGES, MASKS = "images/{name}.png", "masks/{name}.png"
 _SCENE = r"^(.*)_\d+_\d+$"  # a tile is named <scene>_<row>_<column>
