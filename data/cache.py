@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -21,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from utils.checkpoint import storage_error
-from utils.errors import DataError, OptionError
+from utils.errors import DataError, OptionError, warn
 from utils.threads import stream_in_threads
 
 _ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
@@ -65,7 +64,7 @@ class CacheSettings:
         for folder in (self.data_dir / ".cache", user_cache):
             if _can_write(folder):
                 return folder
-        print("warning: no cache folder can be written; tiles are decoded at every use (--cache-dir)", file=sys.stderr)
+        warn("no cache folder can be written; tiles are decoded at every use (--cache-dir)")
         return None
 
 

@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -27,8 +26,9 @@ from data.scene_labels import read_class_map, read_scene_labels
 from data.splits import read_names, split_names, tile_name, write_names
 from data.tiles import TileReader, check_files
 from utils.checkpoint import make_folder, read_json, storage_error, write_json
-from utils.errors import DataError, OptionError
-from utils.suggest import unknown
+from utils.errors import DataError, OptionError, warn
+from utils.labels import count_classes
+from utils.suggest import first_names, unknown
 from utils.threads import in_threads
 
 MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
@@ -109,11 +109,11 @@ def prepare_ucm(images: Path, masks: Path | None, target: Target) -> Report:
     image_source = open_source(images, "--images")
     mask_source = open_source(masks, "--masks") if masks else None
     image_files = _tiles_of(image_source, (".tif", ".tiff"))
-    strangers = [name for name in image_files if not _is_ucm_name(name)]
+    strangers = sorted(name for name in image_files if not _is_ucm_name(name))
     if len(strangers) == len(image_files):
         raise DataError(f"{images} holds no tile of UC Merced; expected files such as agricultural00.tif at any depth")
     if strangers:
-        _warn(f"{len(strangers)} files in {images} are no tiles of UC Merced and are left out: {_some(strangers)}")
+        warn(f"{len(strangers)} files in {images} are no tiles of UC Merced and are left out: {first_names(strangers)}")
     image_files = {name: file for name, file in image_files.items() if _is_ucm_name(name)}
     mask_files = _tiles_of(mask_source, (".png",)) if mask_source else {}
     sources = [(UCM.images, image_source, image_files)]
@@ -214,9 +214,10 @@ def _given_class_map(path: Path, names: Collection[str]) -> dict[str, str]:
     for name, label in labels.items():
         if label not in known:
             raise DataError(f"{path}: '{name}' has {unknown('scene class', label, known)}")
-    labels = {name: labels[name] for name in sorted(names) if name in labels}
+    names = sorted(names)
+    labels = {name: labels[name] for name in names if name in labels}
     if not labels:
-        raise DataError(f"{path} names none of the {len(names)} tiles; expected ids such as {_some(names)}")
+        raise DataError(f"{path} names none of the {len(names)} tiles; expected ids such as {first_names(names)}")
     return labels
 
 
@@ -395,7 +396,7 @@ def share_out(contents: Contents, target: Target) -> tuple[dict[str, list[str]],
     for part, share in (("test", target.test_share), ("val", target.val_share)):
         if share and len(train) > 1:
             if group and len({group.get(name) for name in train}) == 1:
-                _warn(f"{part}.txt and train.txt share one scene, so they are neighbours; more scenes would part them")
+                warn(f"{part}.txt and train.txt share one scene, so they are neighbours; more scenes would part them")
             train, lists[part] = split_names(train, share, target.seed, labels, group)
     scenes_held_out = {group.get(n) for part in lists.values() for n in part} - {group.get(n) for n in train}
     train_names = set(train)
@@ -443,11 +444,6 @@ def _scene_classes(contents: Contents) -> str:
 # --- Shared with data.scenes ------------------------------------------------------------------------------------------
 
 
-def count_classes(ids: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels of each class; ids uint8, 255 = ignore; counts int64, shape (num_classes,)."""
-    return np.bincount(ids.reshape(-1), minlength=256)[:num_classes]
-
-
 def matching(source: Source, masks: Mapping[str, SourceFile], images: Collection[str]) -> dict[str, SourceFile]:
     """The masks that have an image.
 
@@ -461,11 +457,11 @@ def matching(source: Source, masks: Mapping[str, SourceFile], images: Collection
     matching = {name: file for name, file in masks.items() if name in images}
     if not matching:
         raise DataError(
-            f"{source.path} holds no mask of an image: {len(masks)} masks ({_some(masks)}), "
-            f"{len(images)} images ({_some(images)}); the names before the endings must be the same"
+            f"{source.path} holds no mask of an image: {len(masks)} masks ({first_names(sorted(masks))}), "
+            f"{len(images)} images ({first_names(sorted(images))}); the names before the endings must be the same"
         )
-    if strangers := [name for name in masks if name not in images]:
-        _warn(f"{len(strangers)} masks in {source.path} have no image and are left out: {_some(strangers)}")
+    if strangers := sorted(name for name in masks if name not in images):
+        warn(f"{len(strangers)} masks in {source.path} have no image and are left out: {first_names(strangers)}")
     return matching
 
 
@@ -488,12 +484,4 @@ def warn_off_palette(shares: Mapping[str, float]) -> None:
     """
     if odd := {name: share for name, share in shares.items() if share}:
         worst = max(odd, key=lambda name: odd[name])
-        _warn(f"{len(odd)} masks hold pixels of no class, which are ignored (most in {worst}: {odd[worst]:.2%})")
-
-
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
-
-
-def _some(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)[:3]) + (", …" if len(names) > 3 else "")
+        warn(f"{len(odd)} masks hold pixels of no class, which are ignored (most in {worst}: {odd[worst]:.2%})")

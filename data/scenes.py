@@ -22,7 +22,6 @@ from data.prepare import (
     Report,
     Target,
     check_names,
-    count_classes,
     matching,
     prepare_folder,
     warn_off_palette,
@@ -30,7 +29,7 @@ from data.prepare import (
 from data.splits import IMAGE_ENDINGS
 from utils.checkpoint import write_json, write_text
 from utils.errors import DataError, OptionError
-from utils.labels import IGNORE_INDEX
+from utils.labels import IGNORE_INDEX, count_classes
 from utils.threads import in_threads
 
 IMAGES, MASKS = "images/{name}.png", "masks/{name}.png"

@@ -12,6 +12,7 @@ import numpy as np
 from data.descriptions import Description, leaves_folder
 from utils.checkpoint import write_text
 from utils.errors import DataError, OptionError
+from utils.suggest import first_names
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 _LONGEST_NAME = 200  # bytes between two slashes; file systems take 255, endings included
@@ -103,12 +104,12 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
     if not names:
         raise DataError(f"{path} holds no names; at least one labelled tile is needed")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise DataError(f"{path} repeats {_some(repeated)}; each tile may be named once")
+        raise DataError(f"{path} repeats {first_names(map(repr, repeated))}; each tile may be named once")
     known_names = set(known)
     if strangers := [name for name in names if name not in known_names]:
         raise DataError(
-            f"{path}: {len(strangers)} of {len(names)} names are not in {list_path} ({_some(strangers)}); "
-            "give the list that the names were chosen from"
+            f"{path}: {len(strangers)} of {len(names)} names are not in {list_path} "
+            f"({first_names(map(repr, strangers))}); give the list that the names were chosen from"
         )
     return names
 
@@ -134,10 +135,6 @@ def _load_text_array(path: Path) -> np.ndarray:
     if array.dtype.kind != "U" or array.ndim != 1:
         raise DataError(f"{path} holds {array.dtype} of shape {array.shape}; {expected}")
     return array
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:3]) + (", …" if len(names) > 3 else "")
 
 
 def random_names(names: Sequence[str], count: int, seed: int) -> list[str]:

@@ -8,10 +8,9 @@ from typing import Literal
 
 from data.decode import decode_mask, image_file_header, read_mask
 from data.descriptions import Description
-from data.prepare import count_classes
 from data.tiles import TileReader
 from utils.errors import DataError
-from utils.labels import IGNORE_INDEX
+from utils.labels import IGNORE_INDEX, count_classes
 from utils.threads import in_threads
 
 Size = tuple[int, int]

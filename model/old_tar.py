@@ -19,7 +19,8 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from model.unreadable import UnreadableError, damaged, first_names, holds_code, shape_text
+from model.unreadable import UnreadableError, damaged, holds_code, shape_text
+from utils.suggest import first_names
 
 _DTYPES = {
     "Half": torch.float16,

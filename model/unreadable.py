@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from utils.errors import DataError
+from utils.suggest import first_names
 
 README = "pretrained_models/README.md"
 FETCH_AGAIN = f"copy or download it again and compare its SHA-256 ({README})"
@@ -37,10 +38,3 @@ def damaged(what: str) -> UnreadableError:
 def shape_text(sizes: Iterable[int]) -> str:
     """A shape as text: 64×3×7×7."""
     return "×".join(str(size) for size in sizes) or "scalar"
-
-
-def first_names(names: Iterable[str], count: int = 3) -> str:
-    """The first names, each on one line whatever a file put into it."""
-    names = list(names)
-    shown = (name if name.isprintable() and len(name) <= 100 else ascii(name)[:100] for name in names[:count])
-    return ", ".join(shown) + (", …" if len(names) > count else "")

@@ -13,16 +13,9 @@ import torch
 from torch import Tensor
 
 from model.old_tar import read_old_tar, unbox
-from model.unreadable import (
-    README,
-    SAVE_STATE_DICT,
-    UnreadableError,
-    damaged,
-    first_names,
-    holds_code,
-    weights_error,
-)
+from model.unreadable import README, SAVE_STATE_DICT, UnreadableError, damaged, holds_code, weights_error
 from utils.errors import DataError, OptionError
+from utils.suggest import first_names
 
 _CHECK = f"check the path, or download the file again ({README})"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from model.unreadable import README, first_names, shape_text, weights_error
+from model.unreadable import README, shape_text, weights_error
 from model.weight_files import read_state_dict
+from utils.suggest import first_names
 
 _IMAGENET_FILES = {"ResNet-50": "resnet50-0676ba61.pth", "ResNet-101": "resnet101-63fe2227.pth"}
 

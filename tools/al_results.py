@@ -24,6 +24,7 @@ from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.log import plot_curves
 from utils.run_folder import refuse_other_options
+from utils.suggest import first_names
 from utils.visualize import save_bars, save_contact_sheets
 
 UNKNOWN = -1  # the scene class of a tile that has no label yet
@@ -103,8 +104,8 @@ class SelectionFolder:
         before = self.list.read_text(encoding="utf-8").splitlines() if self.list.is_file() else list(names)
         if before == list(names):
             return
-        groups = {"added": set(names) - set(before), "removed": set(before) - set(names)}
-        changes = [f"{len(group)} {change} ({_some(group)})" for change, group in groups.items() if group]
+        groups = {"added": sorted(set(names) - set(before)), "removed": sorted(set(before) - set(names))}
+        changes = [f"{len(g)} {change} ({first_names(map(repr, g))})" for change, g in groups.items() if g]
         raise DataError(
             f"--data-list {self.args.data_list} has changed since this run began: "
             f"{', '.join(changes) or 'its order is another'}; {self.list} is what it was; or begin with --overwrite"
@@ -264,7 +265,3 @@ def _shares(classes: np.ndarray, names: Sequence[str]) -> list[float]:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _some(names: set[str]) -> str:
-    return ", ".join(f"'{name}'" for name in sorted(names)[:3]) + (", …" if len(names) > 3 else "")

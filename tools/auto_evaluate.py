@@ -31,7 +31,7 @@ from tools.arguments import (
     run,
 )
 from tools.crf_options import crf_settings
-from tools.eval_checkpoints import Checkpoints, some
+from tools.eval_checkpoints import Checkpoints, first_steps
 from tools.eval_list import TileList
 from tools.eval_results import Results, refuse_earlier_results
 from utils import distributed
@@ -155,9 +155,9 @@ def exit_code(checkpoints: Checkpoints, stop: StopRequest) -> int:
     """Say what was left out; 0 where nothing was."""
     skipped, left = sorted(checkpoints.skipped), checkpoints.pending
     if skipped:
-        say(f"skipped {len(skipped)} checkpoints: {some(skipped)}", file=sys.stderr)
+        say(f"skipped {len(skipped)} checkpoints: {first_steps(skipped)}", file=sys.stderr)
     if left:
-        say(f"{stop.reason or 'the end came'} before {len(left)} checkpoints: {some(left)}", file=sys.stderr)
+        say(f"{stop.reason or 'the end came'} before {len(left)} checkpoints: {first_steps(left)}", file=sys.stderr)
     return stop.exit_code or (SKIPPED if skipped or left else 0)
 
 

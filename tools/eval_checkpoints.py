@@ -17,9 +17,9 @@ from utils.distributed import say
 from utils.errors import OptionError, UserError
 from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
+from utils.suggest import first_names
 
 POLL_SECONDS = 2.0  # between two looks for a new checkpoint
-_NAMED = 10  # steps in a message
 
 
 class Checkpoints:
@@ -114,7 +114,8 @@ class Checkpoints:
     def _pass_over(self, missing: list[int]) -> None:
         if missing:
             self.skipped.update(dict.fromkeys(missing, "not there"))
-            say(f"warning: {len(missing)} checkpoints of the range are not there: {some(missing)}", file=sys.stderr)
+            text = f"{len(missing)} checkpoints of the range are not there: {first_steps(missing)}"
+            say(f"warning: {text}", file=sys.stderr)
 
     def _look(self) -> tuple[int | None, list[int], bool]:
         """The next step whose checkpoint is there, the steps passed over, and whether none can follow."""
@@ -171,6 +172,6 @@ class Checkpoints:
         return None
 
 
-def some(steps: Sequence[int]) -> str:
+def first_steps(steps: Sequence[int]) -> str:
     """The first steps of a list, for a message."""
-    return ", ".join(map(str, steps[:_NAMED])) + (", …" if len(steps) > _NAMED else "")
+    return first_names(map(str, steps), 10)

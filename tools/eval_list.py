@@ -24,6 +24,7 @@ from utils.bootstrap import Interval, mean_iou_interval
 from utils.errors import DataError
 from utils.evaluate import Network, Refine, evaluate, predict_probabilities
 from utils.metric import Scores, TileMatrices
+from utils.suggest import first_names
 
 _NAMED = 5  # tiles in a message
 _KEPT_BYTES = 32_000_000  # of predictions that wait for being pictured; of longer lists they are made again
@@ -157,9 +158,8 @@ def check_masks(description: Description, data_dir: Path, names: Sequence[str], 
     reader = open_reader(description, data_dir, names)
     without = [name for name in names if not reader.has_mask(name)]
     if without:
-        named = ", ".join(without[:_NAMED]) + (", …" if len(without) > _NAMED else "")
         raise DataError(
-            f"{path}: {len(without)} of {len(names)} masks are missing ({named}), the first is "
+            f"{path}: {len(without)} of {len(names)} masks are missing ({first_names(without, _NAMED)}), the first is "
             f"{reader.mask_path(without[0])}; evaluation needs the mask of every tile: take these out of the list, or "
             "check --data-dir"
         )

@@ -1,7 +1,6 @@
 """The images that maps are made of: tiles of a list, a file, or a folder; read one after the other."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from data.decode import image_file_size, read_image
 from data.descriptions import Description
 from data.splits import IMAGE_ENDINGS, read_names
 from data.tiles import TileReader
-from utils.errors import DataError, OptionError
+from utils.errors import DataError, OptionError, warn
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def read_in_groups(
         try:
             pixels = image.read()
         except DataError as error:
-            print(f"warning: {error}; skipped", file=sys.stderr)
+            warn(f"{error}; skipped")
             skipped.append(image.name)
             continue
         fits = pixels.shape[0] <= window[0] and pixels.shape[1] <= window[1]

@@ -1,4 +1,6 @@
-"""Errors that a user can mend: one line, an exit code, no traceback."""
+"""What a user is told: errors that can be mended, each one line and an exit code without a traceback; and warnings."""
+
+import sys
 
 
 class UserError(Exception):
@@ -26,3 +28,8 @@ class LostProcessError(UserError):
     """Another of several processes ended before the work was done; its own message says why (exit code 1)."""
 
     exit_code = 1
+
+
+def warn(message: str) -> None:
+    """One line on stderr about something that does not end the command."""
+    print(f"warning: {message}", file=sys.stderr)

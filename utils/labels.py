@@ -1,3 +1,10 @@
-"""The label value that is never learned from and never scored."""
+"""Label values: the one that is never learned from and never scored, and how many pixels each class has."""
+
+import numpy as np
 
 IGNORE_INDEX = 255  # padding, unlabelled pixels and pixels whose class is unknown
+
+
+def count_classes(ids: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels of each class; ids uint8, 255 = ignore; counts int64, shape (num_classes,)."""
+    return np.bincount(ids.reshape(-1), minlength=256)[:num_classes]
