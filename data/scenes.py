@@ -14,19 +14,13 @@ import numpy as np
 from PIL import Image
 
 from data.archives import FolderSource, SourceFile
+from data.contents import Contents, warn_off_palette
 from data.dataset_json import parse_description
 from data.decode import image_file_size, read_ids, read_image
 from data.descriptions import RGB, Description, format_colour, parse_colour
-from data.prepare import (
-    Contents,
-    Report,
-    Target,
-    check_names,
-    matching,
-    prepare_folder,
-    warn_off_palette,
-)
+from data.prepare import Report, Target, prepare_folder
 from data.splits import IMAGE_ENDINGS
+from data.tile_files import check_names, matching
 from utils.checkpoint import write_json, write_text
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX, count_classes

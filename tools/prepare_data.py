@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from data.dataset_json import load_description
 from data.descriptions import RGB, parse_colour
-from data.prepare import Report, Target, prepare_deepglobe, prepare_demo, prepare_ucm
+from data.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
+from data.prepare import Report, Target
 from data.scenes import Classes, Cut, prepare_scenes, read_palette
 from data.splits import read_names
 from tools import doctor

@@ -1,0 +1,108 @@
+"""What was put into a data folder: its tiles, the lists they are shared out to, and what the report says of them."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from data.descriptions import Description
+from data.splits import split_names
+from utils.errors import warn
+
+_LISTED_CLASSES = 8  # up to so many scene classes are counted one by one
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What was put into a data folder.
+
+    Attributes:
+        description: the data set.
+        names: all tiles, in the order of the lists.
+        masked: those with a mask.
+        scene_labels: scene class by name, of those that have one.
+        origin: where the tiles come from, for the report.
+        pixel_shares: share of the labelled pixels by class, where it is known.
+    """
+
+    description: Description
+    names: Sequence[str]
+    masked: Collection[str]
+    scene_labels: Mapping[str, str]
+    origin: str = ""
+    pixel_shares: Mapping[str, float] = field(default_factory=dict)
+
+
+def share_out(contents: Contents, shares: Mapping[str, float], seed: int) -> tuple[dict[str, list[str]], int]:
+    """Draw the lists: stratified by scene class, or by scene where tiles were cut from scenes.
+
+    Args:
+        contents: the tiles.
+        shares: of the tiles with masks, by list, in [0, 1); a list takes its share of what those before it have left.
+        seed: seed of the draws.
+
+    Returns:
+        These lists and `train`, of which only `train` holds tiles without a mask, and empty ones are left
+        out; and the number of tiles in no list: without a mask, from a scene that test or validation uses.
+    """
+    description, labels = contents.description, contents.scene_labels
+    group = {name: scene for name in contents.names if (scene := description.group_of(name)) is not None}
+    train = [name for name in contents.names if name in contents.masked]
+    lists: dict[str, list[str]] = {}
+    for part, share in shares.items():
+        if share and len(train) > 1:
+            if group and len({group.get(name) for name in train}) == 1:
+                warn(f"{part}.txt and train.txt share one scene, so they are neighbours; more scenes would part them")
+            train, lists[part] = split_names(train, share, seed, labels, group)
+    scenes_held_out = {group.get(n) for part in lists.values() for n in part} - {group.get(n) for n in train}
+    train_names = set(train)
+    for name in contents.names:
+        if name not in contents.masked and (name not in group or group[name] not in scenes_held_out):
+            train_names.add(name)
+    lists = {"train": [name for name in contents.names if name in train_names], **lists}
+    idle = len(contents.names) - sum(map(len, lists.values()))
+    return {part: names for part, names in lists.items() if names}, idle
+
+
+def report_lines(contents: Contents, lists: Mapping[str, Sequence[str]], idle: int) -> list[str]:
+    """Three lines on images, masks and lists; `lists` and `idle` as `share_out` returns them."""
+    total, masked = len(contents.names), len(contents.masked)
+    images = f"{total} tiles{contents.origin}{_scene_classes(contents)}"
+    masks = f"{masked} of {total} tiles" if masked else f"none of {total} tiles"
+    if contents.pixel_shares:
+        masks += "; " + ", ".join(f"{name} {share:.1%}" for name, share in contents.pixel_shares.items())
+    elif masked:
+        masks += f", {contents.description.num_classes} pixel classes"
+    if masked < total:
+        masks += "; tiles without one are the unlabelled pool"
+    sizes = ", ".join(f"{part}.txt {len(names)}" for part, names in lists.items())
+    if not masked:
+        sizes += "; test and validation lists need tiles with masks"
+    if idle:
+        sizes += f"; in none: {idle} without a mask, from scenes of the test or validation list"
+    return [f"images  {images}", f"masks   {masks}", f"lists   {sizes}"]
+
+
+def _scene_classes(contents: Contents) -> str:
+    if contents.description.scene_classes is None:
+        return ", no scene classes"
+    counts = Counter(contents.scene_labels.values())
+    if not counts:
+        return f", {len(contents.description.scene_classes)} scene classes, no tile labelled"
+    unlabelled = len(contents.names) - counts.total()
+    ending = f", none {unlabelled}" if unlabelled else ""
+    if len(counts) <= _LISTED_CLASSES:
+        in_order = [f"{name} {counts[name]}" for name in contents.description.scene_classes if name in counts]
+        return f", scene classes {', '.join(in_order)}{ending}"
+    low, high = min(counts.values()), max(counts.values())
+    return f", {len(counts)} scene classes of {low if low == high else f'{low} to {high}'} tiles each{ending}"
+
+
+def warn_off_palette(shares: Mapping[str, float]) -> None:
+    """One line on the masks that hold colours or ids of no class.
+
+    Args:
+        shares: share of such pixels, by mask.
+    """
+    if odd := {name: share for name, share in shares.items() if share}:
+        worst = max(odd, key=lambda name: odd[name])
+        warn(f"{len(odd)} masks hold pixels of no class, which are ignored (most in {worst}: {odd[worst]:.2%})")
