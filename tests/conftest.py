@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from data.demo import SCENE_PAINTERS, draw_scene
 from data.descriptions import DEEPGLOBE
 
 hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=60, database=None)
@@ -152,6 +153,16 @@ def training_tiles(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
     return tiny
 
 
+@pytest.fixture(scope="session")
+def demo_tiles() -> dict[tuple[str, int], tuple[np.ndarray, np.ndarray]]:
+    """Three tiles of every scene of the demo set, seed 0: {(scene, number): (image, mask)}."""
+    return {
+        (scene, number): draw_scene(scene, np.random.default_rng((0, index, number)))
+        for index, scene in enumerate(SCENE_PAINTERS)
+        for number in range(3)
+    }
+
+
 # --- Commands ---------------------------------------------------------------------------------------------------------
 
 PUBLISHED = ("train_AL", "train_s4gan", "auto_evaluate")
@@ -224,6 +235,9 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[...,
         return line
 
     return run
+
+
+# --- Commands that are refused ----------------------------------------------------------------------------------------
 
 
 def error_line(capsys: pytest.CaptureFixture[str], code: int, main: Callable[[list[str]], int], argv: list[str]) -> str:
