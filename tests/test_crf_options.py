@@ -1,7 +1,7 @@
 import pytest
 
-from tools.arguments import CommandParser
 from tools.crf_options import add_crf_options, crf_settings
+from tools.option_parser import CommandParser
 from utils.crf import CRFSettings
 
 

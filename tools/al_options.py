@@ -5,16 +5,8 @@ import sys
 from pathlib import Path
 
 from model.classifier import classifier_names
-from tools.arguments import (
-    CommandParser,
-    add_data_options,
-    add_machine_options,
-    count,
-    image_size,
-    number,
-    one_of,
-    ratio,
-)
+from tools.arguments import add_data_options, add_machine_options
+from tools.option_parser import CommandParser, count, image_size, number, one_of, ratio
 from utils.precision import PRECISIONS
 from utils.query import STRATEGIES
 

@@ -24,12 +24,8 @@ from data.descriptions import Description
 from model.backbones import BACKBONES
 from model.deeplabv2 import DeepLabV2
 from tools import eval_options
-from tools.arguments import (
-    check_num_classes,
-    resolve_description,
-    resolve_device,
-    run,
-)
+from tools.arguments import check_num_classes, resolve_description, resolve_device
+from tools.command import run
 from tools.crf_options import crf_settings
 from tools.eval_checkpoints import Checkpoints, first_steps
 from tools.eval_list import TileList

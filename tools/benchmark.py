@@ -38,19 +38,16 @@ from model.discriminator import Discriminator
 from model.learner import Learner
 from model.s4gan import S4GAN, S4GANSettings
 from tools.arguments import (
-    CommandParser,
     add_data_options,
     add_machine_options,
-    count,
-    image_size,
-    one_of,
     resolve_cache,
     resolve_description,
     resolve_device,
     resolve_workers,
-    run,
 )
 from tools.benchmark_pool import measure_pools
+from tools.command import run
+from tools.option_parser import CommandParser, count, image_size, one_of
 from utils.background import BackgroundWriter, Snapshot
 from utils.checkpoint import save_tensors, write_json
 from utils.evaluate import evaluate

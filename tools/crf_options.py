@@ -2,7 +2,7 @@
 
 import argparse
 
-from tools.arguments import count, number
+from tools.option_parser import count, number
 from utils.crf import MIN_SIGMA, CRFSettings
 
 

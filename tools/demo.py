@@ -26,7 +26,8 @@ from data.descriptions import UCM
 from data.splits import read_names, read_names_array
 from data.tiles import Tiles, open_tiles
 from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
-from tools.arguments import CommandParser, count, run
+from tools.command import run
+from tools.option_parser import CommandParser, count
 from utils.errors import UserError
 from utils.labels import IGNORE_INDEX
 from utils.metric import ConfusionMatrix, Scores

@@ -25,8 +25,9 @@ from data.splits import read_names
 from data.survey import lenient_reader, survey
 from model.backbones import BACKBONES
 from tools import doctor_checks, doctor_runs
-from tools.arguments import count, dataset_name, image_size, one_of, resolve_description, resolve_device
+from tools.arguments import resolve_description, resolve_device
 from tools.doctor_checks import Examination, Finding
+from tools.option_parser import count, dataset_name, image_size, one_of
 from utils.checkpoint import make_folder
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX

@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 from model.backbones import BACKBONES
-from tools.arguments import CommandParser, add_data_options, add_machine_options, count, image_size, number, one_of
+from tools.arguments import add_data_options, add_machine_options
 from tools.crf_options import add_crf_options
+from tools.option_parser import CommandParser, count, image_size, number, one_of
 from utils.evaluate import Views
 from utils.precision import PRECISIONS
 

@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from PIL import Image
 
-from tools.arguments import CommandParser, run
+from tools.command import run
+from tools.option_parser import CommandParser
 from utils.checkpoint import write_atomically
 from utils.errors import OptionError
 from utils.visualize import grid_height, save_figure

@@ -26,19 +26,10 @@ from tqdm import tqdm
 from data.dataset_json import load_description
 from data.descriptions import Description
 from model.backbones import BACKBONES
-from tools.arguments import (
-    CommandParser,
-    as_plain,
-    count,
-    dataset_name,
-    image_size,
-    number,
-    one_of,
-    resolve_description,
-    resolve_device,
-    run,
-)
+from tools.arguments import as_plain, resolve_description, resolve_device
+from tools.command import run
 from tools.crf_options import add_crf_options, crf_settings
+from tools.option_parser import CommandParser, count, dataset_name, image_size, number, one_of
 from tools.predict_images import find_images, read_in_groups
 from tools.predict_network import NetworkFacts, load_generator, network_facts
 from tools.predict_results import MapFolder

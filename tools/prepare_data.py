@@ -27,7 +27,8 @@ from data.prepare import Report, Target
 from data.scenes import Classes, Cut, prepare_scenes, read_palette
 from data.splits import read_names
 from tools import doctor
-from tools.arguments import CommandParser, count, number, one_of, run
+from tools.command import run
+from tools.option_parser import CommandParser, count, number, one_of
 from utils.errors import DataError, OptionError
 from utils.suggest import unknown
 

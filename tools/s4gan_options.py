@@ -6,16 +6,8 @@ from pathlib import Path
 from data.descriptions import Description
 from model.backbones import BACKBONES
 from model.s4gan import S4GANSettings
-from tools.arguments import (
-    CommandParser,
-    add_data_options,
-    add_machine_options,
-    count,
-    image_size,
-    number,
-    one_of,
-    ratio,
-)
+from tools.arguments import add_data_options, add_machine_options
+from tools.option_parser import CommandParser, count, image_size, number, one_of, ratio
 from utils.labels import IGNORE_INDEX
 from utils.precision import PRECISIONS
 

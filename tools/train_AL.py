@@ -32,7 +32,8 @@ from tools import al_options
 from tools.al_options import array_path
 from tools.al_results import UNKNOWN, LabelledList, SelectionFolder
 from tools.al_run import Feed, LearningRun
-from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device, run
+from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device
+from tools.command import run
 from utils import distributed
 from utils.active_learning import Selection
 from utils.budget import Budget

@@ -34,14 +34,8 @@ from model.s4gan import S4GAN
 from model.weight_files import read_state_dict
 from model.weights import is_generator_checkpoint, load_backbone, load_network
 from tools import s4gan_options
-from tools.arguments import (
-    check_num_classes,
-    resolve_cache,
-    resolve_description,
-    resolve_device,
-    resolve_workers,
-    run,
-)
+from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device, resolve_workers
+from tools.command import run
 from tools.s4gan_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed

@@ -1,0 +1,125 @@
+"""How a command runs and ends: one line and an exit code for every outcome, short warnings, SIGTERM like Ctrl-C."""
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+import torch
+
+from utils.errors import UserError
+
+WARNINGS_SHOWN = 5  # from one place in the code, such as masks with stray colours
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; like KeyboardInterrupt it is no Exception, so that nothing swallows it."""
+
+
+def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., argparse.Namespace], argv: Any) -> int:
+    """Parse, run, and turn the outcome into an exit code and at most one line on stderr.
+
+    Returns:
+        0 done; 1 data; 2 options; 3 waiting for labels; 4 finished with omissions; 130 Ctrl-C; 143 SIGTERM.
+    """
+    try:
+        args = parse(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        with _sigterm_raises(), _short_messages():
+            return main(args) or 0
+    except UserError as error:
+        return _fail(_text_of(error), error.exit_code, args)
+    except OSError as error:  # of a file that no message of ours foresaw
+        return _fail(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", 1, args)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail(f"the device ran out of memory; {_memory_advice(args)}", 1, args)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130, args)
+    except Terminated:
+        return _fail("terminated", 143, args)
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error)  # torch's allocator on the CPU has no error of its own
+
+
+def _memory_advice(args: argparse.Namespace) -> str:
+    """Which of the command's options cost less memory."""
+    lower = [name for name in ("batch_size", "input_size") if hasattr(args, name)]
+    advice = "lower " + " or ".join(f"--{name.replace('_', '-')}" for name in lower)
+    return advice + (", or raise --accumulate" if hasattr(args, "accumulate") else "")
+
+
+def _text_of(error: UserError) -> str:
+    """The error's own words: torch puts a traceback before those of an error in a loader's process."""
+    text = str(error)
+    return text.rpartition(f"{type(error).__name__}: ")[2] if text.startswith("Caught ") else text
+
+
+def _fail(message: str, code: int, args: argparse.Namespace) -> int:
+    if args.debug:
+        traceback.print_exc()
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+@contextlib.contextmanager
+def _short_messages() -> Iterator[None]:
+    """One line for each of Python's warnings and each thread that breaks.
+
+    Of the warnings from one place in the code the first few are shown, the rest are counted.
+    """
+    places: Counter[tuple[str, int]] = Counter()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        places[filename, lineno] += 1
+        if places[filename, lineno] <= WARNINGS_SHOWN:
+            print("warning: " + " ".join(str(message).split()), file=sys.stderr)
+
+    def show_thread(broken: threading.ExceptHookArgs) -> None:  # such as TensorBoard's writer, on a full disk
+        print(f"warning: a thread ended with {broken.exc_type.__name__}: {broken.exc_value}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        hook, threading.excepthook = threading.excepthook, show_thread
+        try:
+            yield
+        finally:
+            threading.excepthook = hook
+            if hidden := sum(max(0, times - WARNINGS_SHOWN) for times in places.values()):
+                print(f"warning: {hidden} more of these were not shown", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def raise_terminated(*_: object) -> None:
+        raise Terminated
+
+    try:
+        previous = signal.signal(signal.SIGTERM, raise_terminated)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

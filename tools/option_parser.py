@@ -1,0 +1,135 @@
+"""The parser of all commands, and the types of their options: each says what it expected and what it found."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+from data.descriptions import DATASET_NAMES
+from utils.suggest import unknown
+
+OptionType = Callable[[str], Any]
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults behind each help text, unless there is none; the module's text as it was written."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32, width=110)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "".join(indent + line for line in text.splitlines(keepends=True))
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, argparse.SUPPRESS) or action.required:
+            return action.help
+        return super()._get_help_string(action)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, and to which `--data_dir` is `--data-dir`."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(formatter_class=_HelpFormatter, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 and one line."""
+        print(f"error: {message} (--help lists the options)", file=sys.stderr)
+        raise SystemExit(2)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Take hyphens and underscores alike, then parse."""
+        given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args([_with_hyphens(text) for text in given], namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; an unknown option's message offers the nearest known one."""
+        parsed, strangers = self.parse_known_args(args, namespace)
+        if strangers:
+            known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+            stranger = next((s for s in strangers if s.startswith("-")), strangers[0])
+            self.error(unknown("option", stranger.partition("=")[0], known))
+        return parsed
+
+
+def _with_hyphens(text: str) -> str:
+    if not text.startswith("--"):
+        return text
+    option, equals, value = text.partition("=")
+    return option.replace("_", "-") + equals + value
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+
+def one_of(kind: str, names: Sequence[str]) -> OptionType:
+    """A type that takes one of `names` in any case; the message offers the nearest."""
+    by_lower = {name.lower(): name for name in names}
+
+    def parse(text: str) -> str:
+        if text.lower() not in by_lower:
+            raise argparse.ArgumentTypeError(unknown(kind, text, names))
+        return by_lower[text.lower()]
+
+    return parse
+
+
+def dataset_name(text: str) -> str:
+    """A data set's name as it was typed (result paths keep it), checked in any case."""
+    one_of("dataset", DATASET_NAMES)(text)
+    return text
+
+
+def ratio(text: str) -> Decimal:
+    """A number in (0, 1], kept as exact decimal."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{text}'") from None
+    if not value.is_finite() or not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{text}'")
+    return value
+
+
+def number(minimum: float, maximum: float = float("inf"), above: bool = False) -> OptionType:
+    """A finite number from `minimum` (or above it) to `maximum`."""
+    low = f"above {minimum:g}" if above else f"of at least {minimum:g}"
+    expected = f"a number {low}" + ("" if maximum == float("inf") else f" and at most {maximum:g}")
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {expected}, found '{text}'") from None
+        if not (minimum < value if above else minimum <= value) or not value <= maximum or value == float("inf"):
+            raise argparse.ArgumentTypeError(f"expected {expected}, found '{text}'")
+        return value
+
+    return parse
+
+
+def count(minimum: int = 1, maximum: int = 2**31 - 1) -> OptionType:
+    """A whole number of at least `minimum`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected a whole number, found '{text}'") from None
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum} to {maximum}, found {value}")
+        return value
+
+    return parse
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """`height,width` in pixels."""
+    try:
+        height, width = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected height,width such as 320,320, found '{text}'") from None
+    if not (16 <= height <= 16384 and 16 <= width <= 16384):
+        raise argparse.ArgumentTypeError(f"expected height,width of 16 to 16384 pixels each, found '{text}'")
+    return height, width
