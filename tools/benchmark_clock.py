@@ -1,0 +1,54 @@
+"""Measuring: seconds that are waited for, bytes at their peak, and the arithmetic that this machine can do at best."""
+
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from utils.precision import autocast
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured number."""
+
+    what: str
+    value: float
+    unit: str
+
+
+def matmul_peak(device: torch.device, precision: str) -> float:
+    """FLOP a second of a large matrix product at this precision: what the machine can do at best."""
+    size = 8192 if device.type == "cuda" else 2048
+    left, right = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
+    with autocast(precision, device):
+        product = partial(torch.matmul, left, right)
+        product()
+        seconds = min(timed_seconds(device, product) for _ in range(5))
+    return 2 * size**3 / seconds
+
+
+def timed_seconds(device: torch.device, work: Callable[[], Any]) -> float:
+    """Seconds of a piece of work, waited for."""
+    synchronise(device)
+    started = time.perf_counter()
+    work()
+    synchronise(device)
+    return time.perf_counter() - started
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the most that the device allocated, or the most that this process had resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
