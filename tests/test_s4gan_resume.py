@@ -16,7 +16,7 @@ import torch
 from tests.conftest import TinySet, error_line
 from tests.test_train_AL import before, forked, killed_at
 from tests.test_train_s4gan import at_call, options, rows_of, run
-from tools import s4gan_run, train_s4gan
+from tools import s4gan_checkpoints, s4gan_run, train_s4gan
 from tools.s4gan_run import TrainingRun
 from utils import checkpoint
 
@@ -115,7 +115,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
     [
         (checkpoint.os, "fsync", 4),  # the discriminator of step 2 written, not renamed
         (checkpoint.os, "fsync", 11),  # in the files of later steps
-        (s4gan_run, "save_tensors", 2),  # between the discriminator and the generator of a step
+        (s4gan_checkpoints, "save_tensors", 2),  # between the discriminator and the generator of a step
         (s4gan_run.MetricsLog, "write", 5),  # before a line of the log
     ],
 )

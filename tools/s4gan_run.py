@@ -1,7 +1,6 @@
-"""What a training run leaves behind, and how it is taken up again: checkpoints, state, log, validation, pictures."""
+"""One training run of s4GAN: how it begins or is taken up again, and what is due after a step."""
 
 import argparse
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,24 +9,22 @@ import torch
 from torch import Tensor
 
 from data.descriptions import Description
-from data.samplers import EndlessBatches, OrderedBatches, build_loader
+from data.samplers import EndlessBatches
 from data.splits import read_names, write_names
-from data.tiles import SegmentationTiles, Tiles, open_tiles
-from data.transforms import segmentation_evaluation
+from data.tiles import Tiles
 from model.s4gan import S4GAN
-from tools.arguments import as_plain, resolve_cache
+from tools.arguments import as_plain
+from tools.s4gan_checkpoints import CheckpointWriter
 from tools.s4gan_options import FREE_ON_RESUME, metric_columns
 from tools.s4gan_panels import draw_panels
+from tools.s4gan_validation import open_validation, validate
 from utils import distributed
-from utils.background import BackgroundWriter, Snapshot
-from utils.checkpoint import load_state, save_array, save_tensors
+from utils.checkpoint import load_state, save_array
 from utils.errors import DataError, OptionError
-from utils.evaluate import evaluate
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
 from utils.log import MetricsLog, plot_curves
-from utils.metric import Scores
-from utils.run_folder import RunFolder, checkpoint_space, refuse_other_options
+from utils.run_folder import RunFolder, refuse_other_options
 from utils.seed import machine_state, restore_machine_state
 from utils.visualize import colourise, save_picture
 
@@ -55,12 +52,11 @@ class TrainingRun:
         self.args, self.description, self.tiles, self.s4gan = args, description, tiles, s4gan
         self.from_imagenet = from_imagenet
         self.folder = RunFolder(args.checkpoint_dir)
-        self.writer, self.snapshot = BackgroundWriter(), Snapshot()
+        self.checkpoints = CheckpointWriter(args, self.folder, s4gan)
         self.best_score, self.best_step = -1.0, 0
-        self.validation = self._open_validation()
+        self.validation = open_validation(args, description)
         self.log: MetricsLog | None = None  # in the main process
         self._broken_step = torch.zeros((), dtype=torch.int64)
-        self._checkpoint_times: list[float] = []
 
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
@@ -72,7 +68,7 @@ class TrainingRun:
         """
         if distributed.is_main():
             self.folder.begin(self.args.overwrite)
-            self._check_space()
+            self.checkpoints.check_space()
             write_names(self.folder.labelled_names, self.tiles.labelled)
             self.folder.write_options(self._record())  # last: without them there is no run yet
             self._open_log(0)
@@ -94,7 +90,7 @@ class TrainingRun:
             raise OptionError(f"not all processes see the state in {self.folder.path}; give a folder that they share")
         if distributed.is_main():
             self.folder.cut_back(step)
-            self._check_space()
+            self.checkpoints.check_space()
             self._open_log(step)
             print(f"resuming after step {step}" if step else "no state was saved yet: starting over")
         distributed.barrier()
@@ -107,9 +103,9 @@ class TrainingRun:
             DataError: a loss is not finite.
         """
         self._refuse_broken_losses()
-        self._say_disk_use()
+        self.checkpoints.say_disk_use()
         self.save_state(step)
-        self.writer.wait()
+        self.checkpoints.wait()
         if not distributed.is_main():
             return
         assert self.log is not None
@@ -120,7 +116,7 @@ class TrainingRun:
         """Wait for a write under way; for the way out after an error."""
         if self.log is not None:
             self.log.close()
-        self.writer.wait()
+        self.checkpoints.wait()
 
     # --- after a step ------------------------------------------------------------------------------------------------
 
@@ -161,7 +157,7 @@ class TrainingRun:
         if args.save_viz and "pseudo_labels" in losses and step > args.save_after_iter:
             self._save_pseudo_labels(losses["pseudo_labels"], step)
         if saving and distributed.is_main():
-            self._save_checkpoint(step)
+            self.checkpoints.save(step, self.best_step)
         if pausing and distributed.is_main():
             self._save_panels(step)
         if pausing and not last:
@@ -175,10 +171,7 @@ class TrainingRun:
             return
         progress = {"step": step, "best_score": self.best_score, "best_step": self.best_step}
         state = self.s4gan.state_dict() | progress | main_machine | {"other_processes": other_machines}
-        self.writer.wait()
-        copied = self.snapshot.take(state, "state")
-        self._synchronise()
-        self.writer.submit(lambda: save_tensors(self.folder.last, copied))
+        self.checkpoints.save_state(state)
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
@@ -223,32 +216,6 @@ class TrainingRun:
                 f"{self.folder.last} does not fit this run ({reason}); start over with --overwrite"
             ) from error
 
-    def _checkpoint_size(self) -> int:
-        """Bytes of a checkpoint, generator and discriminator together."""
-        networks = [self.s4gan.generator, *([self.s4gan.discriminator] if self.s4gan.discriminator else [])]
-        return sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
-
-    def _say_disk_use(self) -> None:
-        """Tell what checkpoints asked of the disk, and whether training had to wait for it."""
-        times = self._checkpoint_times
-        if len(times) > 1:
-            seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._checkpoint_size() / 1e6
-            distributed.say(
-                f"checkpoints of {megabytes:.0f} MB every {seconds:.1f} s: {megabytes / seconds:.1f} MB/s; "
-                f"training waited {self.writer.waited:.1f} s for the disk"
-            )
-
-    def _check_space(self) -> None:
-        size = self._checkpoint_size()
-        kept, needed = checkpoint_space(size, self.args.num_steps, self.args.save_pred_every, self.args.keep_last)
-        free = self.folder.free_space()
-        if needed > free:
-            raise OptionError(
-                f"{kept} checkpoints of {size / 1e6:.0f} MB and the state need {needed / 1e9:.1f} GB, but "
-                f"{free / 1e9:.1f} GB are free at {self.folder.path}; raise --save-pred-every, give --keep-last, or "
-                "another --checkpoint-dir"
-            )
-
     def _open_log(self, step: int) -> None:
         columns = metric_columns(self.description)
         self.log = MetricsLog(self.folder.metrics, columns, self.folder.path / "tensorboard", step)
@@ -269,7 +236,7 @@ class TrainingRun:
         broken = [step for step in distributed.gather_objects(int(self._broken_step)) if step]
         if not broken:
             return
-        self.writer.wait()
+        self.checkpoints.wait()
         step, good = min(broken), self.folder.steps()
         tiles = [f"labelled {', '.join(self._batch_names(step, 'labelled'))}"]
         if self.s4gan.discriminator is not None:
@@ -309,52 +276,14 @@ class TrainingRun:
         if self.log is not None:  # in the main process
             self.log.write(step, values)
 
-    def _save_checkpoint(self, step: int) -> None:
-        self._checkpoint_times.append(time.perf_counter())
-        self.writer.wait()
-        generator = self.snapshot.take(self.s4gan.generator.state_dict(), "generator")
-        discriminator = None
-        if self.s4gan.discriminator is not None:
-            discriminator = self.snapshot.take(self.s4gan.discriminator.state_dict(), "discriminator")
-        self._synchronise()
-        best_step = self.best_step
-
-        def write() -> None:
-            if discriminator is not None:
-                save_tensors(self.folder.discriminator(step), discriminator)
-            save_tensors(self.folder.generator(step), generator)
-            if self.args.keep_last:
-                self.folder.keep_newest(self.args.keep_last, best_step)
-
-        self.writer.submit(write)
-
-    def _synchronise(self) -> None:
-        if self.s4gan.device.type == "cuda":
-            torch.cuda.synchronize(self.s4gan.device)
-
-    def _open_validation(self) -> Tiles | None:
-        if self.args.val_list is None:
-            return None
-        names = read_names(self.args.val_list, self.description)
-        cache = resolve_cache(self.args)
-        return distributed.main_first(lambda: open_tiles(self.description, self.args.data_dir, names, names, cache))
-
-    def _validate(self, step: int) -> float | None:
-        """Mean IoU on the validation list, which the processes share; a new best generator is written at once."""
+    def _validate(self, step: int) -> float:
+        """Mean IoU on the validation list; a new best generator is written at once."""
         assert self.validation is not None
-        transform = segmentation_evaluation(self.args.input_size, self.validation.reader.tile_size)
-        share = (0, distributed.rank(), distributed.world_size())
-        order = OrderedBatches(range(len(self.validation)), self.args.batch_size, *share)
-        batches = build_loader(SegmentationTiles(self.validation, transform), order, 0, pin_memory=False)
-        settings, device = self.s4gan.settings, self.s4gan.device
-        generator = self.s4gan.generator.eval()
-        distributed.share_buffers(generator)  # the main process's, which are those of the checkpoints
-        matrix, _ = evaluate(generator, batches, self.description.num_classes, device, settings.precision)
-        score = Scores.of(distributed.total(matrix.counts).cpu()).mean_iou or 0.0
+        score = validate(self.s4gan, self.validation, self.args)
         if score > self.best_score:
             self.best_score, self.best_step = score, step
             if distributed.is_main():
-                save_tensors(self.folder.best, generator.state_dict())
+                self.checkpoints.save_best()
         return score
 
     def _save_pseudo_labels(self, pseudo_labels: Tensor, step: int) -> None:
