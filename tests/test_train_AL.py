@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import TinySet, write_custom, write_list
 from tests.test_distributed import in_processes
 from tools import al_results, al_run, train_AL
+from tools.al_feed import Feed
 from tools.al_run import LearningRun
 from utils import checkpoint
 from utils.query import STRATEGIES
@@ -340,13 +341,13 @@ def test_scores_of_a_strategy_are_taken_up_where_they_were(tiles: TinySet, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
         run(argv, 143)
-    score = al_run.Feed.scoring
+    score = Feed.scoring
 
-    def watch(self: al_run.Feed, listed: Any, indices: Any, first_batch: int = 0) -> Any:
+    def watch(self: Feed, listed: Any, indices: Any, first_batch: int = 0) -> Any:
         read.append(first_batch)
         return score(self, listed, indices, first_batch)
 
-    monkeypatch.setattr(al_run.Feed, "scoring", watch)
+    monkeypatch.setattr(Feed, "scoring", watch)
     run([*argv, "--resume"])
     assert read[0] == 2
     assert names_of(tmp_path / "parts", strategy) == names_of(tmp_path / "whole", strategy)

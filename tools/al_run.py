@@ -1,10 +1,9 @@
-"""The rounds of the active learner: fit, score, ask; and the state from which they are taken up again exactly."""
+"""The rounds of the active learner: fit, score, ask."""
 
 import argparse
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from data.readable import UNREADABLE, MarkedTiles
-from data.samplers import EpochBatches, OrderedBatches, build_loader
-from data.tiles import ClassificationTiles
-from data.transforms import classification
+from data.readable import UNREADABLE
 from model.learner import Learner, Scores, recent_mean
+from tools.al_feed import Feed
 from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
-from tools.arguments import resolve_workers
+from tools.al_state import RunState
 from utils import distributed
 from utils.active_learning import Selection
 from utils.checkpoint import load_state, save_tensors
@@ -28,43 +25,8 @@ from utils.errors import DataError
 from utils.interrupt import Stopped, StopRequest
 from utils.log import MetricsLog
 from utils.query import STRATEGIES
-from utils.seed import machine_state, restore_machine_state
 
 SAVE_EVERY = 60.0  # seconds between two states within a round
-
-
-@dataclass(frozen=True)
-class Feed:
-    """Batches of tiles, this process's part of them.
-
-    Attributes:
-        args: the command's options.
-        input_size: height and width that tiles are resized to.
-        device: where they go.
-    """
-
-    args: argparse.Namespace
-    input_size: tuple[int, int]
-    device: torch.device
-
-    def fitting(self, listed: LabelledList, tiles: list[int], round_number: int, first_batch: int) -> DataLoader[Any]:
-        """All epochs of a round over labelled tiles, with the augmentation asked for."""
-        args, stream = self.args, f"fit {round_number}"
-        transform = classification(self.input_size, args.random_scale, args.random_mirror)
-        dataset = ClassificationTiles(listed.tiles, listed.labels, transform, args.random_seed, stream)  # type: ignore[arg-type]
-        share = (first_batch, distributed.rank(), distributed.world_size())
-        batches = EpochBatches(tiles, args.batch_size, args.num_epochs, args.random_seed, stream, *share)
-        return self._load(dataset, batches)
-
-    def scoring(self, listed: LabelledList, tiles: np.ndarray | list[int], first_batch: int = 0) -> DataLoader[Any]:
-        """Tiles in their order, as they are."""
-        dataset = ClassificationTiles(listed.tiles, listed.labels, classification(self.input_size))  # type: ignore[arg-type]
-        share = (first_batch, distributed.rank(), distributed.world_size())
-        return self._load(dataset, OrderedBatches(tiles, self.args.score_batch_size, *share))  # type: ignore[arg-type]
-
-    def _load(self, dataset: ClassificationTiles, batches: EpochBatches | OrderedBatches) -> DataLoader[Any]:
-        workers = resolve_workers(self.args, self.device)
-        return build_loader(MarkedTiles(dataset), batches, workers, pin_memory=self.device.type == "cuda")
 
 
 class LearningRun:
@@ -92,11 +54,7 @@ class LearningRun:
     ) -> None:
         self.args, self.listed, self.validation = args, listed, validation
         self.selection, self.learner, self.feed, self.folder = selection, learner, feed, folder
-        self._strategy = STRATEGIES[args.query_strategy]
-        self._passes = args.dropout_passes if self._strategy.dropout else 0
-        self.predicted = np.full(len(listed.tiles), UNKNOWN)  # what each tile was last taken for
-        self.finished: list[dict[str, float]] = []  # numbers of the rounds before
-        self._new_round()
+        self.state = RunState(selection, learner, STRATEGIES[args.query_strategy], args.dropout_passes)
         self._first_weights: dict[str, Tensor] = {}
         if args.retrain == "scratch":
             self._first_weights = {n: t.clone() for n, t in learner.classifier.state_dict().items()}
@@ -106,12 +64,6 @@ class LearningRun:
         self._has_written = False
         self._stop = StopRequest()
         self._saved_at = self._clock = time.perf_counter()
-
-    def _new_round(self) -> None:
-        self.numbers: dict[str, float] = {}
-        self._losses: list[Tensor] = []  # one for each batch of the fit so far
-        self._is_fitted = False
-        self._table = self.learner.score_table(self._passes, self._strategy.features)
 
     # --- beginning, resuming, ending ----------------------------------------------------------------------------------
 
@@ -133,27 +85,27 @@ class LearningRun:
         if self.folder.state.is_file():
             state = load_state(self.folder.state)
             try:
-                self._load_state_dict(state)
+                self.state.load_state_dict(state)
             except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
                 reason = str(error).partition("\n")[0].rstrip(":")
                 raise DataError(
                     f"{self.folder.state} does not fit this run ({reason}); start over with --overwrite"
                 ) from error
-            say(f"resuming after {len(self.finished)} rounds, with {len(self.selection.queried)} tiles queried")
+            say(f"resuming after {len(self.state.finished)} rounds, with {len(self.selection.queried)} tiles queried")
         else:
             say("no state was saved yet: starting over")
         if unreadable - self.selection.skipped:  # the order of what is left is another
             self.selection.skipped |= unreadable
-            self._losses, self._table = [], self.learner.score_table(self._passes, self._strategy.features)
+            self.state.forget_batches()
         distributed.barrier()
         self._open_log()
 
     def finish(self) -> None:
         """Write results and state where they are not written yet: there was a fit without a round, or no round."""
-        rounds = [*self.finished, self.numbers] if self.numbers else self.finished
-        if self.numbers and distributed.is_main():
-            self._write_log(len(rounds), self.numbers)
-        if self.numbers or not self._has_written:
+        rounds = [*self.state.finished, self.state.numbers] if self.state.numbers else self.state.finished
+        if self.state.numbers and distributed.is_main():
+            self._write_log(len(rounds), self.state.numbers)
+        if self.state.numbers or not self._has_written:
             self._write_results(rounds)
             self.save_state()
 
@@ -174,7 +126,7 @@ class LearningRun:
     @property
     def ledger(self) -> dict[str, Any]:
         """What the selection costs."""
-        return ledger(self.selection, [*self.finished, self.numbers])
+        return ledger(self.selection, [*self.state.finished, self.state.numbers])
 
     # --- the rounds ---------------------------------------------------------------------------------------------------
 
@@ -211,38 +163,38 @@ class LearningRun:
     def is_accurate_enough(self) -> bool:
         """Whether the accuracy that was asked for is reached."""
         wanted: float | None = self.args.stop_at_accuracy
-        return wanted is not None and self.numbers.get("val_accuracy", -1) >= wanted
+        return wanted is not None and self.state.numbers.get("val_accuracy", -1) >= wanted
 
     @property
     def title(self) -> str:
         """The round under way, of how many."""
-        return f"round {len(self.finished) + 1}/{self.selection.num_rounds}"
+        return f"round {len(self.state.finished) + 1}/{self.selection.num_rounds}"
 
     def _fit(self) -> None:
         """Train on all labels so far, or go on where the state was saved."""
-        if self._is_fitted:
+        if self.state.is_fitted:
             return
-        tiles, batches_done = self.selection.labelled, len(self._losses)
+        tiles, batches_done = self.selection.labelled, len(self.state.losses)
         if self._first_weights and not batches_done:
             self.learner.load_state_dict({"classifier": self._first_weights})
-        batches = self.feed.fitting(self.listed, tiles, len(self.finished), batches_done)
+        batches = self.feed.fitting(self.listed, tiles, len(self.state.finished), batches_done)
         for loss in self.learner.fit_batches(self._watch(batches, "fit")):
-            self._losses.append(loss)
+            self.state.losses.append(loss)
             self._after_batch("fit_seconds")
-        self.numbers["labelled"] = len(tiles)
+        self.state.numbers["labelled"] = len(tiles)
         if tiles:
-            self.numbers["loss"] = recent_mean(self._losses)
-            if not math.isfinite(self.numbers["loss"]):
+            self.state.numbers["loss"] = recent_mean(self.state.losses)
+            if not math.isfinite(self.state.numbers["loss"]):
                 raise DataError(
                     f"the loss of {self.title} is not finite; lower --learning-rate or use --precision fp32, and start "
                     "over with --overwrite"
                 )
         self._leave_out_unreadable()
-        self._losses, self._is_fitted = [], True
+        self.state.losses, self.state.is_fitted = [], True
 
     def _validate(self) -> None:
         """Measure the accuracy on the validation list."""
-        if self.validation is None or "val_accuracy" in self.numbers:
+        if self.validation is None or "val_accuracy" in self.state.numbers:
             return
         tiles = np.flatnonzero(self.validation.labels != UNKNOWN)
         batches = self._watch(self.feed.scoring(self.validation, tiles), "validate", self.validation)
@@ -250,7 +202,7 @@ class LearningRun:
         skipped = _agree(self._unreadable_in_validation, len(self.validation.labels))
         readable = ~np.isin(tiles, list(skipped))
         right = predicted[readable] == self.validation.labels[tiles[readable]]
-        self.numbers["val_accuracy"] = float(right.mean()) if len(right) else 0.0
+        self.state.numbers["val_accuracy"] = float(right.mean()) if len(right) else 0.0
 
     def _score(self) -> tuple[Scores, Tensor | None]:
         """Score the pool, and look at the labelled tiles too for strategies on features.
@@ -259,18 +211,18 @@ class LearningRun:
             Scores of the pool, and features of the labelled tiles or None; rows of unreadable tiles are left out.
         """
         pool, labelled = self.selection.pool, np.array(self.selection.labelled, dtype=np.int64)
-        with_features, seed = self._strategy.features, (self.args.random_seed, len(self.finished))
-        first_batch = self._table.batches
+        with_features, seed = self.state.strategy.features, (self.args.random_seed, len(self.state.finished))
+        first_batch = self.state.table.batches
         batches = self._watch(self.feed.scoring(self.listed, pool, first_batch), "score")
-        for part in self.learner.score_batches(batches, self._passes, with_features, seed, first_batch):
-            self._table.add(part)
+        for part in self.learner.score_batches(batches, self.state.passes, with_features, seed, first_batch):
+            self.state.table.add(part)
             self._after_batch("score_seconds", together=False)
-        scores, labelled_features = self._gather(self._table.scores(), len(pool)), None
+        scores, labelled_features = self._gather(self.state.table.scores(), len(pool)), None
         if with_features:
             of_labelled = self.learner.score(self._watch(self.feed.scoring(self.listed, labelled), "score"), 0, True)
             labelled_features = self._gather(of_labelled, len(labelled)).features
         self._leave_out_unreadable()
-        self.numbers["scored"] = len(pool)
+        self.state.numbers["scored"] = len(pool)
         skipped = list(self.selection.skipped)
         if labelled_features is not None:
             labelled_features = labelled_features[torch.from_numpy(~np.isin(labelled, skipped))]
@@ -278,9 +230,9 @@ class LearningRun:
 
     def _query(self, scores: Scores, labelled_features: Tensor | None) -> None:
         """Ask for the next tiles; the main process chooses for all."""
-        probabilities = scores.probabilities if self.numbers["labelled"] else None
+        probabilities = scores.probabilities if self.state.numbers["labelled"] else None
         if probabilities is not None:
-            self.predicted[self.selection.pool] = probabilities.argmax(dim=1).numpy()
+            self.state.predicted[self.selection.pool] = probabilities.argmax(dim=1).numpy()
         query = distributed.from_main(
             lambda: self.selection.query(probabilities, scores.features, labelled_features, scores.disagreement)
         )
@@ -290,17 +242,17 @@ class LearningRun:
 
     def _end_round(self) -> None:
         """Print a line, write the log, the results and the state."""
-        query, numbers = self.selection.rounds[-1], self.numbers
+        query, numbers = self.selection.rounds[-1], self.state.numbers
         labels = self.listed.labels[query.tiles]
         known = labels != UNKNOWN
         if known.any():
             numbers["query_accuracy"] = float((np.array(query.predicted) == labels)[known].mean())
         if distributed.is_main():
-            self._write_log(len(self.finished) + 1, numbers)
-        self._write_results([*self.finished, numbers])
+            self._write_log(len(self.state.finished) + 1, numbers)
+        self._write_results([*self.state.finished, numbers])
         say(f"{self.title}: {self._line(numbers)}, {len(self.selection.result)} chosen")
-        self.finished.append(numbers)
-        self._new_round()
+        self.state.finished.append(numbers)
+        self.state.begin_round()
         self.save_state()
 
     def _line(self, numbers: Mapping[str, float]) -> str:
@@ -357,7 +309,7 @@ class LearningRun:
             Stopped: on request.
         """
         now = time.perf_counter()
-        self.numbers[timed] = self.numbers.get(timed, 0) + now - self._clock
+        self.state.numbers[timed] = self.state.numbers.get(timed, 0) + now - self._clock
         self._clock = now
         if not may_stop:
             return
@@ -371,12 +323,12 @@ class LearningRun:
 
     def _write_results(self, rounds: list[dict[str, float]]) -> None:
         if distributed.is_main():
-            self.folder.write_results(self.listed, self.selection, rounds, self.predicted)
+            self.folder.write_results(self.listed, self.selection, rounds, self.state.predicted)
         self._has_written = True
 
     def _open_log(self) -> None:
         if distributed.is_main():
-            self._log = MetricsLog(self.folder.metrics, COLUMNS, self.folder.tensorboard, len(self.finished))
+            self._log = MetricsLog(self.folder.metrics, COLUMNS, self.folder.tensorboard, len(self.state.finished))
 
     def _write_log(self, round_number: int, numbers: Mapping[str, float]) -> None:
         assert self._log is not None
@@ -387,34 +339,8 @@ class LearningRun:
     def save_state(self) -> None:
         """Write what `resume` needs."""
         if distributed.is_main():
-            save_tensors(self.folder.state, self._state_dict())
+            save_tensors(self.folder.state, self.state.state_dict())
         self._saved_at = self._clock = time.perf_counter()
-
-    def _state_dict(self) -> dict[str, Any]:
-        progress = {
-            "selection": self.selection.state_dict(),
-            "learner": self.learner.state_dict(),
-            "finished": self.finished,
-            "numbers": self.numbers,
-            "losses": torch.stack(self._losses).cpu() if self._losses else torch.empty(0),
-            "is_fitted": self._is_fitted,
-            "predicted": torch.from_numpy(self.predicted),
-        }
-        if distributed.world_size() == 1:  # of several processes each has scores of its own
-            progress["table"] = self._table.state_dict()
-        return progress | machine_state(self.learner.device)
-
-    def _load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._new_round()
-        self.selection.load_state_dict(state["selection"])
-        self.learner.load_state_dict(state["learner"])
-        self.finished, self.numbers = list(state["finished"]), dict(state["numbers"])
-        self._losses = list(state["losses"].to(self.learner.device))
-        self._is_fitted = bool(state["is_fitted"])
-        self.predicted[:] = state["predicted"].numpy()
-        if "table" in state and distributed.world_size() == 1:
-            self._table.load_state_dict(state["table"])
-        restore_machine_state(state, self.learner.device)
 
 
 def _agree(found: set[int], total: int) -> set[int]:

@@ -29,9 +29,10 @@ from data.splits import read_names
 from model.classifier import FEATURES, Classifier
 from model.learner import Learner
 from tools import al_options
+from tools.al_feed import Feed
 from tools.al_options import array_path
 from tools.al_results import UNKNOWN, LabelledList, SelectionFolder
-from tools.al_run import Feed, LearningRun
+from tools.al_run import LearningRun
 from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device
 from tools.command import run
 from utils import distributed
@@ -258,7 +259,8 @@ def report(args: argparse.Namespace, folder: SelectionFolder, learning: Learning
     """Say what was chosen, what it costs, where it is and how to train on it."""
     selection, cost = learning.selection, learning.ledger
     if learning.is_accurate_enough:
-        say(f"accuracy {learning.numbers['val_accuracy']:.0%} reaches --stop-at-accuracy: no further tile is asked for")
+        accuracy = learning.state.numbers["val_accuracy"]
+        say(f"accuracy {accuracy:.0%} reaches --stop-at-accuracy: no further tile is asked for")
     elif selection.missing:
         say(f"the pool ran dry: {selection.missing} tiles fewer than the {selection.budget.target} that were asked for")
     if left_out := learning.left_out:
