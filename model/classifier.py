@@ -56,7 +56,12 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scene logits, shape (B, num_classes), of normalised RGB images (B, 3, H, W)."""
-        return self.head(self.features(images))
+        return self.logits(self.features(images))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Scene logits of features: float32 also under autocast, which would round what strategies tell apart."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head(features.float())
 
     def load_imagenet(self) -> LoadReport:
         """Load torchvision's first ImageNet weights from torch's cache, downloading them once.

@@ -17,6 +17,7 @@ from utils.images import inside_mask, normalise, to_unit_range
 from utils.precision import autocast
 from utils.query import mutual_information
 
+BLANK_SIZE = 64  # at one pixel, oneDNN's bf16 gradients of a 7×7 convolution read memory that nobody wrote
 LAST_DROPOUT = 0.5  # before the last layer of a network without dropout, for dropout passes only
 
 
@@ -124,31 +125,44 @@ class Learner:
         if self._optimiser is None:
             self._optimiser, self._scaler = self._new_optimiser(), self._new_scaler()
         self.classifier.train()
+        network = distributed.data_parallel(self.classifier)
         for batch in batches:
-            yield self._fit_batch(batch, self._optimiser)
+            yield self._fit_batch(batch, network, self._optimiser)
         self._optimiser = None
         distributed.share_buffers(self.classifier)
 
-    def _fit_batch(self, batch: SceneBatch | None, optimiser: torch.optim.SGD) -> Tensor:
+    def _fit_batch(self, batch: SceneBatch | None, network: nn.Module, optimiser: torch.optim.SGD) -> Tensor:
         rows = torch.empty(0, dtype=torch.long) if batch is None else torch.nonzero(batch.label >= 0)[:, 0]
         count = distributed.total(torch.tensor(float(len(rows)))).item()
-        loss = torch.zeros((), device=self.device)
         if count == 0:
-            return loss
+            return torch.zeros((), device=self.device)
+        images, labels = self._share(batch, rows) if batch is not None and len(rows) else self._empty_share()
+        statistics = [] if len(rows) else [buffer.clone() for buffer in self.classifier.buffers()]
         optimiser.zero_grad(set_to_none=True)
-        if batch is not None and len(rows):
-            images, labels = self._images(batch), batch.label.to(self.device, non_blocking=True)
-            if len(rows) < len(labels):
-                images, labels = images[rows.to(self.device)], labels[rows.to(self.device)]
-            if len(rows) == 1:  # twice the same has the same mean; BatchNorm on a 1×1 map needs two values
-                images, labels = images.repeat(2, 1, 1, 1), labels.repeat(2)
-            summed = F.cross_entropy(self._logits(self._features(images)), labels, reduction="sum")
-            loss = summed * (len(rows) / len(labels) / count)
-            self._scaler.scale(loss).backward()
-        distributed.sum_gradients(self.classifier.parameters())
+        with distributed.others_alive(), autocast(self.precision, self.device):
+            logits = network(images)
+        loss = F.cross_entropy(logits, labels, reduction="sum") * (len(rows) / len(labels) / count)
+        with distributed.others_alive():
+            self._scaler.scale(loss * distributed.world_size()).backward()
         self._scaler.step(optimiser)
         self._scaler.update()
+        for buffer, before in zip(self.classifier.buffers(), statistics, strict=False):
+            buffer.copy_(before)  # blank images teach BatchNorm nothing
         return distributed.total(loss.detach())
+
+    def _share(self, batch: SceneBatch, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels of some rows of a batch."""
+        images, labels = self._images(batch), batch.label.to(self.device, non_blocking=True)
+        if len(rows) < len(labels):
+            images, labels = images[rows.to(self.device)], labels[rows.to(self.device)]
+        if len(rows) == 1:  # twice the same has the same mean; BatchNorm on a 1×1 map needs two values
+            images, labels = images.repeat(2, 1, 1, 1), labels.repeat(2)
+        return images, labels
+
+    def _empty_share(self) -> tuple[Tensor, Tensor]:
+        """Blank images for a process without a tile: their loss has weight 0, but gradients meet in every backward."""
+        size = self.classifier.fixed_size or max(BLANK_SIZE, self.classifier.minimum_size)
+        return torch.zeros(2, 3, size, size, device=self.device), torch.zeros(2, dtype=torch.long, device=self.device)
 
     def _new_optimiser(self) -> torch.optim.SGD:
         fused = self.precision != "fp16"  # where the first step is skipped, torch's fused SGD starts with any momentum
@@ -206,7 +220,7 @@ class Learner:
         images = self._images(batch)
         features = self._features(images)
         disagreement = self._disagreement(images, features, passes, seed).cpu() if passes else None
-        probabilities = self._logits(features).softmax(dim=1).cpu()
+        probabilities = self.classifier.logits(features).softmax(dim=1).cpu()
         return Scores(probabilities, features.cpu() if with_features else None, disagreement)
 
     def _disagreement(self, images: Tensor, features: Tensor, passes: int, seed: Sequence[int]) -> Tensor:
@@ -220,10 +234,10 @@ class Learner:
         with torch.random.fork_rng(devices):
             torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0]))
             _train(layers, True)
-            samples = [
-                self._logits(self._features(images) if layers else F.dropout(features, LAST_DROPOUT)).softmax(dim=1)
-                for _ in range(passes)
-            ]
+            samples = []
+            for _ in range(passes):
+                hidden = self._features(images) if layers else F.dropout(features, LAST_DROPOUT)
+                samples.append(self.classifier.logits(hidden).softmax(dim=1))
             _train(layers, False)
         return mutual_information(torch.stack(samples))
 
@@ -237,9 +251,6 @@ class Learner:
     def _features(self, images: Tensor) -> Tensor:
         with autocast(self.precision, self.device):
             return self.classifier.features(images).float()
-
-    def _logits(self, features: Tensor) -> Tensor:
-        return self.classifier.head(features)  # in float32: bf16 would round the differences that strategies look at
 
     def state_dict(self) -> dict[str, Any]:
         """The classifier's weights, and the optimiser of a fit under way."""

@@ -101,7 +101,7 @@ def plain_learner() -> Learner:
     """A network without statistics of a batch, so that shares of a batch add up."""
     torch.manual_seed(0)
     classifier = Classifier("tiny", 2)
-    classifier.network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, FEATURES))
+    classifier.network = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(3 * 4 * 4, FEATURES))
     return Learner(classifier, torch.device("cpu"), "fp32", learning_rate=0.001, momentum=0.9)
 
 
@@ -123,6 +123,25 @@ def test_shares_of_a_batch_teach_what_the_whole_batch_does():
         assert loss == pytest.approx(expected, abs=1e-5)
         for name, tensor in alone.classifier.state_dict().items():
             torch.testing.assert_close(weights[name], tensor, atol=1e-6, rtol=1e-4, msg=name)
+
+
+def test_a_share_without_tiles_teaches_nothing_and_spoils_nothing():
+    tiles = make_tiles(4, size=(16, 16))
+
+    def work() -> tuple[Tensor, Tensor, bool]:
+        torch.manual_seed(0)
+        learner = Learner(Classifier("tiny", 2), torch.device("cpu"), "fp32", learning_rate=0.001, momentum=0.9)
+        norm = next(m for m in learner.classifier.modules() if isinstance(m, nn.BatchNorm2d))
+        norm.running_mean.fill_(1e38)  # with it, any image is too much
+        batches = [tiles, tiles if distributed.is_main() else None]
+        first, second = [norm.running_mean.clone() for _ in learner.fit_batches(batches)]
+        return first, second, all(parameter.isfinite().all() for parameter in learner.classifier.parameters())
+
+    (first, second, is_finite), (of_the_other, still_of_the_other, is_finite_there) = in_processes(2, work)
+    assert not torch.equal(first, second)
+    assert torch.equal(of_the_other, still_of_the_other)
+    assert is_finite
+    assert is_finite_there
 
 
 def test_processes_score_a_pool_exactly_as_one_does():

@@ -12,7 +12,8 @@ from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from utils.errors import LostProcessError
 
@@ -56,12 +57,12 @@ def is_main() -> bool:
 def barrier() -> None:
     """Wait for the other processes."""
     if dist.is_initialized():
-        with _others_alive():
+        with others_alive():
             dist.barrier()
 
 
 @contextmanager
-def _others_alive() -> Iterator[None]:
+def others_alive() -> Iterator[None]:
     """Around every message: where another process has failed, this one ends too, and leaves the explaining to it.
 
     Raises:
@@ -69,9 +70,9 @@ def _others_alive() -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():  # its errors have no own type
+            raise
         raise LostProcessError(
             f"process {rank()} ends because another one did; that one's message says why (--debug shows torch's)"
         ) from error
@@ -92,7 +93,7 @@ def from_main(work: Callable[[], T]) -> T:
     if not dist.is_initialized():
         return work()
     result: list[T | None] = [work() if is_main() else None]
-    with _others_alive():
+    with others_alive():
         dist.broadcast_object_list(result, src=0)
     return cast(T, result[0])
 
@@ -102,7 +103,7 @@ def gather_objects(value: T) -> list[T]:
     if not dist.is_initialized():
         return [value]
     values: list[T | None] = [None] * world_size()
-    with _others_alive():
+    with others_alive():
         dist.all_gather_object(values, value)
     return cast(list[T], values)
 
@@ -117,7 +118,7 @@ def total(value: Tensor) -> Tensor:
     if not dist.is_initialized():
         return value
     summed = value.detach().to(_message_device(value), copy=True)
-    with _others_alive():
+    with others_alive():
         dist.all_reduce(summed)
     return summed.to(value.device)
 
@@ -145,12 +146,24 @@ def gather_batches(rows: Tensor, batch_size: int, count: int) -> Tensor:
     return total(gathered)
 
 
-def share_buffers(module: torch.nn.Module) -> None:
+def data_parallel(module: nn.Module) -> nn.Module:
+    """The module with main's weights, in torch's DistributedDataParallel: `backward` averages gradients as it goes.
+
+    All processes make it, and go forward and backward equally often, both within `others_alive`. A loss times
+    `world_size` gives sums of gradients. Every forward begins with main's buffers; `share_buffers` follows the last.
+    """
+    if not dist.is_initialized():
+        return module
+    with others_alive():
+        return DistributedDataParallel(module)
+
+
+def share_buffers(module: nn.Module) -> None:
     """Give every process the main one's buffers, such as BatchNorm's statistics, which each collects for itself."""
     if dist.is_initialized():
         for buffer in module.buffers():
             message = buffer.detach().to(_message_device(buffer), copy=True)
-            with _others_alive():
+            with others_alive():
                 dist.broadcast(message, src=0)
             buffer.copy_(message)
 
@@ -166,7 +179,7 @@ def mean_over_batch(values: Tensor) -> Tensor:
     return whole / total(values.new_tensor(float(len(values))))
 
 
-def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its sum over all processes, in one message; one without a gradient adds zeros."""
     if not dist.is_initialized():
         return
@@ -177,7 +190,7 @@ def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    with _others_alive():
+    with others_alive():
         dist.all_reduce(flat)
     for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
