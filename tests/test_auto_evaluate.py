@@ -8,6 +8,7 @@ import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from tests.test_distributed import in_processes
 from tools import auto_evaluate, eval_checkpoints, eval_list
 from tools.eval_list import TileList
 from tools.eval_pictures import extreme_tiles
+from utils import interrupt
 from utils.checkpoint import save_tensors
 from utils.images import normalise
 
@@ -344,13 +346,36 @@ def wait_for(condition) -> None:
 
 def test_following_ends_at_its_time_limit_with_what_there_is(tiny, run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
-    options = {"start_eval": 7, "end_eval": 14, "step_eval": 7, "max_hours": 2 / 3600}
-    started = time.monotonic()
-    assert auto_evaluate.main(argv(tiny, run, tmp_path / "out", "--follow", **options)) == 4
-    assert time.monotonic() - started < 20
+    out, now = tmp_path / "out", time.monotonic
+    monkeypatch.setattr(interrupt, "time", SimpleNamespace(monotonic=lambda: now() + 3600 * len(known_steps(out))))
+    options = {"start_eval": 7, "end_eval": 14, "step_eval": 7, "max_hours": 1}
+    assert auto_evaluate.main(argv(tiny, run, out, "--follow", **options)) == 4
     assert "--max-hours was reached before 1 checkpoints: 14" in capsys.readouterr().err
     assert list(rows_of(tmp_path / "out")) == [7]
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_following_waits_for_a_training_to_begin(tiny, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    looks = iter(range(10**6))
+
+    def look_again(seconds: float) -> None:
+        if next(looks) == 3:
+            shutil.copytree(run, tmp_path / "run")
+
+    monkeypatch.setattr(eval_checkpoints, "time", SimpleNamespace(sleep=look_again))
+    options = argv(tiny, tmp_path / "run", tmp_path / "out", "--follow", start_eval=7, end_eval=7, step_eval=7)
+    assert auto_evaluate.main(options) == 0
+    assert f"waiting for a training to begin in {tmp_path / 'run'}" in capsys.readouterr().out
+    assert list(rows_of(tmp_path / "out")) == [7]
+
+
+def test_following_says_that_no_training_began(tiny, tmp_path, capsys):
+    options = argv(tiny, tmp_path / "run", tmp_path / "out", "--follow", max_hours=1e-9)
+    assert "no training had begun" in error_line(capsys, 1, auto_evaluate.main, options)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").write_text("")
+    assert "is a file" in error_line(capsys, 2, auto_evaluate.main, options)
 
 
 def test_following_all_ends_with_the_last_step(tiny, run, tmp_path):

@@ -107,6 +107,15 @@ def test_damaged_run_is_not_resumed(refused, trained, tmp_path, file, content, c
     refused(code, "train_s4gan", [*options, "--checkpoint-dir", str(tmp_path / "run"), "--resume"])
 
 
+def test_a_folder_that_is_not_there_is_not_made_by_looking_for_its_run(refused, argv, custom_set, tmp_path):
+    folder = tmp_path / "nowhere" / "run"
+    assert "holds no run" in refused(
+        2, "train_s4gan", argv("train_s4gan", custom_set, checkpoint_dir=folder, resume=True)
+    )
+    refused(2, "auto_evaluate", argv("auto_evaluate", custom_set, checkpoint_dir=folder))
+    assert not folder.parent.exists()
+
+
 def test_another_run_is_neither_overwritten_nor_resumed_with_other_options(refused, trained, tmp_path):
     run, options = trained
     shutil.copytree(run, tmp_path / "run")

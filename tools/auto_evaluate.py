@@ -27,7 +27,7 @@ from tools import eval_options
 from tools.arguments import check_num_classes, resolve_description, resolve_device
 from tools.command import run
 from tools.crf_options import crf_settings
-from tools.eval_checkpoints import Checkpoints, first_steps
+from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
 from tools.eval_results import Results, refuse_earlier_results
 from utils import distributed
@@ -55,10 +55,13 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
     refuse_earlier_results(args)
+    stop = StopRequest(args.max_hours)
+    if args.follow and args.backbone is None:
+        with stop:
+            wait_for_run(RunFolder(args.checkpoint_dir), stop)
     network = build_network(args, description, precision, device)
     refine = partial(refine_batch, settings=crf_settings(args)) if args.crf else None
 
-    stop = StopRequest(args.max_hours)
     checkpoints = Checkpoints(args, network, stop)
     data_list = TileList(args, description, args.data_list, device, precision)
     test_list = TileList(args, description, args.test_list, device, precision) if args.test_list else None

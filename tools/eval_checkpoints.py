@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from model.weights import load_network, read_network
 from utils import distributed
 from utils.distributed import say
-from utils.errors import OptionError, UserError
+from utils.errors import DataError, OptionError, UserError
 from utils.interrupt import StopRequest
 from utils.run_folder import RunFolder
 from utils.suggest import first_names
@@ -170,6 +170,23 @@ class Checkpoints:
         self.skipped[step] = reason
         say(f"warning: {reason}; skipped", file=sys.stderr)
         return None
+
+
+def wait_for_run(folder: RunFolder, stop: StopRequest) -> None:
+    """Wait until a training has begun in a folder, which its options.json tells.
+
+    Raises:
+        OptionError: it is no folder.
+        DataError: none had begun when the end came.
+    """
+    if folder.path.is_file():
+        raise OptionError(f"--checkpoint-dir {folder.path} is a file; give the folder of a training run")
+    if not distributed.from_main(folder.options.is_file):
+        say(f"waiting for a training to begin in {folder.path}")
+    while not distributed.from_main(folder.options.is_file):
+        if distributed.any_process(stop.reason is not None):
+            raise DataError(f"no training had begun in {folder.path}: {stop.reason or 'another process ended'}")
+        time.sleep(POLL_SECONDS)
 
 
 def first_steps(steps: Sequence[int]) -> str:

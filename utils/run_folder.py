@@ -14,14 +14,10 @@ class RunFolder:
     """Checkpoints by step, `last.pth` for resuming, `best.pth`, `options.json`, `metrics.csv` and pictures.
 
     Args:
-        path: the folder; it is made where it is missing.
-
-    Raises:
-        OptionError: it cannot be made.
+        path: the folder; `begin` makes it where it is missing.
     """
 
     def __init__(self, path: Path) -> None:
-        make_folder(path)
         self.path = path
         self.options, self.metrics = path / "options.json", path / "metrics.csv"
         self.last, self.best = path / "last.pth", path / "best.pth"
@@ -37,6 +33,8 @@ class RunFolder:
 
     def steps(self) -> list[int]:
         """Steps of which there is a generator, in order."""
+        if not self.path.is_dir():
+            return []
         names = (re.fullmatch(r"checkpoint(\d+)\.pth", path.name) for path in self.path.iterdir())
         return sorted(int(name[1]) for name in names if name)
 
@@ -48,8 +46,9 @@ class RunFolder:
         """Make room for a new run.
 
         Raises:
-            OptionError: the folder holds a run and `overwrite` is False.
+            OptionError: the folder cannot be made, or holds a run and `overwrite` is False.
         """
+        make_folder(self.path)
         remove_unfinished(self.path)
         if not self.holds_run():
             return
