@@ -26,7 +26,7 @@ test: setup ## lint, types and tests
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 format: setup ## format the code and mend what the linter can
 	$(VENV)/bin/ruff format .

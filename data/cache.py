@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from utils.checkpoint import storage_error
 from utils.errors import DataError, OptionError, warn
+from utils.runs.files import storage_error
 from utils.threads import stream_in_threads
 
 _ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed

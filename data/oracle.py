@@ -9,8 +9,8 @@ from pathlib import Path
 from data.descriptions import Description
 from data.scene_labels import label_rows
 from data.splits import tile_name
-from utils.checkpoint import write_text
 from utils.errors import DataError
+from utils.runs.files import write_text
 from utils.suggest import unknown
 
 COLUMNS = ("name", "label", "predicted", "score")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from data.descriptions import Description, leaves_folder
-from utils.checkpoint import write_text
 from utils.errors import DataError, OptionError
+from utils.runs.files import write_text
 from utils.suggest import first_names
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
-from model.classifier import Classifier
+from model.networks.classifier import Classifier
 from utils import distributed
 from utils.batches import ImageBatch, SceneBatch
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.precision import autocast
-from utils.query import mutual_information
+from utils.selection.strategies import mutual_information
 
 BLANK_SIZE = 64  # at one pixel, oneDNN's bf16 gradients of a 7×7 convolution read memory that nobody wrote
 LAST_DROPOUT = 0.5  # before the last layer of a network without dropout, for dropout passes only

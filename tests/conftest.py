@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.demo import SCENE_PAINTERS, draw_scene
+from data.demo.demo_set import SCENE_PAINTERS, draw_scene
 from data.descriptions import DEEPGLOBE
 
 hypothesis.settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=60, database=None)
@@ -176,8 +176,8 @@ def main_of(command: str) -> Callable[[list[str]], int]:
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run on the custom set: a tiny generator and discriminator after step 1."""
-    from model.deeplabv2 import DeepLabV2  # as late as the commands
-    from model.discriminator import Discriminator
+    from model.networks.deeplabv2 import DeepLabV2  # as late as the commands
+    from model.networks.discriminator import Discriminator
 
     folder = tmp_path_factory.mktemp("checkpoints")
     torch.save(DeepLabV2(3, "tiny").state_dict(), folder / "checkpoint1.pth")

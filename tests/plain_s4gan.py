@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from model.deeplabv2 import DeepLabV2
-from model.discriminator import Discriminator
-from model.s4gan import S4GAN, S4GANSettings
+from model.methods.s4gan import S4GAN, S4GANSettings
+from model.networks.deeplabv2 import DeepLabV2
+from model.networks.discriminator import Discriminator
 
 CPU = torch.device("cpu")
 C = 4  # classes

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from data.readable import MarkedTiles
 from data.samplers import EpochBatches, OrderedBatches, build_loader
 from data.tiles import ClassificationTiles
 from data.transforms import classification
+from data.unreadable import MarkedTiles
 from tools.al_results import LabelledList
-from tools.arguments import resolve_workers
+from tools.cli.shared_options import resolve_workers
 from utils import distributed
 
 

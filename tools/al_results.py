@@ -16,16 +16,16 @@ from data.descriptions import Description
 from data.oracle import Question, read_answers, write_questions
 from data.splits import write_names
 from data.tiles import Tiles
-from tools.al_options import FREE_ON_RESUME, array_path, run_folder
-from tools.arguments import as_plain
-from utils.active_learning import Selection
-from utils.checkpoint import make_folder, read_json, save_array, write_json
+from tools.cli.select_options import FREE_ON_RESUME, array_path, run_folder
+from tools.cli.shared_options import as_plain
 from utils.distributed import say
+from utils.drawing.pictures import save_bars, save_contact_sheets
 from utils.errors import DataError, OptionError
-from utils.log import plot_curves
-from utils.run_folder import refuse_other_options
+from utils.runs.files import make_folder, read_json, save_array, write_json
+from utils.runs.folder import refuse_other_options
+from utils.runs.log import plot_curves
+from utils.selection.rounds import Selection
 from utils.suggest import first_names
-from utils.visualize import save_bars, save_contact_sheets
 
 UNKNOWN = -1  # the scene class of a tile that has no label yet
 COLUMNS = ("labelled", "loss", "val_accuracy", "query_accuracy", "fit_seconds", "score_seconds")

@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from data.readable import UNREADABLE
+from data.unreadable import UNREADABLE
 from model.learner import Learner, Scores, recent_mean
 from tools.al_feed import Feed
 from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
 from tools.al_state import RunState
 from utils import distributed
-from utils.active_learning import Selection
-from utils.checkpoint import load_state, save_tensors
 from utils.distributed import say
 from utils.errors import DataError
-from utils.interrupt import Stopped, StopRequest
-from utils.log import MetricsLog
-from utils.query import STRATEGIES
+from utils.runs.files import load_state, save_tensors
+from utils.runs.interrupt import Stopped, StopRequest
+from utils.runs.log import MetricsLog
+from utils.selection.rounds import Selection
+from utils.selection.strategies import STRATEGIES
 
 SAVE_EVERY = 60.0  # seconds between two states within a round
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from model.learner import Learner
 from tools.al_results import UNKNOWN
 from utils import distributed
-from utils.active_learning import Selection
-from utils.query import Strategy
-from utils.seed import machine_state, restore_machine_state
+from utils.runs.seeds import machine_state, restore_machine_state
+from utils.selection.rounds import Selection
+from utils.selection.strategies import Strategy
 
 
 class RunState:

@@ -21,29 +21,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 import torch
 
 from data.descriptions import Description
-from model.backbones import BACKBONES
-from model.deeplabv2 import DeepLabV2
-from tools import eval_options
-from tools.arguments import check_num_classes, resolve_description, resolve_device
-from tools.command import run
-from tools.crf_options import crf_settings
+from model.networks.deeplabv2 import DeepLabV2
+from model.networks.resnet import BACKBONES
+from tools.cli import evaluate_options
+from tools.cli.crf_options import crf_settings
+from tools.cli.running import run
+from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
 from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
 from tools.eval_results import Results, refuse_earlier_results
 from utils import distributed
-from utils.crf import refine_batch
 from utils.distributed import say
 from utils.errors import DataError, OptionError
-from utils.interrupt import StopRequest
+from utils.evaluation.crf import refine_batch
 from utils.precision import keep_convolutions_in, resolve_precision
-from utils.run_folder import RunFolder
+from utils.runs.folder import RunFolder
+from utils.runs.interrupt import StopRequest
 
 SKIPPED = 4  # exit code: finished, but some checkpoints were left out
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
-    return eval_options.parse_args(__doc__, argv)
+    return evaluate_options.parse_args(__doc__, argv)
 
 
 def auto_evaluate(args: argparse.Namespace) -> int:

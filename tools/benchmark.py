@@ -19,18 +19,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 import torch
 
-from model.backbones import BACKBONES
-from model.classifier import classifier_names
-from tools.arguments import add_data_options, add_machine_options, resolve_device
-from tools.benchmark_clock import Row
-from tools.benchmark_parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
-from tools.benchmark_training import measure_training
-from tools.command import run
-from tools.option_parser import CommandParser, count, image_size, one_of
-from utils.checkpoint import write_json
+from model.networks.classifier import classifier_names
+from model.networks.resnet import BACKBONES
+from tools.benchmarks.clock import Row
+from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
+from tools.benchmarks.training import measure_training
+from tools.cli.parser import CommandParser, count, image_size, one_of
+from tools.cli.running import run
+from tools.cli.shared_options import add_data_options, add_machine_options, resolve_device
 from utils.precision import PRECISIONS, resolve_precision
-from utils.query import STRATEGIES
-from utils.seed import seed_everything
+from utils.runs.files import write_json
+from utils.runs.seeds import seed_everything
+from utils.selection.strategies import STRATEGIES
 
 PARTS = ("train", "learner", "evaluation", "checkpoint", "pool")
 

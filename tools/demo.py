@@ -26,11 +26,11 @@ from data.descriptions import UCM
 from data.splits import read_names, read_names_array
 from data.tiles import Tiles, open_tiles
 from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
-from tools.command import run
-from tools.option_parser import CommandParser, count
+from tools.cli.parser import CommandParser, count
+from tools.cli.running import run
 from utils.errors import UserError
+from utils.evaluation.metric import ConfusionMatrix, Scores
 from utils.labels import IGNORE_INDEX
-from utils.metric import ConfusionMatrix, Scores
 
 RATIO = "0.2"
 PIXELS_PER_TILE = 400  # of a labelled tile, to fit the colour baseline

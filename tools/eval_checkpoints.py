@@ -11,12 +11,12 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from model.weights import load_network, read_network
+from model.weights.loading import load_network, read_network
 from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError, OptionError, UserError
-from utils.interrupt import StopRequest
-from utils.run_folder import RunFolder
+from utils.runs.folder import RunFolder
+from utils.runs.interrupt import StopRequest
 from utils.suggest import first_names
 
 POLL_SECONDS = 2.0  # between two looks for a new checkpoint

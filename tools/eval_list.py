@@ -17,13 +17,13 @@ from data.samplers import OrderedBatches, build_loader
 from data.splits import read_names
 from data.tiles import SegmentationSample, SegmentationTiles, open_masks_as_filed, open_reader, open_tiles
 from data.transforms import segmentation_evaluation
-from tools.arguments import resolve_cache, resolve_workers
-from tools.eval_options import views_of
+from tools.cli.evaluate_options import views_of
+from tools.cli.shared_options import resolve_cache, resolve_workers
 from utils import distributed
-from utils.bootstrap import Interval, mean_iou_interval
 from utils.errors import DataError
-from utils.evaluate import Network, Refine, evaluate, predict_probabilities
-from utils.metric import Scores, TileMatrices
+from utils.evaluation.evaluate import Network, Refine, evaluate, predict_probabilities
+from utils.evaluation.intervals import Interval, mean_iou_interval
+from utils.evaluation.metric import Scores, TileMatrices
 from utils.suggest import first_names
 
 _NAMED = 5  # tiles in a message

@@ -11,10 +11,10 @@ from torch import Tensor
 from tools.eval_checkpoints import Checkpoints
 from tools.eval_list import Evaluation, TileList
 from tools.eval_summary import Verdict, shares_of
-from utils.charts import save_class_bars, save_confusion, save_score_curve
+from utils.drawing.charts import save_class_bars, save_confusion, save_score_curve
+from utils.drawing.pictures import WRONG_COLOUR, colourise, errors, picture_grid, save_picture, with_legend
+from utils.evaluation.metric import tile_mean_iou
 from utils.labels import IGNORE_INDEX
-from utils.metric import tile_mean_iou
-from utils.visualize import WRONG_COLOUR, colourise, errors, picture_grid, save_picture, with_legend
 
 PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
 _MANY_TILES = 24  # from here on two tiles of each kind are shown, else one

@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from utils.checkpoint import write_text
-from utils.html import bar, cards, details, page, paragraph, picture, section, swatch, table
+from utils.drawing.html import bar, cards, details, page, paragraph, picture, section, swatch, table
+from utils.runs.files import write_text
 
 _OPEN_ROWS = 40  # checkpoints up to which the table of scores is not folded
 

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tools.arguments import as_plain
+from tools.cli.shared_options import as_plain
 from tools.eval_checkpoints import Checkpoints
 from tools.eval_list import Evaluation, TileList
 from tools.eval_pictures import PICTURES, draw, draw_curve
 from tools.eval_report import write_report
 from tools.eval_summary import COLUMNS, Row, Verdict, in_words, print_verdict, rank, summary_of
 from utils import distributed
-from utils.bootstrap import Interval
-from utils.checkpoint import make_folder, storage_error, write_json, write_text
 from utils.distributed import say
 from utils.errors import OptionError
-from utils.metric import Scores
+from utils.evaluation.intervals import Interval
+from utils.evaluation.metric import Scores
+from utils.runs.files import make_folder, storage_error, write_json, write_text
 
 _FILES = ("options.json", "scores.csv", "summary.json", "report.html", *PICTURES)
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.arguments import as_plain
+from tools.cli.shared_options import as_plain
 from tools.eval_list import Evaluation, Outcome, TileList
-from utils.bootstrap import Interval
 from utils.distributed import say
-from utils.metric import Scores
+from utils.evaluation.intervals import Interval
+from utils.evaluation.metric import Scores
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 

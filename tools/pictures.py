@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from PIL import Image
 
-from tools.command import run
-from tools.option_parser import CommandParser
-from utils.checkpoint import write_atomically
+from tools.cli.parser import CommandParser
+from tools.cli.running import run
+from utils.drawing.pictures import grid_height, save_figure
 from utils.errors import OptionError
-from utils.visualize import grid_height, save_figure
+from utils.runs.files import write_atomically
 
 LARGEST = 300 * 1024  # bytes of a picture
 WIDEST = 1100  # pixels

@@ -25,19 +25,19 @@ from tqdm import tqdm
 
 from data.dataset_json import load_description
 from data.descriptions import Description
-from model.backbones import BACKBONES
-from tools.arguments import as_plain, resolve_description, resolve_device
-from tools.command import run
-from tools.crf_options import add_crf_options, crf_settings
-from tools.option_parser import CommandParser, count, dataset_name, image_size, number, one_of
+from model.networks.resnet import BACKBONES
+from tools.cli.crf_options import add_crf_options, crf_settings
+from tools.cli.parser import CommandParser, count, dataset_name, image_size, number, one_of
+from tools.cli.running import run
+from tools.cli.shared_options import as_plain, resolve_description, resolve_device
 from tools.predict_images import find_images, read_in_groups
 from tools.predict_network import NetworkFacts, load_generator, network_facts
 from tools.predict_results import MapFolder
-from utils.crf import CRFSettings, refine_batch
 from utils.errors import DataError, OptionError
+from utils.evaluation.crf import CRFSettings, refine_batch
+from utils.evaluation.windows import Classify, blended_strips
 from utils.images import normalise, to_unit_range
 from utils.precision import PRECISIONS, autocast, resolve_precision
-from utils.windows import Classify, blended_strips
 
 WITHOUT_EFFECT = {"debug", "overwrite", "save_dir"}  # options that no map depends on
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from data.dataset_json import MAX_CLASSES, distinct_colours
 from data.descriptions import RGB, Description
-from model.backbones import BACKBONES
-from model.deeplabv2 import DeepLabV2
-from model.weights import load_network
-from utils.checkpoint import read_json
+from model.networks.deeplabv2 import DeepLabV2
+from model.networks.resnet import BACKBONES
+from model.weights.loading import load_network
 from utils.errors import DataError, OptionError
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
-from utils.run_folder import RunFolder
+from utils.runs.files import read_json
+from utils.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)

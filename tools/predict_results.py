@@ -14,9 +14,9 @@ from PIL import Image
 from data.decode import read_image
 from data.descriptions import RGB
 from tools.predict_images import MapImage, file_size
-from utils.checkpoint import make_folder, write_atomically, write_json, write_text
+from utils.drawing.pictures import colourise, overlay
 from utils.errors import OptionError
-from utils.visualize import colourise, overlay
+from utils.runs.files import make_folder, write_atomically, write_json, write_text
 
 _BAND = 512  # rows that are drawn at once; a whole scene would take 8 bytes a pixel in between
 

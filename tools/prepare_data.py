@@ -22,13 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from data.dataset_json import load_description
 from data.descriptions import RGB, parse_colour
-from data.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
-from data.prepare import Report, Target
-from data.scenes import Classes, Cut, prepare_scenes, read_palette
+from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
+from data.preparing.folder import Report, Target
+from data.preparing.scenes import Classes, Cut, prepare_scenes, read_palette
 from data.splits import read_names
-from tools import doctor
-from tools.command import run
-from tools.option_parser import CommandParser, count, number, one_of
+from tools.cli.parser import CommandParser, count, number, one_of
+from tools.cli.running import run
+from tools.doctor import report as doctor
 from utils.errors import DataError, OptionError
 from utils.suggest import unknown
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from model.s4gan import S4GAN
+from model.methods.s4gan import S4GAN
 from utils import distributed
-from utils.background import BackgroundWriter, Snapshot
-from utils.checkpoint import save_tensors
 from utils.errors import OptionError
-from utils.run_folder import RunFolder, checkpoint_space
+from utils.runs.background import BackgroundWriter, Snapshot
+from utils.runs.files import save_tensors
+from utils.runs.folder import RunFolder, checkpoint_space
 
 
 class CheckpointWriter:

@@ -8,10 +8,10 @@ from data.descriptions import Description
 from data.samplers import OrderedBatches, build_loader
 from data.tiles import SegmentationTiles, Tiles
 from data.transforms import segmentation_evaluation
-from model.s4gan import S4GAN
-from utils.evaluate import predict_probabilities
+from model.methods.s4gan import S4GAN
+from utils.drawing.pictures import comparison, with_legend
+from utils.evaluation.evaluate import predict_probabilities
 from utils.images import to_unit_range
-from utils.visualize import comparison, with_legend
 
 PANEL_TILES = 4  # of the labelled and of the unlabelled ones
 

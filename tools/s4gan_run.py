@@ -12,21 +12,21 @@ from data.descriptions import Description
 from data.samplers import EndlessBatches
 from data.splits import read_names, write_names
 from data.tiles import Tiles
-from model.s4gan import S4GAN
-from tools.arguments import as_plain
+from model.methods.s4gan import S4GAN
+from tools.cli.shared_options import as_plain
+from tools.cli.train_options import FREE_ON_RESUME, metric_columns
 from tools.s4gan_checkpoints import CheckpointWriter
-from tools.s4gan_options import FREE_ON_RESUME, metric_columns
 from tools.s4gan_panels import draw_panels
 from tools.s4gan_validation import open_validation, validate
 from utils import distributed
-from utils.checkpoint import load_state, save_array
+from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
-from utils.log import MetricsLog, plot_curves
-from utils.run_folder import RunFolder, refuse_other_options
-from utils.seed import machine_state, restore_machine_state
-from utils.visualize import colourise, save_picture
+from utils.runs.files import load_state, save_array
+from utils.runs.folder import RunFolder, refuse_other_options
+from utils.runs.log import MetricsLog, plot_curves
+from utils.runs.seeds import machine_state, restore_machine_state
 
 CURVES = {
     "losses": ("loss_ce", "loss_fm", "loss_st"),

@@ -7,11 +7,11 @@ from data.samplers import OrderedBatches, build_loader
 from data.splits import read_names
 from data.tiles import SegmentationTiles, Tiles, open_tiles
 from data.transforms import segmentation_evaluation
-from model.s4gan import S4GAN
-from tools.arguments import resolve_cache
+from model.methods.s4gan import S4GAN
+from tools.cli.shared_options import resolve_cache
 from utils import distributed
-from utils.evaluate import evaluate
-from utils.metric import Scores
+from utils.evaluation.evaluate import evaluate
+from utils.evaluation.metric import Scores
 
 
 def open_validation(args: argparse.Namespace, description: Description) -> Tiles | None:

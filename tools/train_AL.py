@@ -23,34 +23,34 @@ import torch
 
 from data.descriptions import Description
 from data.oracle import read_answers
-from data.readable import open_readable
 from data.scene_labels import read_scene_labels
 from data.splits import read_names
-from model.classifier import FEATURES, Classifier
+from data.unreadable import open_readable
 from model.learner import Learner
-from tools import al_options
+from model.networks.classifier import FEATURES, Classifier
 from tools.al_feed import Feed
-from tools.al_options import array_path
 from tools.al_results import UNKNOWN, LabelledList, SelectionFolder
 from tools.al_run import LearningRun
-from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device
-from tools.command import run
+from tools.cli import select_options
+from tools.cli.running import run
+from tools.cli.select_options import array_path
+from tools.cli.shared_options import check_num_classes, resolve_cache, resolve_description, resolve_device
 from utils import distributed
-from utils.active_learning import Selection
-from utils.budget import Budget
 from utils.distributed import say
 from utils.errors import DataError, OptionError
-from utils.interrupt import Stopped, StopRequest
 from utils.precision import resolve_precision
-from utils.query import STRATEGIES
-from utils.seed import seed_everything
+from utils.runs.interrupt import Stopped, StopRequest
+from utils.runs.seeds import seed_everything
+from utils.selection.budget import Budget
+from utils.selection.rounds import Selection
+from utils.selection.strategies import STRATEGIES
 
 WAITING, SKIPPED, TERMINATED = 3, 4, 143  # exit codes
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
-    return al_options.parse_args(__doc__, argv)
+    return select_options.parse_args(__doc__, argv)
 
 
 def select(args: argparse.Namespace) -> int:

@@ -27,30 +27,36 @@ from data.samplers import EndlessBatches, build_loader
 from data.splits import random_names, read_names, read_names_array
 from data.tiles import SegmentationSample, SegmentationTiles, Tiles, open_reader, open_tiles
 from data.transforms import segmentation_training
-from model.backbones import IMAGENET_FILES
-from model.deeplabv2 import DeepLabV2
-from model.discriminator import Discriminator
-from model.s4gan import S4GAN
-from model.weight_files import read_state_dict
-from model.weights import is_generator_checkpoint, load_backbone, load_network
-from tools import s4gan_options
-from tools.arguments import check_num_classes, resolve_cache, resolve_description, resolve_device, resolve_workers
-from tools.command import run
-from tools.s4gan_options import settings_of
+from model.methods.s4gan import S4GAN
+from model.networks.deeplabv2 import DeepLabV2
+from model.networks.discriminator import Discriminator
+from model.networks.resnet import IMAGENET_FILES
+from model.weights.files import read_state_dict
+from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
+from tools.cli import train_options
+from tools.cli.running import run
+from tools.cli.shared_options import (
+    check_num_classes,
+    resolve_cache,
+    resolve_description,
+    resolve_device,
+    resolve_workers,
+)
+from tools.cli.train_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed
-from utils.budget import labelled_count
 from utils.distributed import say
 from utils.errors import DataError, OptionError
-from utils.interrupt import StopRequest
 from utils.precision import allow_tf32, resolve_precision
-from utils.run_folder import RunFolder
-from utils.seed import seed_everything
+from utils.runs.folder import RunFolder
+from utils.runs.interrupt import StopRequest
+from utils.runs.seeds import seed_everything
+from utils.selection.budget import labelled_count
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
-    return s4gan_options.parse_args(__doc__, argv)
+    return train_options.parse_args(__doc__, argv)
 
 
 def train(args: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""Passes over a data set that tell what is in it."""

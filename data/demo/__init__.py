@@ -1,0 +1,1 @@
+"""Drawing the demo set."""

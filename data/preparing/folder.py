@@ -1,0 +1,200 @@
+"""Preparing a data folder: built under a private name, put in place whole, and left alone where nothing changed."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+from data.dataset_json import load_description
+from data.preparing.archives import Source, SourceFile, digest
+from data.preparing.prepared_set import Contents, report_lines, share_out
+from data.splits import read_names, write_names
+from data.tiles import TileReader, check_files
+from utils.errors import DataError, OptionError
+from utils.runs.files import make_folder, read_json, storage_error, write_json
+
+MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
+_FORMAT = 1  # of what is written; another one means other bytes from the same options
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to prepare, and how the tiles are shared out.
+
+    Attributes:
+        out: the data folder to be.
+        test_share: share of the tiles with masks in `test.txt`, in [0, 1).
+        val_share: share of the remaining ones in `val.txt`, in [0, 1).
+        seed: seed of the lists.
+        copy: copy files that could be linked.
+        overwrite: replace a folder that was prepared in another way.
+    """
+
+    out: Path
+    test_share: float = 0.2
+    val_share: float = 0.0
+    seed: int = 0
+    copy: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command says at its end.
+
+    Attributes:
+        found: three lines on images, masks and lists.
+        is_new: whether anything was written.
+    """
+
+    found: Sequence[str]
+    is_new: bool
+
+
+def prepare_folder(
+    kind: str,
+    options: Mapping[str, Any],
+    sources: Sequence[tuple[str, Source, Mapping[str, SourceFile]]],
+    target: Target,
+    fill: Callable[[Path], Contents],
+) -> Report:
+    """Build a data folder with its lists, unless it is there already.
+
+    Args:
+        kind: the sub-command.
+        options: what the files depend on beside `sources` and `target`, as values for JSON.
+        sources: where the files come from: what they become, the source, and its files by name.
+        target: where to, and how.
+        fill: writes images, masks and labels into an empty folder beside `target.out`.
+
+    Raises:
+        OptionError: `target.out` cannot be written, or holds something else.
+        DataError: the disk is full, or the folder was damaged.
+    """
+    out = target.out.resolve()
+    for _, source, _ in sources:
+        _check_apart(out, source.path)
+    manifest = {
+        "version": _FORMAT,
+        "source": kind,
+        "options": {**options, **_options_of(target)},
+        "files": {
+            what.partition("/")[0]: {"count": len(files), "digest": digest(sorted(map(astuple, files.values())))}
+            for what, _, files in sources
+        },
+    }
+    if (found := _found_before(out, manifest, target)) is not None:
+        return Report(found, is_new=False)
+    with _built_beside(out) as folder:
+        contents = fill(folder)
+        lists, idle = share_out(contents, {"test": target.test_share, "val": target.val_share}, target.seed)
+        for name, members in lists.items():
+            write_names(folder / f"{name}.txt", members)
+            if read_names(folder / f"{name}.txt", contents.description) != members:
+                raise DataError(f"{name}.txt does not read as it was written; rename files with unusual names")
+        found = report_lines(contents, lists, idle)
+        write_json(folder / MANIFEST, {**manifest, "found": found})
+    return Report(found, is_new=True)
+
+
+def _options_of(target: Target) -> dict[str, Any]:
+    return {
+        "copy": target.copy,
+        "test_share": target.test_share,
+        "val_share": target.val_share,
+        "random_seed": target.seed,
+    }
+
+
+def _check_apart(out: Path, source: Path) -> None:
+    """Neither may lie in the other: a rebuilt folder would take its source along, a source would hold its result."""
+    real = source.resolve()
+    if out == real or out in real.parents or real in out.parents:
+        raise OptionError(f"--out {out} and {source} lie in each other; choose a folder beside it")
+
+
+def _found_before(out: Path, manifest: Mapping[str, Any], target: Target) -> list[str] | None:
+    """What the report said when the same was prepared here; None where there is nothing, or it may be replaced."""
+    if out.exists() and not out.is_dir():
+        raise OptionError(f"--out {target.out} is a file; give a folder")
+    if os.path.ismount(out):
+        raise OptionError(f"--out {target.out} is a mount point, which cannot be replaced; give a folder inside it")
+    if not out.is_dir() or not any(out.iterdir()):
+        return None
+    if not (out / MANIFEST).is_file():
+        raise OptionError(f"--out {target.out} holds files, but no {MANIFEST} of this command; give an empty folder")
+    before = read_json(out / MANIFEST)
+    found = before.pop("found", None)
+    changed = _differences(before, json.loads(json.dumps(manifest)))
+    if not changed and (fault := _fault(out, manifest["source"])) is None:
+        return list(found or [])
+    if target.overwrite:
+        return None
+    reason = f"was prepared differently ({', '.join(changed)})" if changed else f"is no longer whole ({fault})"
+    raise OptionError(f"--out {target.out} {reason}; give another folder, or --overwrite to replace it")
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        short = all(len(str(value)) <= 40 for value in (before, now)) and name != "digest"
+        return [] if before == now else [f"{name}: {before}, now {now}" if short else f"other {name}"]
+    found = []
+    for key in {**before, **now}:
+        below = _differences(before.get(key), now.get(key), key)
+        found += [f"other {key}"] if below == ["other digest"] else below
+    return found
+
+
+def _fault(out: Path, kind: str) -> str | None:
+    """What is missing in a prepared folder."""
+    try:
+        description = load_description(
+            "custom" if kind == "scenes" else "deepglobe" if kind == "deepglobe" else "ucm", out
+        )
+        lists = {path.stem: read_names(path, description) for path in out.glob("*.txt")}
+        names = read_names(out / "train.txt", description)
+        masked = [name for part in ("test", "val") for name in lists.get(part, [])]
+        check_files(TileReader(description, out, (0, 0)), [*names, *masked], masked)
+    except (DataError, OptionError) as error:
+        return str(error).partition(";")[0]
+    return None
+
+
+@contextlib.contextmanager
+def _built_beside(out: Path) -> Iterator[Path]:
+    """An empty folder beside `out` that takes its place at the end, or vanishes with an error."""
+    made = [parent for parent in out.parents if not parent.exists()]
+    private = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    is_done = False
+    try:
+        make_folder(private)
+        yield private
+        _put_in_place(private, out)
+        is_done = True
+    except OSError as error:
+        raise storage_error(out, error) from error
+    except (DataError, OptionError) as error:
+        raise type(error)(str(error).replace(str(private), str(out))) from error
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+        for parent in [] if is_done else made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def _put_in_place(private: Path, out: Path) -> None:
+    old = private.with_name(f"{private.name}.old")
+    try:
+        if out.is_dir() and any(out.iterdir()):
+            out.rename(old)
+        private.rename(out)
+    except BaseException:
+        if old.exists() and not out.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,367 @@
+"""Cutting scenes, large images with or without masks, into the tiles of a custom data set."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from data.dataset_json import parse_description
+from data.decode import image_file_size, read_ids, read_image
+from data.descriptions import RGB, Description, format_colour, parse_colour
+from data.preparing.archives import FolderSource, SourceFile
+from data.preparing.folder import Report, Target, prepare_folder
+from data.preparing.prepared_set import Contents, warn_off_palette
+from data.preparing.source_files import check_names, matching
+from data.splits import IMAGE_ENDINGS
+from utils.errors import DataError, OptionError
+from utils.labels import IGNORE_INDEX, count_classes
+from utils.runs.files import write_json, write_text
+from utils.threads import in_threads
+
+IMAGES, MASKS = "images/{name}.png", "masks/{name}.png"
+_SCENE = r"^(.*)_\d+_\d+$"  # a tile is named <scene>_<row>_<column>
+_MEMORY = 4e9  # bytes that scenes being cut may take together
+_BYTES_PER_PIXEL = 16  # of a scene being cut: image, mask, ids and what decoding needs
+# Quick to write and as small as the default: neighbouring rows are alike.
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The pixel classes of scenes.
+
+    Attributes:
+        names: in the order of their ids.
+        palette: their colours in the masks, or None where masks hold ids.
+        ignore_colours: further colours that mean "no class".
+    """
+
+    names: Sequence[str]
+    palette: Mapping[str, RGB] | None = None
+    ignore_colours: Sequence[RGB] = ()
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How scenes are cut.
+
+    Attributes:
+        tile_size: height and width of a tile.
+        stride: pixels from one tile to the next, at most `tile_size`.
+        min_labelled: tiles with a smaller share of labelled pixels are left out, where the scene has a mask.
+        group: regular expression on a scene's name; scenes with the same match stay on one side of a split.
+            None: each scene for itself.
+        label_dominant: the class of most pixels becomes a tile's scene class.
+    """
+
+    tile_size: int
+    stride: int
+    min_labelled: float = 0.0
+    group: str | None = None
+    label_dominant: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: its files, and its height and width."""
+
+    name: str
+    image: Path
+    mask: Path | None
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: its name, and its pixels of each class where the scene has a mask."""
+
+    name: str
+    counts: np.ndarray | None
+
+
+def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut, target: Target) -> Report:
+    """Cut a folder of scenes into a custom data set.
+
+    Images become PNG files, because cutting a JPEG into JPEGs would alter the pixels. Masks become PNG files whose
+    values are the ids; with a palette, they carry its colours, which is how they are read.
+
+    Args:
+        images: folder of image files.
+        masks: folder of mask files with the same names before the ending; scenes without one are unlabelled.
+        classes: what the masks hold.
+        cut: how to cut.
+        target: where to, and how the tiles are shared out.
+
+    Raises:
+        OptionError: a folder that does not exist, or options that do not fit the scenes.
+        DataError: a scene that is damaged, too small, or of another size than its mask.
+    """
+    image_source, image_files = _scene_files(images, "--images")
+    mask_source, mask_files = _scene_files(masks, "--masks") if masks else (image_source, {})
+    check_names(image_files, images)
+    if masks:
+        mask_files = matching(mask_source, mask_files, image_files)
+    raw = _raw_description(target.out.resolve().name, classes, cut)
+    try:
+        description = parse_description(raw)
+    except DataError as error:
+        raise OptionError(f"the classes cannot be used: {error}") from error
+
+    def fill(folder: Path) -> Contents:
+        mask_paths = {name: mask_source.path_of(file) for name, file in mask_files.items()}
+        scenes = [  # all headers are read before the first scene is cut
+            _open_scene(name, image_source.path_of(file), mask_paths.get(name), cut.tile_size)
+            for name, file in sorted(image_files.items())
+        ]
+        _check_groups(scenes, description, cut)
+        tiles = _cut_all(scenes, folder, description, classes, cut)
+        return _describe(folder, raw, tiles, len(scenes), cut)
+
+    options = {
+        **{key: raw[key] for key in ("classes", "palette", "ignore_colours", "group", "tile_size")},
+        "stride": cut.stride,
+        "min_labelled": cut.min_labelled,
+        "scene_labels": "dominant" if cut.label_dominant else None,
+    }
+    sources = [("images", image_source, image_files), ("masks", mask_source, mask_files)]
+    return prepare_folder("scenes", options, sources, target, fill)
+
+
+def read_palette(text: str) -> dict[str, RGB]:
+    """Read `--palette`: a JSON file {class: "#RRGGBB"}, or `class=#RRGGBB,class=#RRGGBB`; the order gives the ids.
+
+    Raises:
+        OptionError: neither of them.
+        DataError: the file's content cannot be used.
+    """
+    if "=" in text and not Path(text).is_file():
+        pairs = [part.rpartition("=")[::2] for part in text.split(",")]
+        try:
+            return _palette(pairs)
+        except DataError as error:
+            raise OptionError(f"--palette: {error}; expected class=#RRGGBB,class=#RRGGBB") from error
+    path = Path(text)
+    if not path.is_file():
+        raise OptionError(f"--palette {text} is neither a JSON file nor class=#RRGGBB,class=#RRGGBB")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
+        if not isinstance(raw, _Pairs):
+            raise DataError("expected one object")
+        return _palette(raw)
+    except (ValueError, RecursionError) as error:  # DataError is a ValueError
+        raise DataError(f'{path}: {error}; expected {{"class": "#RRGGBB", ...}}') from error
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written, repeated names included."""
+
+
+def _palette(pairs: Sequence[tuple[str, Any]]) -> dict[str, RGB]:
+    palette: dict[str, RGB] = {}
+    for name, colour in pairs:
+        if not name.strip():
+            raise DataError(f"the colour {colour!r} has no class")
+        if name.strip() in palette:
+            raise DataError(f"class '{name.strip()}' stands twice")
+        try:
+            palette[name.strip()] = parse_colour(colour.strip() if isinstance(colour, str) else colour)
+        except DataError as error:
+            raise DataError(f"class '{name.strip()}': {error}") from error
+    return palette
+
+
+def tile_origins(length: int, tile_size: int, stride: int) -> list[int]:
+    """Where tiles begin along one side: every `stride` pixels, the last one moved inwards to end with the scene.
+
+    Args:
+        length: pixels of that side, at least `tile_size`.
+        tile_size: pixels of a tile.
+        stride: at most `tile_size`, so that every pixel lies in a tile.
+    """
+    origins = list(range(0, length - tile_size + 1, stride))
+    if origins[-1] + tile_size < length:
+        origins.append(length - tile_size)
+    return origins
+
+
+# --- Scenes -----------------------------------------------------------------------------------------------------------
+
+
+def _scene_files(folder: Path, option: str) -> tuple[FolderSource, dict[str, SourceFile]]:
+    if not folder.is_dir():
+        raise OptionError(f"{option} {folder} is not a folder; give a folder of image files")
+    source = FolderSource(folder, deep=False)
+    files: dict[str, SourceFile] = {}
+    for file in source.files:
+        if file.path.lower().endswith(IMAGE_ENDINGS):
+            name = Path(file.path).stem
+            if name in files:
+                raise DataError(f"{folder} holds '{name}' twice: {files[name].path} and {file.path}; remove one")
+            files[name] = file
+    if not files:
+        raise DataError(f"{folder} holds no images; expected files that end in {', '.join(IMAGE_ENDINGS)}")
+    return source, files
+
+
+def _open_scene(name: str, image: Path, mask: Path | None, tile_size: int) -> Scene:
+    size = image_file_size(image)
+    if min(size) < tile_size:
+        raise DataError(
+            f"{image} is {size[0]}×{size[1]}, smaller than a tile of {tile_size}×{tile_size}; "
+            f"lower --tile-size to {min(size)}, or leave the image out"
+        )
+    if mask and (mask_size := image_file_size(mask)) != size:
+        raise DataError(
+            f"{mask} is {mask_size[0]}×{mask_size[1]}, but its image is {size[0]}×{size[1]}; "
+            "image and mask must cover the same pixels"
+        )
+    return Scene(name, image, mask, size)
+
+
+def _places(scene: Scene, cut: Cut) -> list[tuple[str, int, int]]:
+    """Name, top and left of each tile."""
+    tops, lefts = (tile_origins(length, cut.tile_size, cut.stride) for length in scene.size)
+    return [
+        (f"{scene.name}_{row}_{column}", top, left) for row, top in enumerate(tops) for column, left in enumerate(lefts)
+    ]
+
+
+def _check_groups(scenes: Sequence[Scene], description: Description, cut: Cut) -> None:
+    """The group is written for names of tiles; it must say there what it says on the names of scenes."""
+    if cut.group is None:
+        return
+    on_scenes = replace(description, group=cut.group)
+    for scene in scenes:
+        group = on_scenes.group_of(scene.name)
+        if group is None:
+            raise OptionError(f"--group {cut.group!r} does not match scene '{scene.name}'; it has to match all of them")
+        for name, _, _ in _places(scene, cut):
+            if (found := description.group_of(name)) != group:
+                raise OptionError(
+                    f"--group {cut.group!r} reads '{group}' from scene '{scene.name}', but '{found}' from its tile "
+                    f"'{name}'; write it without $, so that a row and column may follow"
+                )
+
+
+def _raw_description(name: str, classes: Classes, cut: Cut) -> dict[str, Any]:
+    """The content of `dataset.json`, but for the scene classes."""
+    palette = {key: format_colour(colour) for key, colour in classes.palette.items()} if classes.palette else None
+    ignored = classes.ignore_colours or ([_free_colour(classes.palette.values())] if classes.palette else [])
+    return {
+        "version": 1,
+        "name": name,
+        "images": IMAGES,
+        "masks": MASKS,
+        "classes": list(classes.names),
+        "palette": palette,
+        "ignore_colours": [format_colour(colour) for colour in ignored],
+        "scene_classes": None,
+        "scene_labels": None,
+        "group": cut.group or _SCENE,
+        "tile_size": cut.tile_size,
+    }
+
+
+def _free_colour(taken: Any) -> RGB:
+    """A grey for ignored pixels, black if no class has it."""
+    return next((grey, grey, grey) for grey in range(256) if (grey, grey, grey) not in set(taken))
+
+
+# --- Tiles ------------------------------------------------------------------------------------------------------------
+
+
+def _cut_all(scenes: Sequence[Scene], folder: Path, description: Description, classes: Classes, cut: Cut) -> list[Tile]:
+    (folder / IMAGES).parent.mkdir()
+    if any(scene.mask for scene in scenes):
+        (folder / MASKS).parent.mkdir()
+    # A colour that only marks ignored pixels in the tiles is not one that the scenes may hold.
+    as_given = replace(description, ignore_colours=tuple(classes.ignore_colours))
+    largest = max(height * width for height, width in (scene.size for scene in scenes))
+    threads = max(1, int(_MEMORY / (_BYTES_PER_PIXEL * largest)))
+    work = partial(_cut_scene, folder=folder, description=description, as_given=as_given, cut=cut)
+    results = in_threads(work, scenes, "cutting", "scene", threads)
+    warn_off_palette({scene.name: share for scene, (_, share) in zip(scenes, results, strict=True)})
+    tiles = [tile for tiles, _ in results for tile in tiles]
+    if not tiles:
+        raise DataError(f"no tile has {cut.min_labelled:.0%} of its pixels labelled; lower --min-labelled")
+    return tiles
+
+
+def _cut_scene(
+    scene: Scene, folder: Path, description: Description, as_given: Description, cut: Cut
+) -> tuple[list[Tile], float]:
+    """Write a scene's tiles; returns them, and the share of mask pixels that belong to no class."""
+    image = read_image(scene.image)
+    ids, off_palette = read_ids(scene.mask, as_given) if scene.mask else (None, 0.0)
+    tiles = []
+    for name, top, left in _places(scene, cut):
+        window = np.s_[top : top + cut.tile_size, left : left + cut.tile_size]
+        counts = None
+        if ids is not None:
+            counts = count_classes(ids[window], description.num_classes)
+            if counts.sum() < cut.min_labelled * cut.tile_size**2:
+                continue
+            _write_mask(folder / MASKS.format(name=name), ids[window], description)
+        _write_image(folder / IMAGES.format(name=name), image[window])
+        tiles.append(Tile(name, counts))
+    return tiles, off_palette
+
+
+def _write_image(path: Path, image: np.ndarray) -> None:
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _PNG)
+    path.write_bytes(encoded.tobytes())
+
+
+def _write_mask(path: Path, ids: np.ndarray, description: Description) -> None:
+    mask = Image.fromarray(ids)
+    if description.palette is not None:  # ids as values and colours as palette: it reads as both
+        colours = np.zeros((256, 3), np.uint8)
+        colours[: description.num_classes] = description.palette
+        colours[IGNORE_INDEX] = description.ignore_colours[0]
+        mask.putpalette(colours.tobytes())
+    encoded = io.BytesIO()  # so that a full disk is seen as one
+    mask.save(encoded, "png", compress_level=1)
+    path.write_bytes(encoded.getvalue())
+
+
+def _describe(folder: Path, raw: dict[str, Any], tiles: Sequence[Tile], num_scenes: int, cut: Cut) -> Contents:
+    """Write `dataset.json` and the scene labels."""
+    classes = raw["classes"]
+    counts = {tile.name: tile.counts for tile in tiles if tile.counts is not None}
+    labels: dict[str, str] = {}
+    if cut.label_dominant:
+        labels = {name: classes[int(pixels.argmax())] for name, pixels in counts.items() if pixels.any()}
+        present = set(labels.values())
+        if len(present) < 2:
+            found = (
+                f"one class, {present.pop()}, is dominant in all tiles" if present else "no tile has a labelled pixel"
+            )
+            raise OptionError(f"--scene-labels dominant needs two scene classes or more, but {found}; leave it out")
+        raw = raw | {"scene_classes": [c for c in classes if c in present], "scene_labels": "scene_labels.csv"}
+        _write_labels(folder / "scene_labels.csv", labels)
+    write_json(folder / "dataset.json", raw)
+    description = parse_description(raw)
+    names = [tile.name for tile in tiles]
+    groups = len({description.group_of(name) for name in names})
+    origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {num_scenes} scenes"
+    if cut.group:
+        origin += f" in {groups} groups"
+    total = sum(counts.values(), np.zeros(len(classes), np.int64))
+    shares = {name: float(n / max(1, total.sum())) for name, n in zip(classes, total, strict=True)}
+    return Contents(description, names, set(counts), labels, origin, shares if counts else {})
+
+
+def _write_labels(path: Path, labels: Mapping[str, str]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("name", "label"))
+    writer.writerows(labels.items())
+    write_text(path, text.getvalue())

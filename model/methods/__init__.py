@@ -1,0 +1,1 @@
+"""Training methods: one training step each."""

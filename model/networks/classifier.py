@@ -1,0 +1,116 @@
+"""The scene classifier of the active learner: a torchvision network with a linear layer 1000 -> classes on top."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models import MaxVit, VisionTransformer
+
+from model.networks.resnet import TinyResNet
+from model.weights.loading import LoadReport, load_backbone
+from utils.errors import OptionError
+from utils.suggest import unknown
+
+SHORT_NAMES = {"res50": "resnet50", "res101": "resnet101"}  # as published; vgg16 is torchvision's own name
+FEATURES = 1000
+
+
+def classifier_names() -> list[str]:
+    """Names that `--model-name` takes: the short ones, the tiny one, every torchvision classifier."""
+    return [*SHORT_NAMES, "tiny", *models.list_models(module=models)]
+
+
+class Classifier(nn.Module):
+    """An ImageNet network whose 1000 outputs feed a linear layer.
+
+    Args:
+        model_name: one of `classifier_names()`.
+        num_classes: scene classes.
+
+    Raises:
+        OptionError: unknown network.
+    """
+
+    def __init__(self, model_name: str, num_classes: int) -> None:
+        super().__init__()
+        self.model_name = SHORT_NAMES.get(model_name, model_name)
+        self.network = _build_network(self.model_name)
+        self.head = nn.Linear(FEATURES, num_classes)
+
+    @property
+    def fixed_size(self) -> int | None:
+        """The only height and width the network takes, or None where any size will do."""
+        return 224 if isinstance(self.network, VisionTransformer | MaxVit) else None
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width the network takes."""
+        weights = _imagenet_weights(self.model_name)
+        return int(min(weights.meta["min_size"])) if weights else 1
+
+    def features(self, images: Tensor) -> Tensor:
+        """The input of the last linear layer, shape (B, 1000)."""
+        return self.network(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scene logits, shape (B, num_classes), of normalised RGB images (B, 3, H, W)."""
+        return self.logits(self.features(images))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Scene logits of features: float32 also under autocast, which would round what strategies tell apart."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head(features.float())
+
+    def load_imagenet(self) -> LoadReport:
+        """Load torchvision's first ImageNet weights from torch's cache, downloading them once.
+
+        Raises:
+            OptionError: there are none for this network, or the download failed.
+            DataError: the file in the cache is damaged.
+        """
+        weights = _imagenet_weights(self.model_name)
+        if weights is None:
+            raise OptionError(
+                f"{self.model_name} has no ImageNet weights; give --classifier-weights none, or a file of your own"
+            )
+        file = weights.url.rpartition("/")[2]
+        path = Path(torch.hub.get_dir()) / "checkpoints" / file
+        try:
+            if not path.is_file():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                hash_prefix = path.stem.rpartition("-")[2]
+                torch.hub.download_url_to_file(weights.url, str(path), hash_prefix)
+        except (OSError, RuntimeError) as error:
+            raise OptionError(
+                f"the ImageNet weights {file} could not be downloaded ({error}); fetch {weights.url} by other means "
+                f"and give --classifier-weights <path to {file}>, or train from scratch with --classifier-weights none"
+            ) from error
+        return self.load_file(path)
+
+    def load_file(self, path: Path) -> LoadReport:
+        """Load a torchvision file of this network.
+
+        Raises:
+            DataError: any tensor is missing or of another shape.
+            OptionError: no such file.
+        """
+        return load_backbone(self.network, path)
+
+
+def _imagenet_weights(model_name: str) -> Any:
+    if model_name == "tiny":
+        return None
+    return models.get_model_weights(model_name).__members__.get("IMAGENET1K_V1")
+
+
+def _build_network(model_name: str) -> nn.Module:
+    if model_name == "tiny":
+        return TinyResNet(FEATURES)
+    if model_name not in models.list_models(module=models):
+        raise OptionError(unknown("network", model_name, classifier_names()))
+    options = {}
+    if model_name in ("googlenet", "inception_v3"):  # their weights expect [-1, 1]: transform_input converts to it
+        options = {"aux_logits": False, "init_weights": True, "transform_input": True}
+    return models.get_model(model_name, weights=None, **options)

@@ -1,0 +1,1 @@
+"""Weights from files: loaded whole or not at all, without running code."""

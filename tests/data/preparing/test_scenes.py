@@ -1,0 +1,368 @@
+"""Scenes: exact cutting, groups, masks of colours and ids, what is refused."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data.dataset_json import load_description
+from data.preparing.scenes import read_palette, tile_origins
+from data.splits import read_names
+from data.tiles import TileReader
+from tools.prepare_data import main
+from utils.errors import DataError, OptionError, UserError
+
+PALETTE = {"land": (132, 41, 246), "water": (226, 169, 41), "road": (0, 0, 0)}
+PALETTE_TEXT = "land=#8429F6, water=#E2A929,road=#000000"
+TILE = 32
+
+
+def write_scenes(folder, sizes, with_masks=True, kind="RGB", seed=0):
+    """Random images `<name>.png` (PNG keeps their pixels), and masks in blocks of 8 pixels; returns both by name."""
+    rng = np.random.default_rng(seed)
+    scenes = {}
+    for name, (height, width) in sizes.items():
+        image = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        ids = rng.integers(0, 3, (height // 8 + 1, width // 8 + 1), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        ids = np.ascontiguousarray(ids[:height, :width])
+        scenes[name] = image, ids
+        for part in ("images", "masks"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / "images" / f"{name}.png")
+        if with_masks is True or (with_masks and name in with_masks):
+            write_mask(folder / "masks" / f"{name}.png", ids, kind)
+    return scenes
+
+
+def write_mask(path, ids, kind):
+    colours = np.array([*PALETTE.values(), (155, 155, 155)], np.uint8)
+    mask = Image.fromarray(colours[np.minimum(ids, 3)] if kind == "RGB" else ids)
+    if kind == "P":
+        mask.putpalette(colours.tobytes())
+    mask.save(path)
+
+
+def cut(folder, *options, masks=True, classes=("--palette", PALETTE_TEXT)):
+    places = ["--images", folder / "images", "--out", folder / "out", *(["--masks", folder / "masks"] if masks else [])]
+    return main([str(text) for text in ("scenes", *places, *classes, "--tile-size", TILE, *options)])
+
+
+def read(folder):
+    """Description, lists and a reader of what was cut."""
+    out = folder / "out"
+    description = load_description("custom", out)
+    lists = {path.stem: read_names(path, description) for path in sorted(out.glob("*.txt"))}
+    return description, lists, TileReader(description, out, (TILE, TILE))
+
+
+def error_line(capsys):
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@given(tile_size=st.integers(1, 60), beyond=st.integers(0, 300), share=st.floats(0.01, 1))
+def test_origins_cover_a_side(tile_size, beyond, share):
+    length, stride = tile_size + beyond, max(1, int(share * tile_size))
+    origins = tile_origins(length, tile_size, stride)
+    assert origins[0] == 0
+    assert origins[-1] == length - tile_size
+    steps = np.diff(origins)
+    assert (steps > 0).all()
+    assert (steps <= stride).all()
+    assert (steps[:-1] == stride).all()
+
+
+@pytest.mark.parametrize("kind", ["RGB", "P", "L"])
+@pytest.mark.parametrize("stride", [TILE, 20])
+def test_tiles_hold_the_pixels_of_their_scene(tmp_path, kind, stride):
+    scenes = write_scenes(tmp_path, {"b c_1": (70, 96), "a": (32, 45), "d": (32, 32)}, kind=kind)
+    classes = ("--classes", "land,water,road") if kind == "L" else ("--palette", PALETTE_TEXT)
+    assert cut(tmp_path, "--stride", stride, classes=classes) == 0
+    description, lists, reader = read(tmp_path)
+    assert description.classes == ("land", "water", "road")
+    assert description.palette == (None if kind == "L" else tuple(PALETTE.values()))
+    covered = {name: np.zeros(ids.shape, bool) for name, (_, ids) in scenes.items()}
+    names = [name for part in lists.values() for name in part]
+    for name in names:
+        scene, row, column = re.fullmatch(r"(.*)_(\d+)_(\d+)", name).groups()
+        image, ids = scenes[scene]
+        top, left = (min(int(i) * stride, n - TILE) for i, n in zip((row, column), ids.shape, strict=True))
+        window = np.s_[top : top + TILE, left : left + TILE]
+        np.testing.assert_array_equal(reader.image(name), image[window])
+        np.testing.assert_array_equal(reader.mask(name), ids[window])
+        covered[scene][window] = True
+    assert all(pixels.all() for pixels in covered.values())
+    assert len(names) == len(set(names)) == len(list((tmp_path / "out" / "images").iterdir()))
+    if stride == TILE:
+        assert len(names) == 3 * 3 + 2 + 1
+
+
+def test_colour_masks_read_as_ids_and_as_colours(tmp_path):
+    scenes = write_scenes(tmp_path, {"a": (32, 32), "b": (32, 32)})
+    assert cut(tmp_path) == 0
+    mask = Image.open(tmp_path / "out" / "masks" / "a_0_0.png")
+    colours = np.array(list(PALETTE.values()), np.uint8)
+    np.testing.assert_array_equal(np.asarray(mask), scenes["a"][1])
+    np.testing.assert_array_equal(np.asarray(mask.convert("RGB")), colours[scenes["a"][1]])
+
+
+def test_scenes_stay_on_one_side(tmp_path):
+    write_scenes(tmp_path, {f"s{i}": (70, 70) for i in range(6)})
+    assert cut(tmp_path, "--val-share", "0.2") == 0
+    description, lists, _ = read(tmp_path)
+    scenes = {part: {description.group_of(name) for name in names} for part, names in lists.items()}
+    assert sorted(scenes["train"] | scenes["test"] | scenes["val"]) == [f"s{i}" for i in range(6)]
+    assert sum(map(len, scenes.values())) == 6
+    assert all(scenes.values())
+
+
+def test_grouped_scenes_stay_on_one_side(tmp_path):
+    write_scenes(tmp_path, {f"tile{t}_part_{p}": (40, 40) for t in range(4) for p in range(3)})
+    assert cut(tmp_path, "--group", r"tile\d+", "--test-share", "0.25") == 0
+    description, lists, _ = read(tmp_path)
+    assert len({description.group_of(name) for name in lists["test"]}) == 1
+    assert len(lists["test"]) == 3 * 4
+    assert len({description.group_of(name) for name in lists["train"]}) == 3
+
+
+def test_large_scene_is_not_drawn_for_a_small_share(tmp_path):
+    write_scenes(tmp_path, {"big": (128, 128), "s1": (32, 32), "s2": (32, 32), "s3": (32, 32), "s4": (32, 32)})
+    for seed in range(3):
+        assert cut(tmp_path, "--random-seed", seed, "--overwrite") == 0
+        assert 3 <= len(read(tmp_path)[1]["test"]) <= 4
+
+
+@pytest.mark.parametrize(("group", "reason"), [(r"\d+$", "from its tile"), (r"^x", "does not match scene 'a1'")])
+def test_group_that_reads_otherwise_on_tiles_is_refused(tmp_path, capsys, group, reason):
+    write_scenes(tmp_path, {"a1": (40, 40), "a2": (40, 40)})
+    assert cut(tmp_path, "--group", group) == 2
+    assert reason in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_single_scene_is_split_with_a_warning(tmp_path, capsys):
+    write_scenes(tmp_path, {"a": (64, 160)})
+    assert cut(tmp_path) == 0
+    assert "share one scene" in capsys.readouterr().err
+    assert len(read(tmp_path)[1]["test"]) == 2
+
+
+def test_scenes_without_mask_are_the_unlabelled_pool(tmp_path, capsys):
+    sizes = {f"s{i}": (32, 64) for i in range(6)}
+    write_scenes(tmp_path, sizes, with_masks=("s0", "s1", "s2"))
+    assert cut(tmp_path, "--test-share", "0.3") == 0
+    _, lists, reader = read(tmp_path)
+    assert {name for name in lists["train"] if not reader.has_mask(name)} == {
+        f"s{i}_0_{column}" for i in (3, 4, 5) for column in (0, 1)
+    }
+    assert len(lists["test"]) == 2
+    assert all(reader.has_mask(name) for name in lists["test"])
+    assert "6 of 12 tiles" in capsys.readouterr().out
+
+
+def test_unlabelled_neighbours_of_test_tiles_are_left_out(tmp_path, capsys):
+    write_scenes(tmp_path, {f"t{t}_{p}": (32, 32) for t in range(3) for p in "ab"}, with_masks=("t0_a", "t1_a", "t2_a"))
+    assert cut(tmp_path, "--group", r"t\d", "--test-share", "0.3") == 0
+    description, lists, _ = read(tmp_path)
+    assert len(lists["test"]) == 1
+    assert len(lists["train"]) == 4
+    assert description.group_of(lists["test"][0]) not in {description.group_of(name) for name in lists["train"]}
+    assert "in none: 1 without a mask" in capsys.readouterr().out
+
+
+def test_no_masks_at_all(tmp_path, capsys):
+    write_scenes(tmp_path, {"a": (64, 64), "b": (64, 64)}, with_masks=False)
+    assert cut(tmp_path, masks=False, classes=("--classes", "land,water")) == 0
+    _, lists, _ = read(tmp_path)
+    assert list(lists) == ["train"]
+    assert len(lists["train"]) == 8
+    assert not (tmp_path / "out" / "masks").exists()
+    assert "none of 8 tiles" in capsys.readouterr().out
+
+
+def test_dominant_class_is_the_scene_label(tmp_path):
+    write_scenes(tmp_path, {"a": (32, 32), "b": (32, 32), "c": (32, 32)})
+    ids = np.full((32, 32), 1, np.uint8)
+    ids[:15] = 2
+    write_mask(tmp_path / "masks" / "a.png", ids, "RGB")
+    write_mask(tmp_path / "masks" / "b.png", np.where(ids == 1, 200, 2).astype(np.uint8), "RGB")  # most is ignored
+    write_mask(tmp_path / "masks" / "c.png", np.full((32, 32), 200, np.uint8), "RGB")
+    assert cut(tmp_path, "--scene-labels", "dominant", "--ignore-colours", "#9B9B9B") == 0
+    assert (tmp_path / "out" / "scene_labels.csv").read_text() == "name,label\na_0_0,water\nb_0_0,road\n"
+    description, _, reader = read(tmp_path)
+    assert description.scene_classes == ("water", "road")
+    assert (reader.mask("c_0_0") == 255).all()
+    assert sorted(np.unique(reader.mask("b_0_0"))) == [2, 255]
+
+
+def test_one_dominant_class_is_no_scene_label(tmp_path, capsys):
+    write_scenes(tmp_path, {"a": (32, 32), "b": (32, 32)})
+    for name in "ab":
+        write_mask(tmp_path / "masks" / f"{name}.png", np.ones((32, 32), np.uint8), "RGB")
+    assert cut(tmp_path, "--scene-labels", "dominant") == 2
+    assert "one class, water, is dominant in all tiles" in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_tiles_with_few_labels_are_left_out(tmp_path):
+    write_scenes(tmp_path, {"a": (32, 96), "b": (32, 32)})
+    ids = np.zeros((32, 96), np.uint8)
+    ids[:, 32:48], ids[:, 64:90] = 200, 200
+    write_mask(tmp_path / "masks" / "a.png", ids, "RGB")
+    assert cut(tmp_path, "--min-labelled", "0.5", "--ignore-colours", "#9B9B9B") == 0
+    _, lists, _ = read(tmp_path)
+    assert {name for part in lists.values() for name in part} == {"a_0_0", "a_0_1", "b_0_0"}
+
+
+def test_few_strange_pixels_become_ignore_with_a_warning(tmp_path, capsys):
+    write_scenes(tmp_path, {"a": (32, 64), "b": (32, 32)})
+    ids = np.zeros((32, 64), np.uint8)
+    ids[0] = 200  # 64 of 2048 pixels, all grey: a colour that nobody named
+    write_mask(tmp_path / "masks" / "a.png", ids, "RGB")
+    assert cut(tmp_path) == 0
+    assert "warning: 1 masks hold pixels of no class, which are ignored (most in a: 3.12%)" in capsys.readouterr().err
+    description, _, reader = read(tmp_path)
+    assert description.ignore_colours == ((1, 1, 1),)  # black is a road
+    assert (reader.mask("a_0_0")[0] == 255).all()
+    assert (reader.mask("a_0_0")[1:] == 0).all()
+
+
+def edit_first(folder, kind):
+    """Damage the input in one way; returns options to add."""
+    image, mask = folder / "images" / "a.png", folder / "masks" / "a.png"
+    if kind == "small":
+        Image.new("RGB", (31, 40)).save(image)
+    elif kind == "mask size":
+        Image.new("RGB", (40, 41)).save(mask)
+    elif kind == "truncated":
+        image.write_bytes(image.read_bytes()[:2000])
+    elif kind == "strange colours":
+        Image.new("RGB", (40, 40), (9, 9, 9)).save(mask)
+    elif kind == "twice":
+        Image.new("RGB", (40, 40)).save(folder / "images" / "a.jpg")
+    elif kind == "no image":
+        image.unlink()
+    elif kind == "no mask of an image":
+        mask.rename(folder / "masks" / "b.png")
+    elif kind == "long name":
+        for part in ("images", "masks"):
+            (folder / part / "a.png").rename(folder / part / f"{'a' * 200}.png")
+    elif kind == "blank name":
+        image.rename(folder / "images" / "a\n.png")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "reason"),
+    [
+        ("small", 1, "is 40×31, smaller than a tile of 32×32; lower --tile-size to 31"),
+        ("mask size", 1, "is 41×40, but its image is 40×40"),
+        ("truncated", 1, "a.png is damaged"),
+        ("strange colours", 1, "100.0% of the pixels have colours that no class has (most often #090909)"),
+        ("twice", 1, "holds 'a' twice"),
+        ("no image", 1, "holds no images"),
+        ("no mask of an image", 1, "holds no mask of an image"),
+        ("blank name", 1, "cannot stand in a list"),
+        ("long name", 1, "are no tile name"),
+    ],
+)
+def test_bad_scene_is_one_line_and_leaves_nothing(tmp_path, capsys, kind, code, reason):
+    write_scenes(tmp_path, {"a": (40, 40)})
+    edit_first(tmp_path, kind)
+    assert cut(tmp_path) == code
+    assert reason in error_line(capsys)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "masks"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--stride", "33"], "--stride 33 exceeds --tile-size 32"),
+        (["--stride", "0"], "whole number"),
+        (["--tile-size", "8"], "whole number"),
+        (["--group", "("], "regular expression"),
+        (["--scene-labels", "dominnt"], "did you mean dominant"),
+        (["--ignore-colours", "#12345"], "#RRGGBB"),
+        (["--ignore-colours", "#8429F6"], "both a class and an ignored colour"),
+        (["--min-labelled", "2"], "at most 1"),
+        (["--test-share", "1"], "at most 0.9"),
+        (["--classes", "a,b"], "found both"),
+        (["--tilesize", "8"], "did you mean --tile-size"),
+        (["--images", "nowhere"], "is not a folder"),
+        (["--masks", "nowhere"], "is not a folder"),
+    ],
+)
+def test_bad_option_is_one_line(tmp_path, capsys, options, reason):
+    write_scenes(tmp_path, {"a": (40, 40)})
+    assert cut(tmp_path, *options) == 2
+    assert reason in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_dominant_class_needs_masks(tmp_path, capsys):
+    write_scenes(tmp_path, {"a": (40, 40)})
+    assert cut(tmp_path, "--scene-labels", "dominant", masks=False) == 2
+    assert "give --masks" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nowhere.json", "neither a JSON file nor"),
+        ("land=#12", "class 'land': a colour is written #RRGGBB"),
+        ("land=#000000,land=#FFFFFF", "'land' stands twice"),
+        ("land=#000000,", "has no class"),
+        ("=#000000", "has no class"),
+    ],
+)
+def test_palette_in_words_that_cannot_be_used(text, reason):
+    with pytest.raises(OptionError, match=reason):
+        read_palette(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("{", "expected"),
+        ("[]", "one object"),
+        ("3", "one object"),
+        ('{"land": 3}', "#RRGGBB"),
+        ('{"land": "#000000", "land": "#FFFFFF"}', "stands twice"),
+        ('{"land": {"r": 1}}', "#RRGGBB"),
+    ],
+)
+def test_palette_in_a_file_that_cannot_be_used(tmp_path, content, reason):
+    path = tmp_path / "palette.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=reason):
+        read_palette(str(path))
+
+
+@pytest.mark.parametrize(
+    ("palette", "reason"),
+    [("land=#000000", "names, found 1"), ("land=#000000,water=#000000", "the same colour")],
+)
+def test_palette_that_describes_no_set(tmp_path, capsys, palette, reason):
+    write_scenes(tmp_path, {"a": (40, 40)})
+    assert cut(tmp_path, classes=("--palette", palette)) == 2
+    assert reason in error_line(capsys)
+
+
+def test_palette_reads_alike_from_words_and_file(tmp_path):
+    path = tmp_path / "palette.json"
+    path.write_text(json.dumps({"land": "#8429F6", "water": "#e2a929", "road": "#000000"}))
+    assert list(read_palette(str(path)).items()) == list(read_palette(PALETTE_TEXT).items()) == list(PALETTE.items())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("ab=#,0F {}\"':\x00é", max_size=40) | st.text(max_size=200))
+def test_any_palette_is_read_or_refused(text):
+    try:
+        palette = read_palette(text)
+    except UserError:
+        return
+    assert all(len(colour) == 3 for colour in palette.values())

@@ -1,0 +1,477 @@
+"""tools/auto_evaluate.py on drawn tiles of 32×32 and networks that were never trained."""
+
+import csv
+import json
+import re
+import shutil
+import threading
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
+
+from model.networks.deeplabv2 import DeepLabV2
+from model.networks.discriminator import Discriminator
+from tests.conftest import (
+    CUSTOM,
+    TinySet,
+    contents,
+    error_line,
+    patches,
+    write_custom,
+    write_image,
+    write_list,
+    write_ucm,
+)
+from tests.utils.test_distributed import in_processes
+from tools import auto_evaluate, eval_checkpoints, eval_list
+from tools.eval_list import TileList
+from tools.eval_pictures import extreme_tiles
+from utils.images import normalise
+from utils.runs import interrupt
+from utils.runs.files import save_tensors
+
+STEPS = (7, 30, 200)
+PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
+
+
+def save_generator(folder: Path, step: int, classes: int = 3) -> None:
+    torch.manual_seed(step)
+    save_tensors(folder / f"checkpoint{step}.pth", DeepLabV2(classes, "tiny").state_dict())
+
+
+def write_run(folder: Path, steps: tuple[int, ...], classes: list[str] = CUSTOM["classes"]) -> Path:
+    folder.mkdir()
+    (folder / "options.json").write_text(json.dumps({"backbone": "tiny", "classes": classes}))
+    for step in steps:
+        save_generator(folder, step, len(classes))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> TinySet:
+    return write_custom(tmp_path_factory.mktemp("data") / "custom", count=6)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory) -> Path:
+    """A folder with checkpoints of steps 7, 30 and 200, a discriminator, and a file that is being written."""
+    folder = write_run(tmp_path_factory.mktemp("runs") / "run", STEPS)
+    save_tensors(folder / "checkpoint200_D.pth", Discriminator(3).state_dict())
+    (folder / ".checkpoint300.pth.1-ab.part").write_bytes((folder / "checkpoint200.pth").read_bytes()[:100])
+    return folder
+
+
+def argv(tiny: TinySet, run: Path, out: Path, *flags: str, **changes: object) -> list[str]:
+    options = {
+        "--dataset": tiny.dataset, "--data-dir": tiny.folder, "--data-list": tiny.list_path, "--checkpoint-dir": run,
+        "--save-dir": out, "--input-size": "32,32", "--device": "cpu", "--precision": "fp32",
+    } | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}  # fmt: skip
+    return [*(str(part) for pair in options.items() for part in pair), *flags]
+
+
+def rows_of(out: Path) -> dict[int, dict[str, str]]:
+    return {int(row["step"]): row for row in csv.DictReader((out / "scores.csv").open())}
+
+
+def summary_of(out: Path) -> dict:
+    return json.loads((out / "summary.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def results(tiny, run, tmp_path_factory) -> Path:
+    """The results of all three checkpoints, chosen on four tiles and tested on the other two."""
+    out = tmp_path_factory.mktemp("results") / "out"
+    lists = {"data_list": tiny.folder / "val.txt", "test_list": tiny.folder / "test.txt"}
+    write_list(lists["data_list"], tiny.names[:4])
+    write_list(lists["test_list"], tiny.names[4:])
+    assert auto_evaluate.main(argv(tiny, run, out, "--all", **lists)) == 0
+    return out
+
+
+# --- What is scored --------------------------------------------------------------------------------------------------
+
+
+def direct(run: Path, tiny: TinySet, step: int, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and prediction of all pixels, by the shortest way."""
+    network = DeepLabV2(3, "tiny").eval()
+    network.load_state_dict(torch.load(run / f"checkpoint{step}.pth", weights_only=True))
+    truth, predictions = [], []
+    for name in names:
+        image = np.array(Image.open(tiny.folder / "images" / f"{name}.png"))
+        with torch.inference_mode():
+            logits = network(normalise(torch.from_numpy(image).permute(2, 0, 1)[None] / 255))
+        predictions.append(logits.argmax(dim=1).numpy())
+        truth.append(np.array(Image.open(tiny.folder / "masks" / f"{name}.png"))[None])
+    return np.concatenate(truth).ravel(), np.concatenate(predictions).ravel()
+
+
+def test_scores_are_those_of_every_checkpoint(results, tiny, run):
+    rows = rows_of(results)
+    assert list(rows) == list(STEPS)
+    for step in STEPS:
+        truth, prediction = direct(run, tiny, step, tiny.names[:4])
+        iou = jaccard_score(truth, prediction, average=None, labels=range(3))
+        assert float(rows[step]["mean_iou"]) == pytest.approx(iou.mean(), abs=1e-6)
+        assert float(rows[step]["pixel_accuracy"]) == pytest.approx(accuracy_score(truth, prediction), abs=1e-6)
+        assert [float(rows[step][f"IoU {c}"]) for c in CUSTOM["classes"]] == pytest.approx(iou.tolist(), abs=1e-6)
+
+
+def test_the_test_list_is_scored_once_with_the_chosen_checkpoint(results, tiny, run):
+    rows, summary = rows_of(results), summary_of(results)
+    best = max(STEPS, key=lambda step: float(rows[step]["mean_iou"]))
+    assert summary["chosen"]["step"] == best
+    published = json.loads((results / f"best_scores_{best}.json").read_text())
+    assert published["Mean IoU"] == pytest.approx(float(rows[best]["mean_iou"]), abs=1e-6)
+    truth, prediction = direct(run, tiny, best, tiny.names[4:])
+    test = summary["test_list"]
+    assert test["scores"]["Mean IoU"] == pytest.approx(jaccard_score(truth, prediction, average="macro"))
+    assert test["tiles"] == 2
+    counts = confusion_matrix(truth, prediction, labels=range(3))
+    assert [entry["pixels"] for entry in summary["classes"]] == counts.sum(axis=1).tolist()
+    assert not test["chosen_on_this_list"]
+    assert not test["interval"]["optimistic"]
+    assert summary["data_list"]["interval"]["optimistic"]
+    assert "too few for an interval (2 tiles" in test["interval"]["text"]
+
+
+def test_without_a_test_list_every_output_says_chosen_on_this_list(tiny, run, tmp_path, capsys):
+    assert auto_evaluate.main(argv(tiny, run, tmp_path, "--all")) == 0
+    assert "chosen on this list" in capsys.readouterr().out
+    assert summary_of(tmp_path)["test_list"] is None
+    assert summary_of(tmp_path)["data_list"]["chosen_on_this_list"]
+    assert "Chosen on this list" in (tmp_path / "report.html").read_text()
+
+
+def test_padding_and_batches_change_nothing(results, tiny, run, tmp_path):
+    changes = {"data_list": tiny.folder / "val.txt", "batch_size": 4, "start_eval": 7, "end_eval": 7}
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "batches", **changes)) == 0
+    assert rows_of(tmp_path / "batches")[7] == rows_of(results)[7]
+    assert summary_of(results)["window"] == [32, 32]  # a tile of the input size is not padded
+
+
+def test_file_size_counts_every_pixel_of_the_masks(tmp_path):
+    tiny = write_ucm(tmp_path / "ucm", per_class=1)
+    sizes = [(100, 300), (256, 251)]
+    for name, size in zip(tiny.names, sizes, strict=True):
+        write_image(tiny.folder / "UCMerced_Labels" / f"{name}.png", patches(0, size, range(1, 18)))
+    run = write_run(tmp_path / "run", (1,), [str(i) for i in range(18)])
+    (run / "options.json").unlink()
+    options = {"start_eval": 1, "end_eval": 1, "input_size": "256,256", "backbone": "tiny"}
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "file", "--eval-size", "file", **options)) == 0
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "tile", **options)) == 0
+    pixels = {kind: summary_of(tmp_path / kind)["data_list"]["pixels"] for kind in ("file", "tile")}
+    assert pixels == {"file": sum(height * width for height, width in sizes), "tile": 2 * 256 * 256}
+
+
+def test_scenes_are_what_is_resampled_where_they_are_known(run, tmp_path):
+    tiny = write_custom(tmp_path / "custom", count=60, group=r"tile(\d)")
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "scenes", start_eval=7, end_eval=7)) == 0
+    assert summary_of(tmp_path / "scenes")["data_list"]["interval"]["text"].startswith("too few for an interval (10 s")
+    (tiny.folder / "dataset.json").write_text(json.dumps(CUSTOM))
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "tiles", start_eval=7, end_eval=7)) == 0
+    row = rows_of(tmp_path / "tiles")[7]
+    assert float(row["mean_iou_low"]) < float(row["mean_iou"]) < float(row["mean_iou_high"])
+    assert "optimistic" in (tmp_path / "tiles" / "report.html").read_text()
+
+
+def test_processes_share_the_tiles_and_write_what_one_does(results, tiny, run, tmp_path):
+    lists = {"data_list": tiny.folder / "val.txt", "test_list": tiny.folder / "test.txt", "batch_size": 1}
+
+    def work() -> int:
+        torch.set_num_threads(1)
+        return auto_evaluate.main(argv(tiny, run, tmp_path / "out", "--all", **lists))
+
+    assert in_processes(2, work) == [0, 0]
+    assert (tmp_path / "out" / "scores.csv").read_text() == (results / "scores.csv").read_text()
+    together, alone = summary_of(tmp_path / "out"), summary_of(results)
+    assert together["processes"] == 2
+    assert together["test_list"]["scores"] == alone["test_list"]["scores"]
+    assert len(list((tmp_path / "out" / "tensorboard").iterdir())) == 1
+
+
+# --- What is written -------------------------------------------------------------------------------------------------
+
+
+class Parts(HTMLParser):
+    """What a page refers to, its words, and whether its tags are balanced."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.references += [value for name, value in attrs if name in ("src", "href", "srcset")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def test_report_is_one_file_with_everything_in_it(results):
+    text = (results / "report.html").read_text()
+    parts = Parts(text)
+    assert parts.open == []
+    assert len(parts.references) == len(PICTURES)
+    assert all(reference.startswith("data:image/png;base64,") for reference in parts.references)
+    assert not re.search(r"https?:|@import|url\(|<script", text)
+    words = " ".join(parts.words)
+    for expected in (*CUSTOM["classes"], "200", "--save-dir", "test.txt", "val.txt", "parameters"):
+        assert expected in words
+
+
+def test_pictures_and_events_are_there(results):
+    for name in PICTURES:
+        with Image.open(results / name) as picture:
+            assert picture.format == "PNG"
+            assert picture.width > 300
+    assert list((results / "tensorboard").glob("events*"))
+
+
+def test_earlier_results_are_kept_unless_they_may_be_replaced(results, tiny, run, capsys, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(results, out)
+    before = contents(out)
+    line = error_line(capsys, 2, auto_evaluate.main, argv(tiny, run, out, "--all"))
+    assert "--overwrite" in line
+    assert str(out) in line
+    assert contents(out) == before
+    (out / "best_scores_999.json").write_text("{}")
+    (out / "notes.txt").write_text("mine")
+    options = argv(tiny, run, out, "--overwrite", start_eval=30, end_eval=30)
+    assert auto_evaluate.main(options) == 0
+    assert [path.name for path in out.glob("best_scores_*")] == ["best_scores_30.json"]
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+# --- Which checkpoints -----------------------------------------------------------------------------------------------
+
+
+def test_checkpoints_that_cannot_be_used_are_named_and_left_out(tiny, run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    shutil.copy(folder / "checkpoint200_D.pth", folder / "checkpoint1.pth")
+    (folder / "checkpoint2.pth").write_bytes((folder / "checkpoint7.pth").read_bytes()[:-1000])
+    save_generator(folder, 3, classes=4)
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", start_eval=1, end_eval=7, step_eval=1)) == 4
+    said = capsys.readouterr().err
+    for words in ("not there: 4, 5, 6", "checkpoint1.pth: a discriminator", "checkpoint2.pth", "4 classes"):
+        assert words in said
+    assert "skipped 6 checkpoints: 1, 2, 3, 4, 5, 6" in said
+    assert list(rows_of(tmp_path / "out")) == [7]
+    assert [entry["step"] for entry in summary_of(tmp_path / "out")["skipped"]] == [1, 2, 3, 4, 5, 6]
+    assert "a discriminator" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_network_is_made_once_and_the_next_checkpoint_read_meanwhile(tiny, run, tmp_path, monkeypatch):
+    made, read = [], {step: threading.Event() for step in STEPS}
+    monkeypatch.setattr(auto_evaluate, "DeepLabV2", lambda *args: made.append(args) or DeepLabV2(*args))
+
+    def read_network(network, path):
+        read[int(re.findall(r"\d+", path.name)[0])].set()
+        return original_read(network, path)
+
+    def evaluate_after_reading(self, network, step, refine):
+        following = STEPS[STEPS.index(step) + 1 :][:1]
+        assert all(read[later].wait(10) for later in following)
+        return original_evaluate(self, network, step, refine)
+
+    original_read, original_evaluate = eval_checkpoints.read_network, TileList.evaluate
+    monkeypatch.setattr(eval_checkpoints, "read_network", read_network)
+    monkeypatch.setattr(TileList, "evaluate", evaluate_after_reading)
+    assert auto_evaluate.main(argv(tiny, run, tmp_path, "--all")) == 0
+    assert len(made) == 1
+
+
+def test_following_waits_for_the_checkpoints_of_a_training(tiny, run, tmp_path, monkeypatch):
+    """Step 2 never comes; the first checkpoint, the best one here, has gone when the last one comes."""
+    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    folder = write_run(tmp_path / "run", ())
+    sources = dict(zip((1, 3, 4), sorted(STEPS, key=lambda step: -score_of(run, tiny, step)), strict=True))
+
+    def train() -> None:
+        for step, source in sources.items():
+            part = folder / f".checkpoint{step}.pth.1-ab.part"
+            whole = (run / f"checkpoint{source}.pth").read_bytes()
+            part.write_bytes(whole[:1000])
+            time.sleep(0.1)
+            part.write_bytes(whole)
+            part.rename(folder / f"checkpoint{step}.pth")
+            wait_for(lambda step=step: step in known_steps(tmp_path / "out"))
+            if step == 3:
+                (folder / "checkpoint1.pth").unlink()
+
+    training = threading.Thread(target=train)
+    training.start()
+    options = argv(tiny, folder, tmp_path / "out", "--follow", start_eval=1, end_eval=4, step_eval=1)
+    code = auto_evaluate.main([*options, "--test-list", str(tiny.list_path)])
+    training.join()
+    assert code == 4
+    assert list(rows_of(tmp_path / "out")) == [1, 3, 4]
+    summary = summary_of(tmp_path / "out")
+    assert summary["skipped"] == [{"step": 2, "reason": "not there"}]
+    assert summary["chosen"]["step"] == 1
+    assert summary["test_list"]["scores"] == summary["data_list"]["scores"]
+
+
+def score_of(run: Path, tiny: TinySet, step: int) -> float:
+    truth, prediction = direct(run, tiny, step, tiny.names)
+    return float(jaccard_score(truth, prediction, average="macro"))
+
+
+def known_steps(out: Path) -> list[int]:
+    return list(rows_of(out)) if (out / "scores.csv").is_file() else []
+
+
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 20
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_following_ends_at_its_time_limit_with_what_there_is(tiny, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    out, now = tmp_path / "out", time.monotonic
+    monkeypatch.setattr(interrupt, "time", SimpleNamespace(monotonic=lambda: now() + 3600 * len(known_steps(out))))
+    options = {"start_eval": 7, "end_eval": 14, "step_eval": 7, "max_hours": 1}
+    assert auto_evaluate.main(argv(tiny, run, out, "--follow", **options)) == 4
+    assert "--max-hours was reached before 1 checkpoints: 14" in capsys.readouterr().err
+    assert list(rows_of(tmp_path / "out")) == [7]
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_following_waits_for_a_training_to_begin(tiny, run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    looks = iter(range(10**6))
+
+    def look_again(seconds: float) -> None:
+        if next(looks) == 3:
+            shutil.copytree(run, tmp_path / "run")
+
+    monkeypatch.setattr(eval_checkpoints, "time", SimpleNamespace(sleep=look_again))
+    options = argv(tiny, tmp_path / "run", tmp_path / "out", "--follow", start_eval=7, end_eval=7, step_eval=7)
+    assert auto_evaluate.main(options) == 0
+    assert f"waiting for a training to begin in {tmp_path / 'run'}" in capsys.readouterr().out
+    assert list(rows_of(tmp_path / "out")) == [7]
+
+
+def test_following_says_that_no_training_began(tiny, tmp_path, capsys):
+    options = argv(tiny, tmp_path / "run", tmp_path / "out", "--follow", max_hours=1e-9)
+    assert "no training had begun" in error_line(capsys, 1, auto_evaluate.main, options)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").write_text("")
+    assert "is a file" in error_line(capsys, 2, auto_evaluate.main, options)
+
+
+def test_following_all_ends_with_the_last_step(tiny, run, tmp_path):
+    options = {"end_eval": 200, "start_eval": 1}
+    assert auto_evaluate.main(argv(tiny, run, tmp_path, "--follow", "--all", **options)) == 0
+    assert list(rows_of(tmp_path)) == list(STEPS)
+
+
+# --- Bad input -------------------------------------------------------------------------------------------------------
+
+
+def test_missing_options_say_what_replaces_them(tiny, run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(run / "checkpoint7.pth", folder)
+    line = error_line(capsys, 2, auto_evaluate.main, argv(tiny, folder, tmp_path / "out", "--all"))
+    assert f"{folder / 'options.json'} is not there" in line
+    assert "--backbone" in line
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", "--all", "--backbone", "tiny")) == 0
+
+
+def test_a_class_that_the_network_does_not_have_is_named(tiny, tmp_path, capsys):
+    run = write_run(tmp_path / "run", (7,), CUSTOM["classes"][:2])
+    line = error_line(capsys, 2, auto_evaluate.main, argv(tiny, run, tmp_path / "out", "--all"))
+    assert "'water' (id 2)" in line
+    (run / "options.json").unlink()
+    options = argv(tiny, run, tmp_path / "out", "--all", "--backbone", "tiny")
+    assert auto_evaluate.main(options) == 1
+    assert "2 classes" in capsys.readouterr().err
+
+
+def test_tiles_without_masks_are_named(run, tmp_path, capsys):
+    tiny = write_custom(tmp_path / "custom", count=4)
+    for name in tiny.names[1:3]:
+        (tiny.folder / "masks" / f"{name}.png").unlink()
+    line = error_line(capsys, 1, auto_evaluate.main, argv(tiny, run, tmp_path / "out", "--all"))
+    assert "2 of 4 masks are missing (tile1, tile2)" in line
+    assert str(tiny.list_path) in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scales": "0.75,0.75"}, "different factors"),
+        ({"scales": "0,1"}, "at least 0.1"),
+        ({"scales": ""}, "expected a number"),
+        ({"resamples": "1"}, "from 100"),
+        ({"test_list": "/nowhere.txt"}, "no list of names"),
+        ({"max_hours": "0"}, "above 0"),
+        ({"start_eval": 8, "end_eval": 9}, "it holds checkpoint7.pth to checkpoint200.pth"),
+    ],
+)
+def test_mistakes(tiny, run, tmp_path, capsys, changes, words):
+    assert words in error_line(capsys, 2, auto_evaluate.main, argv(tiny, run, tmp_path / "out", **changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_checkpoints_is_refused(tiny, tmp_path, capsys):
+    run = write_run(tmp_path / "run", ())
+    line = error_line(capsys, 2, auto_evaluate.main, argv(tiny, run, tmp_path / "out", "--all"))
+    assert "holds no checkpoint<step>.pth" in line
+
+
+# --- Tiles that are pictured -----------------------------------------------------------------------------------------
+
+
+def tiles_with(scores: list[float | None]) -> torch.Tensor:
+    """Confusion matrices of two classes whose first one has these IoUs; None: no label."""
+    counts = torch.zeros(len(scores), 2, 2, dtype=torch.int32)
+    for row, score in zip(counts, scores, strict=True):
+        if score is not None:
+            row[0, 0], row[0, 1] = round(100 * score), 100 - round(100 * score)
+    return counts
+
+
+def test_best_median_and_worst_tiles_are_pictured():
+    names = [f"tile{number}" for number in range(5)]
+    pictured = extreme_tiles(tiles_with([0.5, None, 0.9, 0.1, 0.4]), names)
+    assert [tile for _, tile in pictured] == [2, 0, 3]
+    assert [caption.split(":")[0] for caption, _ in pictured] == ["best", "median", "worst"]
+    assert pictured[0][0] == "best: tile2\nmean IoU 0.900"
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, []), (1, [0]), (2, [1, 0]), (3, [2, 1, 0])])
+def test_few_tiles_are_pictured_once(count, expected):
+    pictured = extreme_tiles(tiles_with([(n + 1) / 10 for n in range(count)]), [str(n) for n in range(count)])
+    assert [tile for _, tile in pictured] == expected
+
+
+def test_of_many_tiles_two_of_each_kind_are_pictured():
+    pictured = extreme_tiles(tiles_with([n / 30 for n in range(30)]), [str(n) for n in range(30)])
+    assert [tile for _, tile in pictured] == [29, 28, 15, 14, 1, 0]
+
+
+def test_predictions_that_were_not_kept_are_made_again(tiny, run, tmp_path, monkeypatch):
+    for name, limit in {"kept": 10**9, "again": 0}.items():
+        monkeypatch.setattr(eval_list, "_KEPT_BYTES", limit)
+        assert auto_evaluate.main(argv(tiny, run, tmp_path / name, "--all", "--flip")) == 0
+    assert (tmp_path / "kept" / "tiles.png").read_bytes() == (tmp_path / "again" / "tiles.png").read_bytes()

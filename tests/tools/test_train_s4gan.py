@@ -1,0 +1,408 @@
+"""s4GAN's trainer as a command: several processes, unusual tiles and sizes, losses that break."""
+
+import csv
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from data.samplers import EndlessBatches
+from model.methods.s4gan import S4GAN
+from tests.conftest import TinySet, error_line, write_image
+from tests.tools.test_train_AL import before
+from tests.utils.test_distributed import in_processes
+from tools import auto_evaluate, s4gan_run, train_s4gan
+from tools.s4gan_run import TrainingRun
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
+
+
+@pytest.fixture
+def own_tiles(training_tiles: TinySet, tmp_path: Path) -> TinySet:
+    """The same tiles in a folder that a test may change."""
+    shutil.copytree(training_tiles.folder, tmp_path / "tiles", ignore=shutil.ignore_patterns(".cache"))
+    return TinySet(training_tiles.dataset, tmp_path / "tiles", tmp_path / "tiles" / "all.txt", training_tiles.names)
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take most of a tiny run's time."""
+    monkeypatch.setattr(s4gan_run, "plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr(TrainingRun, "_save_panels", lambda *_: None)
+
+
+def options(tiles: TinySet, out: Path, *flags: object, **changes: object) -> list[str]:
+    """Two steps on three labelled and seven other tiles, with self-training from the first one."""
+    settings = {
+        "dataset": "custom", "data_dir": tiles.folder, "data_list": tiles.folder / "train.txt", "checkpoint_dir": out,
+        "backbone": "tiny", "restore_from": "none", "labeled_ratio": "0.3", "threshold_st": "0.4", "st_start": 0,
+        "num_steps": 2, "batch_size": 2, "input_size": "32,32", "save_pred_every": 1, "log_every": 1,
+        "device": "cpu", "precision": "fp32", "num_workers": 0,
+    } | changes  # fmt: skip
+    given = [str(part) for name, value in settings.items() if value is not None for part in (f"--{name}", value)]
+    return [*given, *(str(flag) for flag in flags)]
+
+
+def run(argv: list[str], code: int = 0) -> None:
+    assert train_s4gan.main(argv) == code
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    """Lines of metrics.csv, without what a clock wrote into them."""
+    with (out / "metrics.csv").open() as file:
+        return [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
+
+
+def networks_of(out: Path, step: int) -> dict[str, Tensor]:
+    files = [out / f"checkpoint{step}.pth", out / f"checkpoint{step}_D.pth"]
+    return {f"{f.name}:{k}": v for f in files for k, v in torch.load(f, weights_only=True).items()}
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+
+def test_two_processes_learn_what_one_does(training_tiles: TinySet, tmp_path: Path, no_dropout: None):
+    changes = {"val_list": training_tiles.list_path, "eval_every": 1, "batch_size": 4}  # four batches to validate on
+    flags = ("--freeze-bn", "--random-scale", "--random-mirror", "--save-viz", "--save-after-iter", 0)
+    for out in ("one", "two"):
+        argv = options(training_tiles, tmp_path / out, *flags, generator_viz_dir=tmp_path / f"{out}-viz", **changes)
+        if out == "one":
+            run(argv)
+        else:
+            assert in_processes(2, lambda argv=argv: train_s4gan.main(argv)) == [0, 0]
+    one, two = (networks_of(tmp_path / out, 2) for out in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    for row, expected in zip(rows_of(tmp_path / "two"), rows_of(tmp_path / "one"), strict=True):
+        assert {n: float(v) for n, v in row.items() if v} == pytest.approx(
+            {n: float(v) for n, v in expected.items() if v}, rel=1e-4, abs=1e-6
+        )
+    maps = sorted(path.name for path in (tmp_path / "one-viz").iterdir())
+    assert maps
+    assert maps == sorted(path.name for path in (tmp_path / "two-viz").iterdir())
+
+
+def test_two_processes_validate_the_network_that_is_saved(training_tiles: TinySet, tmp_path: Path):
+    """Each collects statistics of its own share in BatchNorm; those of the main process are saved, and so scored."""
+    changes = {"val_list": training_tiles.list_path, "eval_every": 2, "bn_momentum": "0.9", "learning_rate": "0.01"}
+    argv = options(training_tiles, tmp_path / "run", **changes)
+    assert in_processes(2, lambda: train_s4gan.main(argv)) == [0, 0]
+    evaluation = {
+        "dataset": "custom", "data_dir": training_tiles.folder, "data_list": training_tiles.list_path,
+        "checkpoint_dir": tmp_path / "run", "save_dir": tmp_path / "scores", "start_eval": 2, "end_eval": 2,
+        "step_eval": 1, "input_size": "32,32", "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    assert auto_evaluate.main([str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]) == 0
+    with (tmp_path / "scores" / "scores.csv").open() as file:
+        (scores,) = csv.DictReader(file)
+    assert float(rows_of(tmp_path / "run")[-1]["val_mean_iou"]) == pytest.approx(float(scores["mean_iou"]), abs=1e-6)
+
+
+@pytest.fixture
+def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = train_s4gan.Discriminator
+    monkeypatch.setattr(train_s4gan, "Discriminator", lambda num_classes: build(num_classes, dropout=0.0))
+
+
+def test_a_run_moves_between_one_process_and_two(training_tiles: TinySet, tmp_path: Path, no_dropout: None):
+    """One process, then two, then one: with frozen BatchNorm and no dropout it is the run of one process."""
+
+    def argv(out: str, *flags: object) -> list[str]:
+        return options(
+            training_tiles, tmp_path / out, "--freeze-bn", *flags, num_steps=6, save_state_every=100, num_workers=0
+        )
+
+    def until(step: int, out: str, *flags: object) -> Callable[[], int]:
+        def work() -> int:
+            TrainingRun.after_step = before(TrainingRun.after_step, at_call(step, signal.SIGTERM))
+            return train_s4gan.main(argv(out, *flags))
+
+        return work
+
+    run(argv("one"))
+    assert in_processes(1, until(2, "moved")) == [143]
+    assert in_processes(2, until(2, "moved", "--resume")) == [143, 143]
+    assert torch.load(tmp_path / "moved" / "last.pth", weights_only=True)["step"] == 4
+    run(argv("moved", "--resume"))
+    one, moved = (networks_of(tmp_path / out, 6) for out in ("one", "moved"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(moved[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    assert [row["step"] for row in rows_of(tmp_path / "moved")] == list("123456")
+
+
+def at_call(moment: int, number: signal.Signals) -> Callable[[], None]:
+    """A function that sends its own process a signal at the call of this number."""
+    calls = iter(range(1, 10**6))
+
+    def call() -> None:
+        if next(calls) == moment:
+            os.kill(os.getpid(), number)
+
+    return call
+
+
+def test_two_processes_resumed_repeat_the_run_exactly(training_tiles: TinySet, tmp_path: Path):
+    """Each process has its own dropout, and its random numbers go on where they were."""
+
+    def work(out: str, stop_at: int, *flags: object) -> Callable[[], int]:
+        def train() -> int:
+            if os.environ["RANK"] == "1":  # the other one hears of it
+                TrainingRun.after_step = before(TrainingRun.after_step, at_call(stop_at, signal.SIGINT))
+            return train_s4gan.main(options(training_tiles, tmp_path / out, *flags, num_steps=4))
+
+        return train
+
+    assert in_processes(2, work("whole", 99)) == [0, 0]
+    assert in_processes(2, work("parts", 2)) == [130, 130]
+    assert in_processes(2, work("parts", 99, "--resume")) == [0, 0]
+    whole, parts = (networks_of(tmp_path / out, 4) for out in ("whole", "parts"))
+    assert all(torch.equal(parts[name], tensor) for name, tensor in whole.items())
+    assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+
+
+def failing(rank: int, argv: list[str], error: Callable[..., None]) -> Callable[[], tuple[int, str]]:
+    """Train in a process that meets an error after a step if it is the rank-th; what it returns and says on stderr."""
+    after_step = TrainingRun.after_step
+
+    def fail_after_step(*args: Any) -> Any:
+        error(*args)
+        return after_step(*args)
+
+    def work() -> tuple[int, str]:
+        if os.environ["RANK"] == str(rank):
+            TrainingRun.after_step = fail_after_step
+        path = argv[argv.index("--checkpoint_dir") + 1] + f"-stderr{os.environ['RANK']}"
+        with Path(path).open("w") as sys.stderr:
+            code = train_s4gan.main(argv)
+        said = Path(path).read_text().splitlines(keepends=True)
+        return code, "".join(line for line in said if "training" not in line.partition(":")[0])
+
+    return work
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_in_one_process_ends_both_with_its_message(training_tiles: TinySet, tmp_path: Path, rank: int):
+    def error(*_: object) -> None:
+        raise OSError(5, "Input/output error", "tile7.png")
+
+    answers = in_processes(2, failing(rank, options(training_tiles, tmp_path / "run", num_steps=1000), error))
+    assert [code for code, _ in answers] == [1, 1]
+    assert "error: tile7.png: input/output error" in answers[rank][1]
+    assert f"process {1 - rank} ends because another one did" in answers[1 - rank][1]
+
+
+def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_path: Path):
+    """The tile turns unreadable after all were looked at, and is in the second process's share of the next batch."""
+    argv = options(own_tiles, tmp_path / "run", "--no-cache", num_steps=1000)
+
+    def spoil(training: TrainingRun, *_: object) -> None:
+        name = training._batch_names(2, "unlabelled")[1]
+        (own_tiles.folder / "images" / f"{name}.png").write_bytes(b"this is no image")
+
+    (code, said), (code_of_other, said_by_other) = in_processes(2, failing(1, argv, spoil))
+    assert (code, code_of_other) == (1, 1)
+    assert said.startswith("error: process 0 ends because another one did")
+    assert said_by_other.startswith("error: ")
+    assert "is not an image" in said_by_other
+    assert len(said_by_other.splitlines()) == len(said.splitlines()) == 1
+
+
+def test_a_process_that_is_killed_ends_the_other(training_tiles: TinySet, tmp_path: Path):
+    kill = at_call(3, signal.SIGKILL)
+    argv = options(training_tiles, tmp_path / "run", num_steps=1000)
+    answers = in_processes(2, failing(1, argv, lambda *_: kill()), killed=1)
+    assert answers[1] is None
+    assert answers[0][0] == 1
+    assert answers[0][1].startswith("error: process 0 ends because another one did")
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes", "words"),
+    [
+        ((), {"batch_size": 3}, "--batch-size 3 is that of all processes, and does not divide by 2 processes"),
+        ((), {"batch_size": 6, "accumulate": 2}, "does not divide by 2 processes of 2 parts each"),
+        (("--sync-bn",), {}, "--sync-bn works on CUDA only, and this run is on the cpu"),
+    ],
+)
+def test_what_several_processes_cannot_do(training_tiles: TinySet, tmp_path: Path, flags, changes, words):
+    answers = in_processes(2, failing(0, options(training_tiles, tmp_path / "run", *flags, **changes), pytest.fail))
+    assert [code for code, _ in answers] == [2, 2]
+    assert all(words in said for _, said in answers)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_of_the_main_process_alone_ends_both(training_tiles: TinySet, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint1.pth").touch()
+    answers = in_processes(2, failing(0, options(training_tiles, tmp_path / "run"), pytest.fail))
+    assert [code for code, _ in answers] == [2, 1]
+    assert "--overwrite" in answers[0][1]
+
+
+# --- unusual tiles, sizes and shares ----------------------------------------------------------------------------------
+
+
+def numbers_of(out: Path, column: str) -> list[float]:
+    return [float(row[column]) for row in rows_of(out)]
+
+
+def assert_learns(out: Path) -> None:
+    """Every number is finite, and so is every weight."""
+    assert all(math.isfinite(float(value)) for row in rows_of(out) for value in row.values() if value)
+    networks = [torch.load(path, weights_only=True) for path in out.glob("checkpoint*.pth")]
+    assert networks
+    assert all(torch.isfinite(tensor).all() for network in networks for tensor in network.values())
+
+
+def test_masks_without_a_label_teach_nothing(own_tiles: TinySet, tmp_path: Path):
+    for name in own_tiles.names:
+        write_image(own_tiles.folder / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
+    run(options(own_tiles, tmp_path / "run", "--save-viz", generator_viz_dir=tmp_path / "viz"))
+    assert_learns(tmp_path / "run")
+    assert numbers_of(tmp_path / "run", "loss_ce") == [0, 0]
+    assert min(numbers_of(tmp_path / "run", "loss_D")) > 0
+
+
+@pytest.mark.parametrize("ignored", [0, 255])
+def test_an_ignore_label_is_not_learned_from(own_tiles: TinySet, tmp_path: Path, ignored: int):
+    """Masks of zeros alone."""
+    for name in own_tiles.names:
+        write_image(own_tiles.folder / "masks" / f"{name}.png", np.zeros((32, 32), np.uint8))
+    run(options(own_tiles, tmp_path / "run", "--supervised-only", ignore_label=ignored))
+    assert (max(numbers_of(tmp_path / "run", "loss_ce")) == 0) == (ignored == 0)
+
+
+def test_no_image_above_the_threshold_means_no_self_training(training_tiles: TinySet, tmp_path: Path):
+    run(options(training_tiles, tmp_path / "run", threshold_st="1"))
+    assert_learns(tmp_path / "run")
+    assert numbers_of(tmp_path / "run", "believed") == numbers_of(tmp_path / "run", "loss_st") == [0, 0]
+
+
+def test_fewer_labelled_tiles_than_a_batch_are_drawn_more_often(training_tiles: TinySet, tmp_path: Path):
+    run(options(training_tiles, tmp_path / "run", "--random-mirror", labeled_ratio="0.1", batch_size=12))
+    assert len((tmp_path / "run" / "labelled_names.txt").read_text().split()) == 1
+    assert_learns(tmp_path / "run")
+
+
+@pytest.mark.parametrize("size", ["65,77", "16,24", "17,40", "32,96"])  # tiles are 32×32
+def test_input_sizes_odd_smaller_and_larger_than_a_tile(training_tiles: TinySet, tmp_path: Path, size: str):
+    viz = tmp_path / "viz"
+    flags = ("--random-scale", "--save-viz", "--save-after-iter", 0)
+    changes = {"val_list": training_tiles.folder / "val.txt", "eval_every": 1, "threshold_st": "0"}
+    run(options(training_tiles, tmp_path / "run", *flags, input_size=size, generator_viz_dir=viz, **changes))
+    assert_learns(tmp_path / "run")
+    assert all(0 <= score <= 1 for score in numbers_of(tmp_path / "run", "val_mean_iou"))
+    shapes = {np.load(path, allow_pickle=False).shape for path in viz.glob("*.npy")}
+    assert shapes == {tuple(int(pixels) for pixels in size.split(","))}
+
+
+def test_ratio_1_is_supervised_only_and_says_so(training_tiles: TinySet, tmp_path: Path, capsys):
+    run(options(training_tiles, tmp_path / "ratio", labeled_ratio="1"))
+    assert (
+        "every tile is labelled: training on labelled tiles alone, as with --supervised-only" in capsys.readouterr().out
+    )
+    run(options(training_tiles, tmp_path / "flag", "--supervised-only", labeled_ratio=None))
+    ratio, flag = (torch.load(tmp_path / out / "checkpoint2.pth", weights_only=True) for out in ("ratio", "flag"))
+    assert all(torch.equal(flag[name], tensor) for name, tensor in ratio.items())
+    assert rows_of(tmp_path / "ratio") == rows_of(tmp_path / "flag")
+    assert not list(tmp_path.rglob("*_D.pth"))
+
+
+def test_parts_of_a_batch_teach_what_the_whole_does(training_tiles: TinySet, tmp_path: Path):
+    for parts in (1, 2):
+        flags = ("--supervised-only", "--freeze-bn", "--random-scale", "--random-mirror")
+        run(options(training_tiles, tmp_path / str(parts), *flags, accumulate=parts, batch_size=4))
+    whole, parts = (torch.load(tmp_path / out / "checkpoint2.pth", weights_only=True) for out in ("1", "2"))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-5, atol=1e-7, msg=name)
+    assert numbers_of(tmp_path / "2", "loss_ce") == pytest.approx(numbers_of(tmp_path / "1", "loss_ce"), rel=1e-5)
+
+
+# --- what goes wrong, and what a run says of itself -------------------------------------------------------------------
+
+
+def test_losses_that_are_not_finite_end_the_run(training_tiles: TinySet, tmp_path: Path, capsys):
+    """The first step's rate breaks the second one, which is found at the fourth, before anything is written."""
+    changes = {"learning_rate": "1e30", "num_steps": 8, "log_every": 4, "save_pred_every": 4, "eval_every": 4}
+    argv = options(training_tiles, tmp_path / "run", val_list=training_tiles.folder / "val.txt", **changes)
+    line = error_line(capsys, 1, train_s4gan.main, argv)
+    labelled = (tmp_path / "run" / "labelled_names.txt").read_text().split()
+    draws = {
+        "labelled": EndlessBatches(labelled, 2, 5000, "labelled"),
+        "unlabelled": EndlessBatches(
+            [n for n in training_tiles.names[:10] if n not in labelled], 2, 5000, "unlabelled"
+        ),
+    }
+    names = {stream: ", ".join(draw.tile for draw in batches.batch(1)) for stream, batches in draws.items()}
+    assert f"the losses of step 2 were not finite (tiles: labelled {names['labelled']}; " in line
+    assert f"unlabelled {names['unlabelled']}); lower --learning-rate" in line
+    assert not list((tmp_path / "run").glob("*.pth"))
+
+
+def test_the_last_good_checkpoint_is_named(training_tiles: TinySet, tmp_path: Path, capsys):
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run", learning_rate="1e30"))
+    assert "the losses of step 2 were not finite" in line
+    assert f"the last good checkpoint is {tmp_path / 'run' / 'checkpoint1.pth'}; lower" in line
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint*[0-9].pth")] == ["checkpoint1.pth"]
+
+
+def test_a_broken_run_that_is_asked_to_end_saves_no_state(training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys):
+    ask = before(TrainingRun.after_step, at_call(3, signal.SIGTERM))
+    monkeypatch.setattr(TrainingRun, "after_step", ask)
+    changes = {"learning_rate": "1e30", "num_steps": 8, "log_every": 8, "save_pred_every": 8}
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run", **changes))
+    assert "the losses of step 2 were not finite" in line
+    assert not (tmp_path / "run" / "last.pth").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried …"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_says_which_options_to_change(
+    training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys, error
+):
+    def step(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(S4GAN, "train_step", step)
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run"))
+    assert line.endswith("ran out of memory; lower --batch-size or --input-size, or raise --accumulate")
+
+
+def test_an_error_of_the_code_is_not_taken_for_one_of_memory(training_tiles: TinySet, tmp_path: Path, monkeypatch):
+    def step(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(S4GAN, "train_step", step)
+    with pytest.raises(RuntimeError, match="mat1"):
+        train_s4gan.main(options(training_tiles, tmp_path / "run"))
+
+
+def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: Path, capsys):
+    run(options(training_tiles, tmp_path / "run", num_steps=3))
+    (line,) = [text for text in capsys.readouterr().out.splitlines() if text.startswith("checkpoints of ")]
+    size = sum((tmp_path / "run" / f"checkpoint3{network}.pth").stat().st_size for network in ("", "_D")) / 1e6
+    found = re.fullmatch(
+        r"checkpoints of (\d+) MB every [\d.]+ s: ([\d.]+) MB/s; training waited [\d.]+ s for the disk", line
+    )
+    assert found is not None, line
+    assert float(found[1]) == pytest.approx(size, rel=0.05)
+    assert float(found[2]) > 0
+    assert json.loads((tmp_path / "run" / "options.json").read_text())["tf32"] is False

@@ -1,0 +1,1 @@
+"""Options of the commands, and how a command runs and ends."""

@@ -1,0 +1,96 @@
+"""The options of tools/auto_evaluate.py."""
+
+import argparse
+from pathlib import Path
+
+from model.networks.resnet import BACKBONES
+from tools.cli.crf_options import add_crf_options
+from tools.cli.parser import CommandParser, count, image_size, number, one_of
+from tools.cli.shared_options import add_data_options, add_machine_options
+from utils.evaluation.evaluate import Views
+from utils.precision import PRECISIONS
+
+
+def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command's options."""
+    parser = CommandParser(description=description)
+    _add_data(parser)
+    _add_checkpoints(parser)
+    _add_machine(parser)
+    _add_results(parser)
+    add_crf_options(parser)
+    args = parser.parse_args(argv)
+    if args.end_eval < args.start_eval:
+        parser.error(f"--end-eval {args.end_eval} lies before --start-eval {args.start_eval}")
+    return args
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    data = add_data_options(parser, "--dataset", "--dataset-name", default="ucm")
+    data.add_argument(
+        "--test-list",
+        type=Path,
+        metavar="FILE",
+        help="tiles that only the checkpoint chosen on --data-list is scored on",
+    )
+    data.add_argument("--num-classes", type=count(2), metavar="N", help="pixel classes; checked, not needed")
+    data.add_argument(
+        "--input-size",
+        type=image_size,
+        default=(320, 320),
+        metavar="H,W",
+        help="pixels that smaller tiles are padded to",
+    )
+    data.add_argument(
+        "--eval-size",
+        choices=("tile", "file"),
+        default="tile",
+        help="score at tile size, or on the grid of each mask file",
+    )
+
+
+def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("checkpoints").add_argument
+    add("--checkpoint-dir", type=Path, default=Path("checkpoint"), metavar="DIR", help="folder of the run")
+    add("--start-eval", type=count(), default=100, metavar="N", help="first step")
+    add("--end-eval", type=count(), default=20000, metavar="N", help="last step")
+    add("--step-eval", type=count(), default=100, metavar="N", help="steps between checkpoints")
+    add("--all", action="store_true", help="every checkpoint of the folder, whatever its step")
+    add("--follow", action="store_true", help="wait for the checkpoints of a training that is running")
+    add("--max-hours", type=number(0, above=True), metavar="H", help="end after this time, with what is evaluated")
+    add("--backbone", type=one_of("backbone", list(BACKBONES)), help="of the generator; default as options.json says")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    machine = add_machine_options(parser, seed=0)
+    machine.add_argument(
+        "--gpu", type=count(0), metavar="N", help="ask for this CUDA device; default 0 where there is one"
+    )
+    machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
+    machine.add_argument(
+        "--batch-size", type=count(), metavar="N", help="tiles of a batch; default 4 on a CPU, 16 on a GPU"
+    )
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("results").add_argument
+    add("--save-dir", type=Path, default=Path("results"), metavar="DIR", help="folder of results")
+    add("--overwrite", action="store_true", help="replace the results in --save-dir")
+    add("--flip", action="store_true", help="average with the mirrored tile")
+    add("--scales", type=_scales, default=(1.0,), metavar="S,…", help="average over the tile resized by these factors")
+    add("--resamples", type=count(100, 100_000), default=1000, metavar="N", help="of the bootstrap, for intervals")
+    add("--crf", action="store_true", help="also score maps refined by a dense CRF")
+
+
+def _scales(text: str) -> tuple[float, ...]:
+    """`0.75,1,1.25` as numbers, each once."""
+    factor = number(0.1, 4)
+    scales = tuple(factor(part.strip()) for part in text.split(","))
+    if len(set(scales)) < len(scales):
+        raise argparse.ArgumentTypeError(f"expected different factors such as 0.75,1,1.25, found '{text}'")
+    return scales
+
+
+def views_of(args: argparse.Namespace) -> Views:
+    """The views of a tile that are averaged."""
+    return Views(args.scales, args.flip)

@@ -1,0 +1,115 @@
+"""Options that the commands share, and what they stand for: data set, device, loader processes, cache."""
+
+import argparse
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.cache import CacheSettings
+from data.dataset_json import load_description
+from data.descriptions import Description
+from tools.cli.parser import count, dataset_name, one_of
+from utils import distributed
+from utils.errors import OptionError
+
+
+def add_data_options(
+    parser: argparse.ArgumentParser, *names: str, default: str | None = None, required: bool = True
+) -> Any:
+    """`--dataset`, `--data-dir`, `--data-list`, the cache and the loader; returns the group for more."""
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        *names,
+        dest="dataset",
+        type=dataset_name,
+        default=default,
+        required=required and default is None,
+        metavar="NAME",
+        help="ucm, deepglobe or custom, in any case",
+    )
+    group.add_argument("--data-dir", type=Path, required=required, metavar="DIR", help="the data set's folder")
+    group.add_argument("--data-list", type=Path, required=required, metavar="FILE", help="tile names, one a line")
+    group.add_argument(
+        "--cache-dir", type=Path, metavar="DIR", help="folder for decoded tiles; default <data-dir>/.cache"
+    )
+    group.add_argument("--no-cache", action="store_true", help="decode tiles at every use")
+    group.add_argument(
+        "--num-workers",
+        type=count(0, 128),
+        metavar="N",
+        help="loader processes; default 0 on a CPU, up to 8 beside a GPU",
+    )
+    return group
+
+
+def add_machine_options(parser: argparse.ArgumentParser, seed: int) -> Any:
+    """`--device`, `--precision`, `--random-seed`, `--debug`; returns the group for more."""
+    group = parser.add_argument_group("machine and reproducibility")
+    group.add_argument(
+        "--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto"
+    )
+    group.add_argument("--random-seed", type=count(0), default=seed, metavar="S", help="seed of everything random")
+    group.add_argument("--debug", action="store_true", help="show a traceback with an error")
+    return group
+
+
+def resolve_device(args: argparse.Namespace) -> torch.device:
+    """The device that the options ask for; `--device` wins over `--cuda` and `--gpu`; each process has its own.
+
+    Raises:
+        OptionError: CUDA was asked for and is absent.
+    """
+    gpu = getattr(args, "gpu", None)
+    asked = args.device or ("cuda" if getattr(args, "cuda", False) or gpu is not None else "auto")
+    if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise OptionError("CUDA was asked for, but torch sees no CUDA device; use --device cpu, or check the driver")
+    index = distributed.local_rank() if gpu is None else gpu
+    if index >= torch.cuda.device_count():
+        raise OptionError(f"GPU {index}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return torch.device("cuda", index)
+
+
+def resolve_workers(args: argparse.Namespace, device: torch.device) -> int:
+    """Loader processes: as asked, else none beside CPU training and up to 8 beside a GPU."""
+    if args.num_workers is not None:
+        return int(args.num_workers)
+    return min(8, max(1, (os.cpu_count() or 2) - 1)) if device.type == "cuda" else 0
+
+
+def resolve_cache(args: argparse.Namespace) -> CacheSettings | None:
+    """The cache that the options ask for."""
+    return None if args.no_cache else CacheSettings(args.data_dir, args.cache_dir)
+
+
+def resolve_description(args: argparse.Namespace) -> Description:
+    """The data set's description, after a check that its folder exists.
+
+    Raises:
+        OptionError: no such folder, unknown data set, or a custom one without its `dataset.json`.
+    """
+    if not args.data_dir.is_dir():
+        raise OptionError(f"--data-dir {args.data_dir} is not a folder; give the data set's folder")
+    return load_description(args.dataset, args.data_dir)
+
+
+def check_num_classes(given: int | None, expected: int, what: str) -> None:
+    """Refuse a class count that contradicts the data set.
+
+    Raises:
+        OptionError: `--num-classes` was given and differs.
+    """
+    if given is not None and given != expected:
+        raise OptionError(f"--num-classes {given} contradicts the data set, which has {expected} {what}; leave it out")
+
+
+def as_plain(args: argparse.Namespace) -> dict[str, Any]:
+    """The options as plain values for JSON: paths and exact decimals become text."""
+    return {
+        name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path | Decimal) else value
+        for name, value in sorted(vars(args).items())
+    }

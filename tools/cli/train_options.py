@@ -1,0 +1,169 @@
+"""The options of tools/train_s4gan.py."""
+
+import argparse
+from pathlib import Path
+
+from data.descriptions import Description
+from model.methods.s4gan import S4GANSettings
+from model.networks.resnet import BACKBONES
+from tools.cli.parser import CommandParser, count, image_size, number, one_of, ratio
+from tools.cli.shared_options import add_data_options, add_machine_options
+from utils.labels import IGNORE_INDEX
+from utils.precision import PRECISIONS
+
+# What may differ between a run and its resumption: where it runs, what it reports, what it keeps.
+FREE_ON_RESUME = {
+    "cache_dir", "checkpoint_dir", "compile", "cuda", "debug", "device", "eval_every", "generator_viz_dir", "keep_last",
+    "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter", "save_pred_every",
+    "save_state_every", "save_viz",
+}  # fmt: skip
+
+
+def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command's options."""
+    parser = CommandParser(description=description)
+    _add_data(parser)
+    _add_labels(parser)
+    _add_training(parser)
+    _add_machine(parser)
+    _add_results(parser)
+    args = parser.parse_args(argv)
+    if args.active_learning and args.active_learning_images_array is None:
+        parser.error("--active-learning needs --active-learning-images-array, the names that tools/train_AL.py chose")
+    if args.active_learning_images_array is not None and not args.active_learning:
+        parser.error(
+            "--active-learning-images-array is used with --active-learning only; add it, or leave the array out"
+        )
+    if args.resume and args.overwrite:
+        parser.error("--resume goes on with a run and --overwrite replaces it; give one of them")
+    if args.batch_size % args.accumulate:
+        parser.error(f"--accumulate {args.accumulate} does not divide --batch-size {args.batch_size}")
+    return args
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    data = add_data_options(parser, "--dataset", "--dataset-name", default=None)
+    data.add_argument("--val-list", type=Path, metavar="FILE", help="tiles with masks to validate on; none by default")
+    data.add_argument("--num-classes", type=count(2), metavar="N", help="pixel classes; checked, not needed")
+    data.add_argument(
+        "--ignore-label",
+        type=count(0, 255),
+        default=IGNORE_INDEX,
+        metavar="ID",
+        help="mask id that is not learned from",
+    )
+    data.add_argument(
+        "--input-size", type=image_size, default=(320, 320), metavar="H,W", help="pixels of a training crop"
+    )
+    data.add_argument("--random-scale", action="store_true", help="scale tiles by 0.5 to 1.6")
+    data.add_argument("--random-mirror", action="store_true", help="mirror tiles left-right")
+
+
+def _add_labels(parser: argparse.ArgumentParser) -> None:
+    labels = parser.add_argument_group("labelled tiles")
+    labels.add_argument(
+        "--labeled-ratio", type=ratio, metavar="R", help="share of the list; without names, drawn at random"
+    )
+    labels.add_argument("--active-learning", action="store_true", help="take the names that tools/train_AL.py chose")
+    labels.add_argument(
+        "--active-learning-images-array", type=Path, metavar="FILE", help="those names: .npy, or text with one a line"
+    )
+    labels.add_argument("--supervised-only", action="store_true", help="labelled tiles alone, no discriminator")
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("networks and training").add_argument
+    rate, share = number(0, above=True), number(0, 1)
+    add("--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help="resnet101, resnet50 or tiny")
+    add(
+        "--restore-from",
+        metavar="WEIGHTS",
+        help="an ImageNet file of torchvision, one of our checkpoints, or none; default the file in pretrained_models/",
+    )
+    add("--restore-from-D", metavar="WEIGHTS", help="checkpoint<step>_D.pth of the discriminator")
+    add(
+        "--batch-size",
+        type=count(),
+        default=10,
+        metavar="N",
+        help="labelled, and again unlabelled, tiles a step, over all processes",
+    )
+    add(
+        "--accumulate",
+        type=count(),
+        default=1,
+        metavar="N",
+        help="split the batch in N parts, one after the other, to save memory",
+    )
+    add("--num-steps", type=count(), default=20000, metavar="N", help="training steps")
+    add(
+        "--threshold-st",
+        type=share,
+        required=True,
+        metavar="T",
+        help="self-training: believe maps that D scores above T",
+    )
+    add("--st-start", type=count(0), metavar="N", help="first step with self-training; default min(1000, num-steps/20)")
+    add("--lambda-fm", type=number(0), default=0.1, help="weight of feature matching")
+    add("--lambda-st", type=number(0), default=1.0, help="weight of self-training")
+    add("--learning-rate", type=rate, default=2.5e-4, help="of the generator's SGD")
+    add("--learning-rate-D", type=rate, default=1e-4, help="of the discriminator's Adam")
+    add("--power", type=number(0), default=0.9, help="of the polynomial schedule")
+    add("--momentum", type=share, default=0.9, help="of SGD")
+    add("--weight-decay", type=number(0), default=5e-4, help="of SGD")
+    add("--bn-momentum", type=share, default=0.1, help="share of a batch in BatchNorm's running statistics")
+    add("--freeze-bn", action="store_true", help="BatchNorm uses the loaded statistics as they are")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    machine = add_machine_options(parser, seed=5000)
+    machine.add_argument("--cuda", action="store_true", help="ask for CUDA")
+    machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the networks")
+    machine.add_argument("--sync-bn", action="store_true", help="BatchNorm over the batch of all processes; CUDA only")
+    machine.add_argument("--compile", action="store_true", help="compile the networks: slower to start, then faster")
+    machine.add_argument("--max-hours", type=number(0, above=True), metavar="H", help="save and end after this time")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("results").add_argument
+    add("--checkpoint-dir", type=Path, default=Path("checkpoint"), metavar="DIR", help="folder of the run")
+    add("--resume", action="store_true", help="go on with the run in --checkpoint-dir")
+    add("--overwrite", action="store_true", help="replace the run in --checkpoint-dir")
+    add("--save-pred-every", type=count(), default=100, metavar="N", help="steps between checkpoints")
+    add("--save-state-every", type=count(), default=500, metavar="N", help="steps between states to resume from")
+    add("--keep-last", type=count(), metavar="K", help="keep the newest K checkpoints and the best; default all")
+    add("--eval-every", type=count(), default=500, metavar="N", help="steps between validations on --val-list")
+    add("--log-every", type=count(), default=10, metavar="N", help="steps between lines of metrics.csv")
+    add("--save-viz", action="store_true", help="write the pseudo-labels that the discriminator believes")
+    add("--generator-viz-dir", type=Path, default=Path("visualization"), metavar="DIR", help="folder of them")
+    add("--save-after-iter", type=count(0), default=1000, metavar="N", help="write them after this step")
+
+
+def settings_of(args: argparse.Namespace, precision: str, from_imagenet: bool) -> S4GANSettings:
+    """The method's settings from the options."""
+    return S4GANSettings(
+        num_steps=args.num_steps,
+        threshold_st=args.threshold_st,
+        learning_rate=args.learning_rate,
+        learning_rate_d=args.learning_rate_D,
+        lambda_fm=args.lambda_fm,
+        lambda_st=args.lambda_st,
+        power=args.power,
+        momentum=args.momentum,
+        weight_decay=args.weight_decay,
+        st_start=args.st_start,
+        ignore_label=args.ignore_label,
+        bn_momentum=args.bn_momentum,
+        freeze_bn=args.freeze_bn,
+        freeze_affine=from_imagenet,
+        accumulate=args.accumulate,
+        compile=args.compile,
+        precision=precision,
+    )
+
+
+def metric_columns(description: Description) -> list[str]:
+    """Columns of metrics.csv: losses, what the discriminator thinks, rates, times, classes of the pseudo-labels."""
+    losses = ["loss_ce", "loss_fm", "loss_st", "loss_S", "loss_D", "D_real", "D_fake", "believed"]
+    classes = [f"pseudo {name}" for name in description.classes]
+    return [*losses, "learning_rate", "learning_rate_D", "wait_ms", "images_per_s", "val_mean_iou", *classes]

@@ -1,0 +1,1 @@
+"""Scores, intervals, windows and the dense CRF."""

@@ -1,0 +1,160 @@
+"""Evaluating a segmentation network on tiles with masks, at tile size or on the grid of the mask files."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from utils.batches import MaskedBatch
+from utils.evaluation.metric import TileMatrices
+from utils.images import inside_mask, normalise, to_unit_range
+from utils.precision import autocast
+
+Network = Callable[[Tensor], Tensor]
+Refine = Callable[[Tensor, Tensor], Tensor]
+Keep = Callable[[Any, Tensor], None]
+MasksOf = Callable[[Any], Sequence[Tensor]]  # of one of the batches
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of a tile whose class probabilities are averaged: test-time augmentation.
+
+    Attributes:
+        scales: factors that the tile is resized by.
+        flip: each scale also mirrored left-right.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the tile is seen once, as it is."""
+        return self.scales == (1.0,) and not self.flip
+
+
+PLAIN = Views()
+
+
+def predict_logits(network: Network, batch: MaskedBatch, device: torch.device, precision: str) -> Tensor:
+    """Logits of a batch of equally large tiles; padding is cut, never squeezed.
+
+    Returns:
+        float32, shape (B, C, h, w), where (h, w) is the size inside the padding.
+    """
+    height, width = _size_inside(batch)
+    with autocast(precision, device):
+        logits = network(_network_input(batch, device))
+    return logits[:, :, :height, :width].float()
+
+
+def predict_probabilities(
+    network: Network, batch: MaskedBatch, device: torch.device, precision: str, views: Views = PLAIN
+) -> Tensor:
+    """Class probabilities of a batch of equally large tiles, the mean over the views.
+
+    Returns:
+        float32, shape (B, C, h, w), where (h, w) is the size inside the padding.
+    """
+    height, width = _size_inside(batch)
+    images = _network_input(batch, device)
+    total = None
+    for view, flipped in _views_of(images, width, views):
+        with autocast(precision, device):
+            logits = network(view)
+        logits = resized(logits.float(), (images.shape[2], images.shape[3]))[:, :, :height, :width]
+        probabilities = (logits.flip(3) if flipped else logits).softmax(dim=1)
+        total = probabilities if total is None else total.add_(probabilities)
+    assert total is not None
+    return total / (len(views.scales) * (1 + views.flip))
+
+
+def _size_inside(batch: MaskedBatch) -> tuple[int, int]:
+    height, width = (int(n) for n in batch.size[0])
+    return height, width
+
+
+def _network_input(batch: MaskedBatch, device: torch.device) -> Tensor:
+    images = to_unit_range(batch.image, device)
+    return normalise(images, inside_mask(batch.size.to(device), (images.shape[2], images.shape[3])))
+
+
+def _views_of(images: Tensor, width: int, views: Views) -> Iterator[tuple[Tensor, bool]]:
+    """Each view of the images, and whether it is mirrored; padding stays on the right."""
+    for flipped in (False, True) if views.flip else (False,):
+        oriented = torch.cat([images[..., :width].flip(3), images[..., width:]], dim=3) if flipped else images
+        for scale in views.scales:
+            size = (max(1, round(images.shape[2] * scale)), max(1, round(images.shape[3] * scale)))
+            yield resized(oriented, size, antialias=scale < 1), flipped
+
+
+def resized(maps: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    """Bring (B, C, H, W) to another grid over the same area, bilinearly; unchanged where the grid is the same."""
+    if tuple(maps.shape[2:]) == tuple(size):
+        return maps
+    return F.interpolate(maps, size, mode="bilinear", align_corners=False, antialias=antialias)
+
+
+@torch.inference_mode()
+def evaluate(
+    network: Network,
+    batches: Iterable[MaskedBatch],
+    num_classes: int,
+    device: torch.device,
+    precision: str = "fp32",
+    refine: Refine | None = None,
+    views: Views = PLAIN,
+    masks_of: MasksOf | None = None,
+    keep: Keep | None = None,
+) -> tuple[TileMatrices, TileMatrices | None]:
+    """Count predicted against true classes, tile by tile.
+
+    Args:
+        network: normalised images (B, 3, H, W) -> logits (B, C, H, W), in evaluation mode.
+        batches: of tiles of one size.
+        num_classes: C.
+        device: where the network is.
+        precision: `fp32`, `bf16` or `fp16`.
+        refine: probabilities (B, C, h, w) and uint8 images (B, 3, h, w) -> probabilities; None: none.
+        views: whose probabilities are averaged.
+        masks_of: the masks of a batch's tiles on grids of their own, uint8 (H, W) each, to which the predictions are
+            brought; None: the batch's masks, at tile size.
+        keep: called with each batch and what is predicted for it at tile size, (B, h, w); not with `masks_of`.
+
+    Returns:
+        The tiles' confusion matrices, and those of the refined maps.
+    """
+    plain = TileMatrices(num_classes, device)
+    refined = TileMatrices(num_classes, device) if refine else None
+    for batch in batches:
+        if refine is None and views.is_plain:
+            maps = predict_logits(network, batch, device, precision)  # their argmax is that of the probabilities
+        else:
+            maps = predict_probabilities(network, batch, device, precision, views)
+        masks = masks_of(batch) if masks_of else None
+        _count(plain, maps, batch, masks, keep)
+        if refine is not None and refined is not None:
+            height, width = maps.shape[2:]
+            _count(refined, refine(maps, batch.image[:, :, :height, :width]), batch, masks)
+    return plain, refined
+
+
+def _count(
+    matrices: TileMatrices, maps: Tensor, batch: MaskedBatch, masks: Sequence[Tensor] | None, keep: Keep | None = None
+) -> None:
+    """Count the likeliest classes of a batch's maps (B, C, h, w)."""
+    device = matrices.device
+    if masks is None:
+        height, width = maps.shape[2:]
+        prediction = maps.argmax(dim=1).to(device)
+        matrices.update(batch.mask.to(device)[:, :height, :width], prediction)
+        if keep is not None:
+            keep(batch, prediction)
+        return
+    for one, mask in zip(maps, masks, strict=True):  # one at a time: at file size they may be large
+        prediction = resized(one[None], (mask.shape[0], mask.shape[1])).argmax(dim=1)
+        matrices.update(mask[None].to(device), prediction.to(device))

@@ -1,0 +1,112 @@
+"""What a run reports: a CSV line and TensorBoard scalars at a time, curves at the end."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from utils.runs.files import storage_error, write_text
+from utils.drawing.pictures import save_figure
+
+
+class MetricsLog:
+    """Numbers by step, appended to a CSV and to TensorBoard event files.
+
+    Args:
+        path: the CSV file.
+        columns: names of the numbers; the first column is `step`.
+        events: folder of the event files.
+        first_step: lines of later steps, left by an interrupted run, are cut off.
+
+    Raises:
+        OptionError: the folder cannot be written; so do all methods.
+        DataError: the disk is full; so do all methods.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], events: Path, first_step: int = 0) -> None:
+        self.path, self.columns = path, ("step", *columns)
+        kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if path.exists() else []
+        write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
+        with self._storage_errors():
+            self._file = path.open("a", newline="")
+            self.events = SummaryWriter(str(events), purge_step=first_step + 1 if first_step else None)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one line; numbers that are not given stay empty."""
+        row = {"step": str(step)} | {name: f"{value:.6g}" for name, value in values.items() if name in self.columns}
+        with self._storage_errors():
+            self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
+            self._file.flush()
+            for name, value in values.items():
+                self.events.add_scalar(name, value, step)
+
+    def picture(self, name: str, picture: np.ndarray, step: int) -> None:
+        """Add an RGB picture, uint8 (H, W, 3), to TensorBoard."""
+        with self._storage_errors():
+            self.events.add_image(name, picture, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Finish both files."""
+        with self._storage_errors():
+            self._file.close()
+            self.events.close()
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+    @staticmethod
+    def _lines(rows: Sequence[Sequence[Any]]) -> str:
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(rows)
+        return buffer.getvalue()
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The lines of a log, as text by column; lines that are damaged or were cut short by a kill are left out."""
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        return [row for row in csv.DictReader(file) if _is_whole(row)]
+
+
+def _is_whole(row: Mapping[str, str]) -> bool:
+    try:
+        for value in row.values():
+            float(value or 0)  # a list where there are too many columns
+        return int(row["step"]) >= 0 and None not in row.values()
+    except (KeyError, ValueError, TypeError):
+        return False
+
+
+def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], against: str = "step") -> None:
+    """Draw columns of a log against the step or another column, one panel a title.
+
+    Args:
+        log: the CSV file.
+        picture: the PNG to write.
+        panels: columns by title; columns without a number are left out, and panels without a column.
+        against: the column of whole numbers on the horizontal axis.
+    """
+    from matplotlib.figure import Figure  # slow to import; without pyplot there is no display to ask for
+
+    rows = read_rows(log)
+    drawn = {title: columns for title, columns in panels.items() if any(row.get(c) for row in rows for c in columns)}
+    figure = Figure(figsize=(4.2 * max(1, len(drawn)), 3.2), layout="constrained")
+    axes = figure.subplots(1, max(1, len(drawn)), squeeze=False)
+    for axis, (title, columns) in zip(axes[0], drawn.items(), strict=False):
+        for column in columns:
+            points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
+            if points:
+                steps, values = zip(*points, strict=True)
+                axis.plot(steps, values, label=column, linewidth=1.2, marker="." if len(points) < 40 else None)
+        axis.set(title=title, xlabel=against)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    save_figure(picture, figure)

@@ -1,0 +1,1 @@
+"""Choosing tiles: query strategies, the pool and its rounds, the budget."""
