@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.cache import CacheSettings, TileArray, open_array
-from data.decode import image_file_size, read_ids, read_image
 from data.descriptions import Description
+from data.images import image_file_size, read_image
+from data.masks import read_ids
 from data.samplers import Draw
 from data.scene_labels import read_scene_labels
 from data.transforms import JointTransform

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.decode import image_file_size, read_image
 from data.descriptions import Description
+from data.images import image_file_size, read_image
 from data.preparing.archives import FolderSource
 from data.splits import IMAGE_ENDINGS, read_names
 from data.tiles import TileReader

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from data.decode import read_image
 from data.descriptions import RGB
+from data.images import read_image
 from tools.predict_images import MapImage, file_size
 from utils.drawing.pictures import colourise, overlay
 from utils.errors import OptionError

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from data.decode import decode_mask, image_file_header, read_mask
 from data.descriptions import Description
+from data.images import image_file_header
+from data.masks import decode_mask, read_mask
 from data.tiles import TileReader
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX, count_classes

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.decode import read_ids
 from data.demo.demo_set import draw_demo
 from data.descriptions import DEEPGLOBE, UCM
+from data.masks import read_ids
 from data.preparing.archives import digest, open_source
 from data.preparing.folder import Report, Target, prepare_folder
 from data.preparing.prepared_set import Contents, warn_off_palette

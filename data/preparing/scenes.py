@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 from data.dataset_json import parse_description
-from data.decode import image_file_size, read_ids, read_image
 from data.descriptions import RGB, Description, format_colour, parse_colour
+from data.images import image_file_size, read_image
+from data.masks import read_ids
 from data.preparing.archives import FolderSource, SourceFile
 from data.preparing.folder import Report, Target, prepare_folder
 from data.preparing.prepared_set import Contents, warn_off_palette

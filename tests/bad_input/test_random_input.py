@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.dataset_json import load_description, parse_description
-from data.decode import image_file_header, read_ids, read_image
 from data.descriptions import DEEPGLOBE, UCM, Description
+from data.images import image_file_header, read_image
+from data.masks import read_ids
 from data.scene_labels import read_class_map, read_label_csv
 from data.splits import read_names, read_names_array
 from model.weights.files import read_state_dict

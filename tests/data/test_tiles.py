@@ -8,8 +8,8 @@ import torch
 
 import data.tiles
 from data.dataset_json import load_description
-from data.decode import read_image
 from data.descriptions import DEEPGLOBE, UCM
+from data.images import read_image
 from data.samplers import Draw
 from data.tiles import (
     ClassificationTiles,

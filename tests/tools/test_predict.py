@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from data.decode import read_image
 from data.descriptions import DEEPGLOBE
+from data.images import read_image
 from data.tiles import TileReader
 from model.networks.deeplabv2 import DeepLabV2
 from tests.conftest import CUSTOM, TinySet, contents, error_line, picture, write_image, write_list

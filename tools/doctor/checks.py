@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from data.checking.survey import Fault, ImageFacts, MaskFacts, TileFacts
-from data.decode import MAX_OFF_PALETTE, wrong_values
 from data.descriptions import Description
+from data.masks import MAX_OFF_PALETTE, wrong_values
 from data.scene_labels import read_scene_labels
 from data.splits import read_names_array
 from data.tiles import TileReader

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from data.checking.survey import lenient_reader, survey
-from data.decode import decode_mask, read_mask
+from data.masks import decode_mask, read_mask
 from data.splits import read_names
 from model.networks.resnet import BACKBONES
 from tools.cli.parser import count, dataset_name, image_size, one_of

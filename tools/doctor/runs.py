@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from data.checking.survey import TileFacts
-from data.decode import MAX_OFF_PALETTE
+from data.masks import MAX_OFF_PALETTE
 from data.samplers import OrderedBatches, build_loader
 from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
 from data.transforms import segmentation_evaluation

@@ -1,6 +1,5 @@
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,134 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.decode import decode_mask, image_file_size, read_ids, read_image, read_mask
-from data.descriptions import DEEPGLOBE, UCM, Description
+from data.descriptions import DEEPGLOBE, UCM
+from data.images import image_file_size, read_image
+from data.masks import read_mask
 from tests.conftest import picture, write_image
 from tests.files import half, image_file, png_file
 from utils.errors import DataError
-
-IDS = Description("custom", "{name}", "{name}", ("field", "forest", "water"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
-COLOURS = replace(IDS, palette=((255, 0, 0), (0, 128, 0), (0, 0, 255)), ignore_colours=((9, 9, 9),))
-
-
-def one_pixel(*colour: int) -> np.ndarray:
-    return np.array([[colour]], np.uint8)
-
-
-# --- DeepGlobe: thresholded colours ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("colour", "expected"),
-    [
-        ((0, 255, 255), 0),  # urban
-        ((255, 255, 0), 1),  # agriculture
-        ((255, 0, 255), 2),  # rangeland
-        ((0, 255, 0), 3),  # forest
-        ((0, 0, 255), 4),  # water
-        ((255, 255, 255), 5),  # barren
-        ((0, 0, 0), 255),  # unknown
-    ],
-)
-def test_deepglobe_colours_read_as_their_ids_up_to_the_threshold_of_128(colour: tuple[int, int, int], expected: int):
-    nearly = [128 if value else 127 for value in colour]
-    for pixel in (one_pixel(*colour), one_pixel(*nearly)):
-        ids, off_palette = decode_mask(pixel, DEEPGLOBE)
-        assert ids.tolist() == [[expected]]
-        assert off_palette == 0.0
-
-
-@pytest.mark.parametrize("channel", [0, 1, 2])
-def test_each_channel_turns_between_127_and_128(channel: int):
-    grey = np.full((1, 2, 3), 200, np.uint8)
-    grey[0, :, channel] = [127, 128]
-    neighbours = [0, 2, 1][channel]  # white without red is urban, without green rangeland, without blue agriculture
-    assert decode_mask(grey, DEEPGLOBE)[0].tolist() == [[neighbours, 5]]
-
-
-def test_the_eighth_binary_colour_is_off_palette():
-    ids, off_palette = decode_mask(one_pixel(255, 0, 0), DEEPGLOBE)
-    assert ids.tolist() == [[255]]
-    assert off_palette == 1.0
-
-
-def test_mask_files_are_read_as_rgb_so_that_urban_is_not_agriculture(tmp_path: Path):
-    path = write_image(tmp_path / "mask.png", one_pixel(0, 255, 255))
-    assert read_ids(path, DEEPGLOBE)[0].tolist() == [[0]]
-
-
-# --- other palettes and ids ------------------------------------------------------------------------------------------
-
-
-def test_a_custom_palette_is_matched_exactly():
-    mask = np.array([[(255, 0, 0), (0, 128, 0), (0, 0, 255), (9, 9, 9), (254, 0, 0)]], np.uint8)
-    ids, off_palette = decode_mask(mask, COLOURS)
-    assert ids.tolist() == [[0, 1, 2, 255, 255]]
-    assert off_palette == pytest.approx(1 / 5)  # the ignored colour is known, the last is not
-
-
-def test_ucm_keeps_ids_1_to_17_ignores_0_and_255_and_knows_no_others():
-    mask = np.arange(256, dtype=np.uint8)[None]
-    ids, off_palette = decode_mask(mask, UCM)
-    assert ids[0, 0] == 255
-    assert ids[0, 1:18].tolist() == list(range(1, 18))
-    assert (ids[0, 18:] == 255).all()
-    assert off_palette == pytest.approx((256 - 18 - 1) / 256)
-
-
-def test_255_classes_less_one_fit(tmp_path: Path):
-    many = replace(IDS, classes=tuple(f"class {i}" for i in range(254)))
-    ids, off_palette = decode_mask(np.array([[253, 254, 255]], np.uint8), many)
-    assert ids.tolist() == [[253, 255, 255]]
-    assert off_palette == pytest.approx(1 / 3)
-
-
-@pytest.mark.parametrize(("wrong", "refused"), [(0, False), (20, False), (21, True)])
-def test_five_percent_of_unknown_ids_are_ignored_and_more_are_an_error(tmp_path: Path, wrong: int, refused: bool):
-    mask = np.full(400, 2, np.uint8)
-    mask[:wrong] = 18
-    path = write_image(tmp_path / "forest00.png", mask.reshape(20, 20))
-    if refused:
-        with pytest.raises(DataError, match=r"forest00\.png: 5\.2% of the pixels have ids that no class has \(18\)"):
-            read_ids(path, UCM)
-    else:
-        ids, off_palette = read_ids(path, UCM)
-        assert off_palette == wrong / 400
-        assert (ids == 255).sum() == wrong
-
-
-def test_the_error_names_the_most_frequent_unknown_colours_and_none_that_the_threshold_lets_pass(tmp_path: Path):
-    mask = np.full((10, 10, 3), (0, 250, 250), np.uint8)  # urban, not exactly
-    mask[:3] = (255, 0, 0)
-    mask[3, :2] = (200, 10, 10)
-    path = write_image(tmp_path / "mask.png", mask)
-    with pytest.raises(DataError, match=r"32\.0% .* \(most often #FF0000, #C80A0A\)"):
-        read_ids(path, DEEPGLOBE)
-
-
-def test_a_colour_mask_where_ids_are_expected_asks_for_a_palette(tmp_path: Path):
-    path = write_image(tmp_path / "mask.png", one_pixel(255, 0, 0))
-    with pytest.raises(DataError, match=r"mask\.png holds colours .* expected class ids 0\.\.2.*--palette .*`palette`"):
-        read_ids(path, IDS)
-
-
-def test_the_indices_of_a_palette_file_are_its_ids(tmp_path: Path):
-    image = Image.fromarray(np.array([[2, 0, 1]], np.uint8))
-    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
-    image.save(tmp_path / "mask.png")
-    assert Image.open(tmp_path / "mask.png").mode == "P"
-    assert read_ids(tmp_path / "mask.png", IDS)[0].tolist() == [[2, 0, 1]]
-
-
-@pytest.mark.parametrize(
-    ("bits", "row", "ids"),
-    [(1, 0b0100_0000, [0, 1]), (2, 0b0110_0000, [1, 2]), (4, 0b0001_0010, [1, 2]), (8, None, [1, 2])],
-)
-def test_grey_files_of_few_bits_hold_ids_not_brightness(tmp_path: Path, bits: int, row: int | None, ids: list[int]):
-    packed = bytes([0, row]) if row is not None else bytes([0, 1, 2])
-    (tmp_path / "mask.png").write_bytes(png_file(2, 1, bits, 0, packed))
-    assert read_mask(tmp_path / "mask.png", IDS).tolist() == [ids]
-
 
 # --- kinds of image files --------------------------------------------------------------------------------------------
 
