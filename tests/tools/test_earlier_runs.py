@@ -1,7 +1,7 @@
 """A run folder and a data set that were made before formats had versions still evaluate and predict.
 
-`fixtures/run_v1` holds what the program wrote then: a set cut from drawn scenes, the options of a run, and the names and
-shapes of its checkpoint's tensors, with the scores and maps that the program of that time made of the weights below.
+`fixtures/run_v1` holds what the program wrote then: a set cut from drawn scenes, the options of a run, the names and
+shapes of its checkpoint's tensors; and the scores and maps that the program of that time made of the weights below.
 """
 
 import json
