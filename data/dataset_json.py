@@ -1,13 +1,13 @@
 """Reading and writing the `dataset.json` that describes a custom data set (format version 1)."""
 
-import colorsys
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.descriptions import BUILT_IN, DATASET_NAMES, RGB, Description, format_colour, leaves_folder, parse_colour
+from data.descriptions import BUILT_IN, DATASET_NAMES, Description, leaves_folder
+from utils.colours import RGB, distinct_colours, format_colour, parse_colour
 from utils.errors import DataError, OptionError
 from utils.suggest import unknown
 
@@ -176,12 +176,3 @@ def _tile_size(raw: Any) -> int | None:
     if raw is not None and (not isinstance(raw, int) or isinstance(raw, bool) or not 16 <= raw <= 16384):
         raise DataError(f"`tile_size` must be a whole number of pixels from 16 to 16384, or null, found {raw!r}")
     return raw
-
-
-def distinct_colours(count: int) -> tuple[RGB, ...]:
-    """Colours for classes that have none of their own: hues by the golden angle, two levels of lightness."""
-    colours = []
-    for index in range(count):
-        red, green, blue = colorsys.hls_to_rgb((index * 0.618034) % 1.0, 0.45 + 0.2 * (index % 2), 0.75)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return tuple(colours)

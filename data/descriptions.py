@@ -7,11 +7,9 @@ A new data set is one more `Description` in `BUILT_IN`, or no code at all: a `da
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from utils.errors import DataError
-
-RGB = tuple[int, int, int]
+from utils.colours import RGB
 
 
 @dataclass(frozen=True)
@@ -119,18 +117,6 @@ DEEPGLOBE = Description(
 
 BUILT_IN = {"ucm": UCM, "deepglobe": DEEPGLOBE}
 DATASET_NAMES = (*BUILT_IN, "custom")
-
-
-def parse_colour(text: Any) -> RGB:
-    """`#RRGGBB` as three integers of 0..255."""
-    if not isinstance(text, str) or not re.fullmatch(r"#[0-9A-Fa-f]{6}", text):
-        raise DataError(f"a colour is written #RRGGBB, found {text!r}")
-    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
-
-
-def format_colour(colour: RGB) -> str:
-    """The inverse of `parse_colour`."""
-    return "#{:02X}{:02X}{:02X}".format(*colour)
 
 
 def leaves_folder(path: str) -> bool:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data.descriptions import RGB, Description, format_colour
+from data.descriptions import Description
 from data.images import decode, decode_rgb, open_image, raw_mode
+from utils.colours import RGB, format_colour
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.dataset_json import MAX_CLASSES, distinct_colours
-from data.descriptions import RGB, Description
+from data.dataset_json import MAX_CLASSES
+from data.descriptions import Description
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.resnet import BACKBONES
 from model.weights.loading import load_network
+from utils.colours import RGB, distinct_colours
 from utils.errors import DataError, OptionError
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.runs.files import read_json

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from data.descriptions import RGB
 from data.images import read_image
 from tools.predict_images import MapImage, file_size
+from utils.colours import RGB
 from utils.drawing.pictures import colourise, overlay
 from utils.errors import OptionError
 from utils.runs.files import make_folder, write_atomically, write_json, write_text

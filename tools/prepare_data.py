@@ -21,7 +21,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 from data.dataset_json import load_description
-from data.descriptions import RGB, parse_colour
 from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
 from data.preparing.folder import Report, Target
 from data.preparing.scenes import Classes, Cut, prepare_scenes, read_palette
@@ -29,6 +28,7 @@ from data.splits import read_names
 from tools.cli.parser import CommandParser, count, number, one_of
 from tools.cli.running import run
 from tools.doctor import report as doctor
+from utils.colours import RGB, parse_colour
 from utils.errors import DataError, OptionError
 from utils.suggest import unknown
 

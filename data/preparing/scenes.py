@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from data.dataset_json import parse_description
-from data.descriptions import RGB, Description, format_colour, parse_colour
+from data.descriptions import Description
 from data.images import image_file_size, read_image
 from data.masks import read_ids
 from data.preparing.archives import FolderSource, SourceFile
@@ -22,6 +22,7 @@ from data.preparing.folder import Report, Target, prepare_folder
 from data.preparing.prepared_set import Contents, warn_off_palette
 from data.preparing.source_files import check_names, matching
 from data.splits import IMAGE_ENDINGS
+from utils.colours import RGB, format_colour, parse_colour
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX, count_classes
 from utils.runs.files import write_json, write_text

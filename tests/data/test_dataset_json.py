@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from data.dataset_json import distinct_colours, load_description, parse_description, read_description
+from data.dataset_json import load_description, parse_description, read_description
 from data.descriptions import DEEPGLOBE, UCM
 from tests.conftest import CUSTOM
+from utils.colours import distinct_colours
 from utils.errors import DataError, OptionError
 
 COLOURED = CUSTOM | {

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.descriptions import DEEPGLOBE, UCM, Description, format_colour, leaves_folder, parse_colour
+from data.descriptions import DEEPGLOBE, UCM, Description, leaves_folder
+from utils.colours import format_colour, parse_colour
 from utils.errors import DataError
 
 

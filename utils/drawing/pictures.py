@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from utils.colours import RGB
 from utils.labels import IGNORE_INDEX
 from utils.runs.files import write_atomically
 
-RGB = tuple[int, int, int]
 IGNORE_COLOUR: RGB = (0, 0, 0)
 WRONG_COLOUR: RGB = (220, 20, 40)
 _GAP = 6
