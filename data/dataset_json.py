@@ -9,9 +9,8 @@ from typing import Any
 from data.descriptions import BUILT_IN, DATASET_NAMES, Description, leaves_folder
 from utils.colours import RGB, distinct_colours, format_colour, parse_colour
 from utils.errors import DataError, OptionError
+from utils.labels import MAX_CLASSES
 from utils.suggest import unknown
-
-MAX_CLASSES = 254  # ids 0..253; 254 marks values that no class has while a mask is decoded, 255 is "no class"
 
 
 def load_description(dataset: str, data_dir: Path) -> Description:

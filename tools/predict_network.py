@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.dataset_json import MAX_CLASSES
 from data.descriptions import Description
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.resnet import BACKBONES
@@ -13,6 +12,7 @@ from model.weights.loading import load_network
 from utils.colours import RGB, distinct_colours
 from utils.errors import DataError, OptionError
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
+from utils.labels import MAX_CLASSES
 from utils.runs.files import read_json
 from utils.runs.folder import RunFolder
 

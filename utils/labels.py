@@ -3,6 +3,7 @@
 import numpy as np
 
 IGNORE_INDEX = 255  # padding, unlabelled pixels and pixels whose class is unknown
+MAX_CLASSES = 254  # ids 0..253; 254 marks values that no class has while a mask is decoded
 
 
 def count_classes(ids: np.ndarray, num_classes: int) -> np.ndarray:

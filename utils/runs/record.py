@@ -1,0 +1,188 @@
+"""What a training run says of itself: `options.json`, written at its beginning and read by everything that comes after.
+
+Version 2. A file without a version is of version 1: RGB of 0 to 255, s4GAN. Whoever needs to know what a network was
+trained on reads it here, so that training, evaluation, prediction and export see the same numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from utils.colours import RGB, distinct_colours
+from utils.errors import DataError
+from utils.images import IMAGENET_MEAN, IMAGENET_STD
+from utils.labels import IGNORE_INDEX, MAX_CLASSES
+from utils.runs.files import read_json, write_json
+
+VERSION = 2
+_RGB_BANDS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training run, as evaluation, prediction and resumption need to know it.
+
+    Attributes:
+        backbone: name of the generator's backbone.
+        classes: pixel classes in the order of their ids.
+        colours: RGB of each, for pictures.
+        tile_size: height and width of the training tiles; None where nobody says.
+        method: name of the training method.
+        ignore_label: id that was not learned from, beside 255.
+        bands: names of the image's bands in the order that the network sees them.
+        ranges: lowest and highest value of each band, which become 0 and 1.
+        mean, std: of each band's values in [0, 1], which networks see normalised by them.
+        metres_per_pixel: ground size of a training pixel; None where it is not known.
+        imagenet_weights: the generator started from ImageNet weights, so that BatchNorm's scale and shift are frozen.
+        options: the run's settings as a flat table; what a resumption compares.
+        machine: where and how it ran: precision, tf32, processes, torch.
+    """
+
+    backbone: str
+    classes: tuple[str, ...]
+    colours: tuple[RGB, ...]
+    tile_size: tuple[int, int] | None = None
+    method: str = "s4gan"
+    ignore_label: int = IGNORE_INDEX
+    bands: tuple[str, ...] = _RGB_BANDS
+    ranges: tuple[tuple[float, float], ...] = ((0, 255),) * 3
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    metres_per_pixel: float | None = None
+    imagenet_weights: bool | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_steps(self) -> int | None:
+        """Steps after which the run ends; None where its options do not say."""
+        return self._count("num_steps")
+
+    @property
+    def save_pred_every(self) -> int | None:
+        """Steps between its checkpoints; None where its options do not say."""
+        return self._count("save_pred_every")
+
+    def _count(self, name: str) -> int | None:
+        value = self.options.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+    def write(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            OptionError: the folder cannot be written.
+            DataError: the disk is full.
+        """
+        table = {f.name: getattr(self, f.name) for f in fields(self)}
+        write_json(path, {"version": VERSION, **table})
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read an `options.json` of any version.
+
+    Raises:
+        DataError: the file is missing, damaged, of a later version, or holds something else.
+    """
+    raw = read_json(path)
+    version = raw.get("version", 1)
+    if version not in (1, VERSION):
+        raise DataError(f"{path} is of version {version!r}, and this program reads up to {VERSION}; use a newer program")
+    if not isinstance(raw.get("backbone"), str):
+        raise _damaged(path, "backbone", "the name of a backbone", raw.get("backbone"))
+    options = raw.get("options", {})
+    if not isinstance(options, dict):
+        raise _damaged(path, "options", "the run's options by name", options)
+    classes = _classes(path, raw)
+    record = RunRecord(
+        backbone=raw["backbone"],
+        classes=classes,
+        colours=_colours(path, raw, len(classes)),
+        tile_size=_tile_size(path, raw),
+        ignore_label=_ignore_label(path, raw.get("ignore_label", options.get("ignore_label", IGNORE_INDEX))),
+        imagenet_weights=raw.get("imagenet_weights") if isinstance(raw.get("imagenet_weights"), bool) else None,
+        options=options,
+    )
+    return _with_bands(path, raw, record) if version == VERSION else _of_version_1(path, raw, record)
+
+
+def _of_version_1(path: Path, raw: Mapping[str, Any], record: RunRecord) -> RunRecord:
+    """The rest of a file of version 1, whose only normalisation was ImageNet's."""
+    ours = {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
+    if raw.get("normalisation", ours) != ours:
+        raise _damaged(path, "normalisation", f"the one of its version, {ours}", raw["normalisation"])
+    method = "supervised" if record.options.get("supervised_only") is True else "s4gan"
+    machine = {name: raw[name] for name in ("precision", "tf32", "processes", "torch") if name in raw}
+    return replace(record, method=method, machine=machine)
+
+
+def _with_bands(path: Path, raw: Mapping[str, Any], record: RunRecord) -> RunRecord:
+    """The rest of a file of version 2: method, bands and their numbers."""
+    method, bands = raw.get("method", "s4gan"), raw.get("bands", list(_RGB_BANDS))
+    if not isinstance(method, str):
+        raise _damaged(path, "method", "the name of a training method", method)
+    if not _is_list(bands, str) or not bands:
+        raise _damaged(path, "bands", "names of bands", bands)
+    ranges = raw.get("ranges", [[0, 255]] * len(bands))
+    if len(ranges) != len(bands) or not all(_are_numbers(pair, 2) and pair[0] < pair[1] for pair in ranges):
+        raise _damaged(path, "ranges", f"{len(bands)} pairs of a lower and a higher number", ranges)
+    mean, std = raw.get("mean", list(IMAGENET_MEAN)), raw.get("std", list(IMAGENET_STD))
+    if not _are_numbers(mean, len(bands)) or not _are_numbers(std, len(bands)) or not min(std) > 0:
+        raise _damaged(path, "mean", f"and `std` {len(bands)} numbers each, deviations above 0", (mean, std))
+    metres = raw.get("metres_per_pixel")
+    if metres is not None and not (_are_numbers([metres], 1) and metres > 0):
+        raise _damaged(path, "metres_per_pixel", "a length above 0", metres)
+    return replace(
+        record,
+        method=method,
+        bands=tuple(bands),
+        ranges=tuple((low, high) for low, high in ranges),
+        mean=tuple(mean),
+        std=tuple(std),
+        metres_per_pixel=metres,
+        machine=raw["machine"] if isinstance(raw.get("machine"), dict) else {},
+    )
+
+
+def _classes(path: Path, raw: Mapping[str, Any]) -> tuple[str, ...]:
+    classes: Any = raw.get("classes")
+    if not _is_list(classes, str) or not 2 <= len(classes) <= MAX_CLASSES:
+        raise _damaged(path, "classes", "names of pixel classes", classes)
+    return tuple(classes)
+
+
+def _colours(path: Path, raw: Mapping[str, Any], count: int) -> tuple[RGB, ...]:
+    colours = raw.get("colours") or [list(colour) for colour in distinct_colours(count)]
+    is_right = isinstance(colours, list) and len(colours) == count
+    if not is_right or not all(_is_list(c, int, 3) and set(c) <= set(range(256)) for c in colours):
+        raise _damaged(path, "colours", f"{count} colours of three numbers 0 to 255", colours)
+    return tuple((red, green, blue) for red, green, blue in colours)
+
+
+def _tile_size(path: Path, raw: Mapping[str, Any]) -> tuple[int, int] | None:
+    size = raw.get("tile_size")
+    if size is None:
+        return None
+    if not (_is_list(size, int, 2) and min(size) > 0):
+        raise _damaged(path, "tile_size", "height and width", size)
+    return size[0], size[1]
+
+
+def _ignore_label(path: Path, label: Any) -> int:
+    if type(label) is not int or not 0 <= label <= IGNORE_INDEX:
+        raise _damaged(path, "ignore_label", "an id of 0 to 255", label)
+    return label
+
+
+def _is_list(value: Any, kind: type, length: int | None = None) -> bool:
+    is_list = isinstance(value, list) and all(type(item) is kind for item in value)
+    return is_list and length in (None, len(value))
+
+
+def _are_numbers(value: Any, length: int) -> bool:
+    return isinstance(value, list) and len(value) == length and all(type(item) in (int, float) for item in value)
+
+
+def _damaged(path: Path, key: str, expected: str, found: Any) -> DataError:
+    return DataError(f"{path}: `{key}` is {str(found)[:60]}, expected {expected}; restore the file from the run")
