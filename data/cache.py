@@ -23,6 +23,7 @@ from utils.errors import DataError, OptionError, warn
 from utils.runs.files import storage_error
 from utils.threads import stream_in_threads
 
+_NOTES = "notes.json"  # beside the tiles
 _ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
 
 
@@ -107,6 +108,13 @@ class MappedTiles:
             self._array = np.memmap(self.path, np.uint8, mode="r", shape=self.shape)
         return self._array[index]
 
+    def notes(self) -> Any:
+        """What was noted while the tiles were decoded, or None where nothing was."""
+        try:
+            return json.loads((self.path.parent / _NOTES).read_text())
+        except (OSError, ValueError):
+            return None
+
     def __getstate__(self) -> dict[str, Any]:  # a mapping sent to a worker would arrive as a copy of the data
         return self.__dict__ | {"_array": None}
 
@@ -119,6 +127,7 @@ def open_array(
     shape: tuple[int, ...],
     settings: Mapping[str, Any],
     folder: Path | None,
+    notes: Callable[[], Any] | None = None,
 ) -> TileArray:
     """Open decoded tiles, from the cache where there is a folder for it.
 
@@ -130,6 +139,7 @@ def open_array(
         shape: shape of one tile.
         settings: all else that the decoded bytes depend on.
         folder: the cache folder, as `CacheSettings.writable_folder` finds it; None: no cache.
+        notes: called when all tiles were decoded; its plain values are kept beside them, for `MappedTiles.notes`.
 
     Raises:
         DataError: a file cannot be decoded, or the disk is full.
@@ -143,7 +153,7 @@ def open_array(
     data = entry / "tiles.u8"
     full_shape = (len(names), *shape)
     if not _is_whole(data, full_shape):
-        _build(entry, kind, names, decode, full_shape)
+        _build(entry, kind, names, decode, full_shape, notes)
         _remove_outdated(folder, kind, identity, keep=entry)
     return MappedTiles(data, full_shape)
 
@@ -164,7 +174,12 @@ def _is_whole(data: Path, shape: tuple[int, ...]) -> bool:
 
 
 def _build(
-    entry: Path, kind: str, names: Sequence[str], decode: Callable[[str], np.ndarray], shape: tuple[int, ...]
+    entry: Path,
+    kind: str,
+    names: Sequence[str],
+    decode: Callable[[str], np.ndarray],
+    shape: tuple[int, ...],
+    notes: Callable[[], Any] | None,
 ) -> None:
     """Decode all tiles into a private folder and rename it; a builder that was faster wins."""
     needed = int(np.prod(shape, dtype=np.int64))
@@ -185,6 +200,8 @@ def _build(
                 file.write(np.ascontiguousarray(tile).data)  # a real write: a full disk is an error, not a SIGBUS
             file.flush()
             os.fsync(file.fileno())
+        if notes is not None:
+            (private / _NOTES).write_text(json.dumps(notes()))
         _put_in_place(private, entry, shape)
     except OSError as error:
         raise storage_error(entry.parent, error) from error

@@ -1,4 +1,4 @@
-"""Reading and writing the `dataset.json` that describes a custom data set (format version 1)."""
+"""Reading and writing the `dataset.json` that describes a custom data set (format versions 1 and 2)."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def load_description(dataset: str, data_dir: Path) -> Description:
 
 
 def read_description(path: Path) -> Description:
-    """Read a `dataset.json`, format version 1.
+    """Read a `dataset.json`, format version 1 or 2.
 
     Raises:
         DataError: malformed JSON (with its line), a missing or unusable key.
@@ -64,10 +64,12 @@ _KEYS = {
     "version", "name", "images", "masks", "classes", "palette", "ignore_colours", "scene_classes", "scene_labels",
     "group", "tile_size",
 }  # fmt: skip
+_KEYS_OF_2 = {"codes", "ignore_codes"}  # further keys of version 2, all optional
+_MAX_CODE = 65535
 
 
 def parse_description(raw: Any) -> Description:
-    """The description in the content of a `dataset.json`, format version 1.
+    """The description in the content of a `dataset.json`, format version 1 or 2.
 
     Raises:
         DataError: a missing or unusable key.
@@ -77,16 +79,19 @@ def parse_description(raw: Any) -> Description:
     for key in ("version", "name", "images", "masks", "classes"):
         if key not in raw:
             raise DataError(f"key `{key}` is missing")
-    if unknown_keys := sorted(set(raw) - _KEYS):
-        raise DataError(unknown("key", unknown_keys[0], sorted(_KEYS)))
-    if raw["version"] != 1:
-        raise DataError(f"version {raw['version']!r} is not known; this program reads version 1")
+    if raw["version"] not in (1, 2) or isinstance(raw["version"], bool):
+        raise DataError(f"version {raw['version']!r} is not known; this program reads versions 1 and 2")
+    if unknown_keys := sorted(set(raw) - _KEYS - _KEYS_OF_2):
+        raise DataError(unknown("key", unknown_keys[0], sorted(_KEYS | _KEYS_OF_2)))
+    if raw["version"] == 1 and (newer := sorted(set(raw) & _KEYS_OF_2)):
+        raise DataError(f'key `{newer[0]}` belongs to version 2; write "version": 2')
     if not isinstance(raw["name"], str):
         raise DataError(f"`name` must be text, found {raw['name']!r}")
     classes = _names(raw, "classes")
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise DataError(f"`classes` must hold 2 to {MAX_CLASSES} names, found {len(classes)}")
     palette = _palette(raw.get("palette"), classes)
+    codes, ignore_codes = _codes(raw, classes)
     scene_classes = _names(raw, "scene_classes") if raw.get("scene_classes") is not None else None
     if scene_classes and len(scene_classes) < 2:
         raise DataError("`scene_classes` must hold at least 2 names; give null where tiles have no scene class")
@@ -98,6 +103,8 @@ def parse_description(raw: Any) -> Description:
         colours=palette or distinct_colours(len(classes)),
         palette=palette,
         ignore_colours=_ignore_colours(raw.get("ignore_colours"), palette),
+        codes=codes,
+        ignore_codes=ignore_codes,
         scene_classes=scene_classes,
         scene_labels=_scene_labels(raw.get("scene_labels"), scene_classes),
         group=_group(raw.get("group")),
@@ -144,11 +151,47 @@ def _ignore_colours(raw: Any, palette: tuple[RGB, ...] | None) -> tuple[RGB, ...
     if not isinstance(raw, list):
         raise DataError(f"`ignore_colours` must be a list of #RRGGBB, found {raw!r}")
     if palette is None:
-        raise DataError("`ignore_colours` needs a `palette`; masks of ids use 255 for ignored pixels")
+        raise DataError("`ignore_colours` needs a `palette`; for masks of ids give `ignore_codes`")
     colours = tuple(parse_colour(c) for c in raw)
     if clash := set(colours) & set(palette):
         raise DataError(f"{format_colour(min(clash))} is both a class and an ignored colour")
     return colours
+
+
+def _codes(
+    raw: Mapping[str, Any], classes: tuple[str, ...]
+) -> tuple[tuple[tuple[int, ...], ...] | None, frozenset[int]]:
+    """`codes` in the order of the classes, and `ignore_codes`."""
+    codes, ignored = raw.get("codes"), raw.get("ignore_codes")
+    if raw.get("palette") is not None and (codes is not None or ignored):
+        raise DataError("`codes` and `ignore_codes` are values of masks of ids; with a `palette` leave them out")
+    silent = frozenset(_code_list(ignored, "`ignore_codes`")) if ignored is not None else frozenset()
+    if codes is None:
+        of_class: tuple[tuple[int, ...], ...] | None = None
+    elif not isinstance(codes, dict) or set(codes) != set(classes):
+        raise DataError(f'`codes` must map each class to its values, such as {{"{classes[0]}": [1]}}, found {codes!r}')
+    else:
+        of_class = tuple(tuple(_code_list(codes[name], f"`codes` of {name}")) for name in classes)
+        if empty := [name for name, values in zip(classes, of_class, strict=True) if not values]:
+            raise DataError(f"`codes` of {empty[0]} is empty; a class needs a value")
+    owners: dict[int, str] = {}
+    for name, values in zip(classes, of_class or tuple((index,) for index in range(len(classes))), strict=True):
+        for code in values:
+            if code in owners:
+                raise DataError(f"code {code} belongs to {owners[code]} and {name}; a value has one class")
+            owners[code] = name
+    if clash := sorted(silent & set(owners)):
+        raise DataError(
+            f"code {clash[0]} is both {owners[clash[0]]} and ignored; say which values the classes have "
+            f"(--classes CODE={classes[0]},..., or `codes`)"
+        )
+    return of_class, silent
+
+
+def _code_list(raw: Any, what: str) -> list[int]:
+    if not isinstance(raw, list) or not all(type(code) is int and 0 <= code <= _MAX_CODE for code in raw):
+        raise DataError(f"{what} must be a list of whole numbers of 0 to {_MAX_CODE}, found {raw!r}")
+    return raw
 
 
 def _scene_labels(raw: Any, scene_classes: tuple[str, ...] | None) -> str | None:

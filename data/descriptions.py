@@ -24,6 +24,9 @@ class Description:
         palette: RGB colour of each class in the mask files; None where the files hold ids.
         ignore_colours: further mask colours that mean "no class".
         ignore_ids: ids that mean "no class", beside 255.
+        codes: values of each class in mask files of ids, same order; None: the ids themselves.
+        ignore_codes: values in mask files of ids that mean "no class"; 255 does, but where `codes` say otherwise.
+        ids_by_index: an index of a palette file is its id, whatever the colours of the palette.
         binary_channels: mask colours have channels of 0 or 255 only and are thresholded at 128.
         scene_classes: names of the scene classes, or None.
         scene_labels: "name" (the letters a name begins with), a `.json` map or a `.csv` file below the data folder.
@@ -41,6 +44,9 @@ class Description:
     palette: tuple[RGB, ...] | None = None
     ignore_colours: tuple[RGB, ...] = ()
     ignore_ids: frozenset[int] = frozenset()
+    codes: tuple[tuple[int, ...], ...] | None = None
+    ignore_codes: frozenset[int] = frozenset()
+    ids_by_index: bool = False
     binary_channels: bool = False
     scene_classes: tuple[str, ...] | None = None
     scene_labels: str | None = None
@@ -86,6 +92,7 @@ UCM = Description(
         (255, 0, 192), (128, 0, 128), (0, 255, 0), (0, 255, 255),
     ),
     ignore_ids=frozenset({0}),
+    ids_by_index=True,
     scene_classes=(
         "agricultural", "airplane", "baseballdiamond", "beach", "buildings", "chaparral", "denseresidential", "forest",
         "freeway", "golfcourse", "harbor", "intersection", "mediumresidential", "mobilehomepark", "overpass",

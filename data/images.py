@@ -30,8 +30,13 @@ _DECODING_ERRORS = (
 )  # fmt: skip
 
 
-def open_image(path: Path) -> Image.Image:
-    """Open an image file without decoding it; EXIF orientation is ignored, for masks and images alike."""
+def open_image(path: Path, for_mask: bool = False) -> Image.Image:
+    """Open an image file without decoding it; EXIF orientation is ignored, for masks and images alike.
+
+    Args:
+        path: the file.
+        for_mask: grey files of 16 bits are welcome, as a mask's codes may exceed 255.
+    """
     try:
         image = Image.open(path, formats=_FORMATS)
         if isinstance(image, TiffImageFile) and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
@@ -53,8 +58,9 @@ def open_image(path: Path) -> Image.Image:
     if more_bands:
         image.close()
         raise DataError(f"{path} {_too_many_bands(more_bands)}")
-    if image.mode not in _READABLE_MODES or ";16" in raw_mode(image):
-        mode, advice = image.mode, _mode_advice(image.mode)
+    is_wide_grey = for_mask and image.mode.startswith("I;16")
+    if not is_wide_grey and (image.mode not in _READABLE_MODES or ";16" in raw_mode(image)):
+        mode, advice = image.mode, _mode_advice(image.mode, for_mask)
         image.close()
         raise DataError(f"{path} is of mode {mode}; {advice}")
     return image
@@ -100,14 +106,14 @@ def _reason(error: BaseException) -> str:
     return str(error).split("\n")[0] or type(error).__name__
 
 
-def image_file_size(path: Path) -> tuple[int, int]:
-    """Height and width of an image file, from its header."""
-    return image_file_header(path)[0]
+def image_file_size(path: Path, for_mask: bool = False) -> tuple[int, int]:
+    """Height and width of an image file, from its header; `for_mask` as for `open_image`."""
+    return image_file_header(path, for_mask)[0]
 
 
-def image_file_header(path: Path) -> tuple[tuple[int, int], str]:
+def image_file_header(path: Path, for_mask: bool = False) -> tuple[tuple[int, int], str]:
     """Height and width of an image file, and its mode in Pillow's words, such as `RGB`, `L` or `P`."""
-    with open_image(path) as image:
+    with open_image(path, for_mask) as image:
         if isinstance(image, TiffImageFile):
             return (int(image.tag_v2[IMAGELENGTH]), int(image.tag_v2[IMAGEWIDTH])), image.mode
         return (image.height, image.width), image.mode
@@ -151,9 +157,11 @@ def decode(path: Path, image: Image.Image, mode: str) -> np.ndarray:
         raise DataError(f"{path} is damaged ({_reason(error)}); replace the file") from error
 
 
-def _mode_advice(mode: str) -> str:
+def _mode_advice(mode: str, for_mask: bool) -> str:
     if mode == "CMYK":
         return "convert it to RGB"
+    if for_mask and mode.startswith(("I", "F")):
+        return "masks of 32 bits or of floats are not read: save the ids as grey values of 8 or 16 bits"
     if mode in _READABLE_MODES or mode.startswith(("I", "F")):
         return "16-bit and float files are not read: bring it to 8 bits a channel"
     return "expected 8-bit grey, palette, RGB or RGBA"

@@ -1,7 +1,7 @@
 """From a tile's name to its image, mask and scene label: one reader, and two thin datasets on top of it."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.cache import CacheSettings, TileArray, open_array
+from data.cache import CacheSettings, MappedTiles, TileArray, open_array
+from data.checking.mask_values import MaskValues, meanings
 from data.descriptions import Description
-from data.images import image_file_size, read_image
-from data.masks import read_ids
+from data.images import image_file_header, image_file_size, read_image
+from data.masks import DecodedMask, read_ids
+from data.palette_files import PaletteFiles
 from data.samplers import Draw
 from data.scene_labels import read_scene_labels
 from data.transforms import JointTransform
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX
+from utils.threads import in_threads
+
+_LOOKED_AT = 16  # masks whose values are counted where no cache keeps the counts of all
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,10 @@ class TileReader:
         Raises:
             DataError: as for `image`, or more than 5 % of the pixels have a colour or id that no class has.
         """
-        mask = self.mask_as_filed(name)
+        return self.at_tile_size(name, self.mask_as_filed(name))
+
+    def at_tile_size(self, name: str, mask: np.ndarray) -> np.ndarray:
+        """Bring a tile's ids (H, W) from the size of their file to tile size, as `mask` does."""
         if not self.description.sizes_may_differ:
             image_size = image_file_size(self.image_path(name))
             if image_size != mask.shape:
@@ -98,11 +106,35 @@ class TileReader:
 
     def mask_as_filed(self, name: str) -> np.ndarray:
         """A tile's class ids at the size of its file; uint8, shape (H, W)."""
+        return self.decoded_mask(name).ids
+
+    def decoded_mask(self, name: str) -> DecodedMask:
+        """A tile's class ids at the size of its file, and what the file holds."""
         path = self.mask_path(name)
-        ids, off_palette = read_ids(path, self.description)
-        if off_palette:
-            warnings.warn(f"{path}: {off_palette:.2%} of the pixels belong to no class and are ignored", stacklevel=2)
-        return ids
+        mask = read_ids(path, self.description, self.palettes)
+        if mask.off_palette:
+            text = f"{path}: {mask.off_palette:.2%} of the pixels belong to no class and are ignored"
+            warnings.warn(text, stacklevel=2)
+        return mask
+
+    @cached_property
+    def palettes(self) -> PaletteFiles | None:
+        """How the set's palette files order their colours; None where their indices or colours say all."""
+        if self.description.palette is not None or self.description.ids_by_index:
+            return None
+        return PaletteFiles(meanings(self.description), self._mask_files)
+
+    def _mask_files(self) -> Iterator[Path]:
+        """All masks of the folder whose images are there, in the order of their names."""
+        before, _, after = self.description.masks.partition("{name}")
+        start = (self.data_dir / before).as_posix() + ("/" if before.endswith("/") or not before else "")
+        folder = Path(start) if start.endswith("/") else Path(start).parent
+        for path in sorted(folder.rglob("*" + Path("x" + after).name[1:])):
+            text = path.as_posix()
+            if text.startswith(start) and text.endswith(after):
+                name = text.removeprefix(start).removesuffix(after)
+                if self.image_path(name).is_file():
+                    yield path
 
 
 def open_reader(description: Description, data_dir: Path, names: Sequence[str]) -> TileReader:
@@ -185,6 +217,15 @@ class Tiles:
             return np.full(self.reader.tile_size, IGNORE_INDEX, np.uint8)
         return self.masks[row]
 
+    def mask_values(self) -> MaskValues:
+        """What the files of the labelled tiles' masks hold: of all where a cache keeps it, else of up to 16."""
+        if isinstance(self.masks, MappedTiles) and (notes := self.masks.notes()) is not None:
+            return MaskValues.from_json(notes)
+        spread = np.linspace(0, len(self.labelled) - 1, min(_LOOKED_AT, len(self.labelled))).astype(int)
+        names = [self.labelled[index] for index in spread]
+        found = in_threads(lambda name: self.reader.decoded_mask(name).values, names, "looking at masks", "mask")
+        return sum(found, MaskValues())
+
     def scene_labels(self) -> Mapping[str, str]:
         """Scene class by name, of the tiles that have one."""
         return read_scene_labels(self.reader.description, self.reader.data_dir, self.names)
@@ -219,9 +260,21 @@ def open_tiles(
     )
     masks = None
     if labelled:
-        mask_settings = settings | _mask_settings(description)
         paths = [reader.mask_path(n) for n in labelled]
-        masks = open_array("masks", labelled, paths, reader.mask, (height, width), mask_settings, folder)
+        mask_settings = settings | _mask_settings(reader, paths)
+        seen: list[MaskValues] = []
+
+        def decode(name: str) -> np.ndarray:
+            mask = reader.decoded_mask(name)
+            seen.append(mask.values)
+            return reader.at_tile_size(name, mask.ids)
+
+        def notes() -> dict[str, Any]:
+            return sum(seen, MaskValues()).as_json()
+
+        if folder is None:
+            decode = reader.mask
+        masks = open_array("masks", labelled, paths, decode, (height, width), mask_settings, folder, notes)
     return Tiles(names, reader, images, masks, labelled)
 
 
@@ -233,19 +286,24 @@ def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> Til
     """
     reader, names = tiles.reader, tiles.labelled
     paths = [reader.mask_path(name) for name in names]
-    sizes = {image_file_size(path) for path in paths}
+    sizes = {image_file_size(path, for_mask=True) for path in paths}
     folder = cache.writable_folder() if cache and len(sizes) == 1 else None
-    settings = _mask_settings(reader.description) | {"format": 1}
+    settings = _mask_settings(reader, paths)
     return open_array("file-masks", names, paths, reader.mask_as_filed, next(iter(sizes), (0, 0)), settings, folder)
 
 
-def _mask_settings(description: Description) -> dict[str, Any]:
+def _mask_settings(reader: TileReader, paths: Sequence[Path]) -> dict[str, Any]:
     """What decoded ids depend on, beside the files and their size."""
+    description, palettes = reader.description, reader.palettes
+    in_order = palettes is not None and image_file_header(paths[0], for_mask=True)[1] == "P"
     return {
+        "format": 2,
         "palette": [list(c) for c in description.palette or ()],
         "classes": description.num_classes,
         "ignore": [*map(list, description.ignore_colours), *sorted(description.ignore_ids)],
         "binary": description.binary_channels,
+        "codes": [description.codes, sorted(description.ignore_codes)],
+        "palettes": palettes.first_colours() if palettes is not None and in_order else [],
     }
 
 

@@ -25,6 +25,7 @@ from model.networks.deeplabv2 import DeepLabV2
 from model.networks.resnet import BACKBONES
 from tools.cli import evaluate_options
 from tools.cli.crf_options import crf_settings
+from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.running import run
 from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
 from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
@@ -65,6 +66,7 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     checkpoints = Checkpoints(args, network, stop)
     data_list = TileList(args, description, args.data_list, device, precision)
     test_list = TileList(args, description, args.test_list, device, precision) if args.test_list else None
+    say_mask_remarks(data_list.tiles, test_list.tiles if test_list else None)
     results = Results(args, data_list, facts(args, network, data_list))
     with stop:
         for step in checkpoints:

@@ -21,9 +21,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 from data.dataset_json import load_description
+from data.preparing.classes import Classes, read_classes, read_palette
 from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
 from data.preparing.folder import Report, Target
-from data.preparing.scenes import Classes, Cut, prepare_scenes, read_palette
+from data.preparing.scenes import Cut, prepare_scenes
 from data.splits import read_names
 from tools.cli.parser import CommandParser, count, number, one_of
 from tools.cli.running import run
@@ -135,7 +136,19 @@ def _add_scenes(sources: Any) -> None:
         metavar="FILE|LIST",
         help="mask colours: JSON {class: #RRGGBB}, or class=#RRGGBB,class=#RRGGBB; the order gives the ids",
     )
-    files.add_argument("--classes", type=_names, metavar="A,B,C", help="classes 0, 1, 2, … of masks that hold ids")
+    files.add_argument(
+        "--classes",
+        type=_class_values,
+        metavar="A,B,C|CODE=A,CODE=B",
+        help="classes of masks that hold ids: names of 0, 1, 2, …, or which values name which class (10=land,20=land)",
+    )
+    files.add_argument(
+        "--ignore-codes",
+        type=_codes,
+        default=[],
+        metavar="LIST",
+        help="0,7: values of such masks that mean no class, beside 255 (unless 255=NAME)",
+    )
     files.add_argument(
         "--ignore-colours",
         "--ignore-colors",
@@ -210,15 +223,30 @@ def _classes(args: argparse.Namespace) -> Classes:
     if (args.palette is None) == (args.classes is None):
         given = "both" if args.palette else "neither"
         raise OptionError(f"expected --palette for masks of colours or --classes for masks of ids, found {given}")
-    palette = read_palette(args.palette) if args.palette is not None else None
-    return Classes(list(palette) if palette is not None else args.classes, palette, args.ignore_colours or [])
+    if args.palette is not None:
+        if args.ignore_codes:
+            raise OptionError("--ignore-codes are values of masks of ids; for a --palette give --ignore-colours")
+        palette = read_palette(args.palette)
+        return Classes(list(palette), palette, args.ignore_colours or [])
+    names, codes = args.classes
+    return Classes(names, None, args.ignore_colours or [], codes, args.ignore_codes)
 
 
 # --- Types ------------------------------------------------------------------------------------------------------------
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
+def _class_values(text: str) -> tuple[list[str], dict[str, list[int]] | None]:
+    try:
+        return read_classes(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--classes: ")) from error
+
+
+def _codes(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and len(part) <= 5 for part in parts):
+        raise argparse.ArgumentTypeError(f"expected whole numbers of 0 to 65535, such as 0,7, found '{text}'")
+    return sorted({int(part) for part in parts})
 
 
 def _colours(text: str) -> list[RGB]:

@@ -34,6 +34,7 @@ from model.networks.resnet import IMAGENET_FILES
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
 from tools.cli import train_options
+from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.running import run
 from tools.cli.shared_options import (
     check_num_classes,
@@ -92,6 +93,7 @@ def train(args: argparse.Namespace) -> int:
 
     training = TrainingRun(args, description, tiles, s4gan, from_imagenet)
     first_step = training.resume() if args.resume else training.begin()
+    say_mask_remarks(tiles, training.validation)
     machine = f"{precision}{', float32 in TF32' if tf32 else ''} on {device}{in_processes()}"
     say(
         f"{len(labelled)} labelled and {0 if supervised else len(unlabelled)} unlabelled tiles; {args.backbone}, "

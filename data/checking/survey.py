@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from data.checking.mask_values import MaskValues
 from data.descriptions import Description
 from data.images import image_file_header
 from data.masks import decode_mask, read_mask
@@ -58,6 +59,7 @@ class MaskFacts:
         class_pixels: pixels of each class at the size of the file; empty where it cannot be read.
         ignored: pixels that say "no class".
         off_palette: pixels whose colour or id no class has.
+        values: pixels by value in the file.
         fault: why it cannot be used.
     """
 
@@ -66,6 +68,7 @@ class MaskFacts:
     class_pixels: tuple[int, ...] = ()
     ignored: int = 0
     off_palette: int = 0
+    values: MaskValues = field(default_factory=MaskValues)
     fault: Fault | None = None
 
     @property
@@ -125,9 +128,9 @@ def _mask_facts(reader: TileReader, name: str, image_size: Size | None) -> MaskF
     path, description = reader.mask_path(name), reader.description
     facts = MaskFacts()
     try:
-        size, mode = image_file_header(path)
+        size, mode = image_file_header(path, for_mask=True)
         facts = MaskFacts(size, mode)
-        ids, off_palette = decode_mask(read_mask(path, description), description)
+        ids, off_palette, values = decode_mask(read_mask(path, description, reader.palettes), description)
     except DataError as error:
         return replace(facts, fault=Fault("unreadable", path, str(error)))
     counts = count_classes(ids, 256).tolist()
@@ -140,4 +143,5 @@ def _mask_facts(reader: TileReader, name: str, image_size: Size | None) -> MaskF
         class_pixels=tuple(counts[: description.num_classes]),
         ignored=counts[IGNORE_INDEX] - off,
         off_palette=off,
+        values=values,
     )

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from data.checking.mask_values import MaskValues
 from data.demo.demo_set import draw_demo
 from data.descriptions import DEEPGLOBE, UCM
 from data.masks import read_ids
 from data.preparing.archives import digest, open_source
 from data.preparing.folder import Report, Target, prepare_folder
-from data.preparing.prepared_set import Contents, warn_off_palette
+from data.preparing.prepared_set import Contents, warn_of_values
 from data.preparing.source_files import check_names, matching, place_tiles, tiles_of
 from data.scene_labels import read_class_map, read_scene_labels
 from data.splits import tile_name
@@ -133,11 +134,11 @@ def _dominant_classes(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """The scene class that most pixels of each mask have; masks without any class are left out."""
     reader = TileReader(DEEPGLOBE, folder, (0, 0))
 
-    def count(name: str) -> tuple[np.ndarray, float]:
-        ids, off_palette = read_ids(reader.mask_path(name).resolve(), DEEPGLOBE)
-        return count_classes(ids, DEEPGLOBE.num_classes), off_palette
+    def count(name: str) -> tuple[np.ndarray, MaskValues]:
+        mask = read_ids(reader.mask_path(name).resolve(), DEEPGLOBE)
+        return count_classes(mask.ids, DEEPGLOBE.num_classes), mask.values
 
     counts = in_threads(count, names, "dominant classes", "mask")
-    warn_off_palette({name: share for name, (_, share) in zip(names, counts, strict=True)})
+    warn_of_values({name: values for name, (_, values) in zip(names, counts, strict=True)}, DEEPGLOBE)
     scene_classes = DEEPGLOBE.scene_classes or ()
     return {n: scene_classes[int(c.argmax())] for n, (c, _) in zip(names, counts, strict=True) if c.any()}

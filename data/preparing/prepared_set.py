@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from data.checking.mask_values import MaskValues, off_palette_share, remarks
 from data.descriptions import Description
 from data.splits import split_names
 from utils.errors import warn
@@ -97,12 +98,16 @@ def _scene_classes(contents: Contents) -> str:
     return f", {len(counts)} scene classes of {low if low == high else f'{low} to {high}'} tiles each{ending}"
 
 
-def warn_off_palette(shares: Mapping[str, float]) -> None:
-    """One line on the masks that hold colours or ids of no class.
+def warn_of_values(found: Mapping[str, MaskValues], description: Description) -> None:
+    """Lines on masks that hold colours or ids of no class, and on what these and classes that never occur may mean.
 
     Args:
-        shares: share of such pixels, by mask.
+        found: what each mask holds, by its name.
+        description: what is declared.
     """
+    shares = {name: off_palette_share(values, description) for name, values in found.items()}
     if odd := {name: share for name, share in shares.items() if share}:
         worst = max(odd, key=lambda name: odd[name])
         warn(f"{len(odd)} masks hold pixels of no class, which are ignored (most in {worst}: {odd[worst]:.2%})")
+    for line in remarks(sum(found.values(), MaskValues()), description):
+        warn(line)

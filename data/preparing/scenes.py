@@ -2,8 +2,7 @@
 
 import csv
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,42 +12,31 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from data.checking.mask_values import MaskValues, meanings, says_no_class
 from data.dataset_json import parse_description
 from data.descriptions import Description
 from data.images import image_file_size, read_image
-from data.masks import read_ids
+from data.masks import DecodedMask, read_ids
+from data.palette_files import PaletteFiles
 from data.preparing.archives import FolderSource, SourceFile
+from data.preparing.classes import Classes
 from data.preparing.folder import Report, Target, prepare_folder
-from data.preparing.prepared_set import Contents, warn_off_palette
+from data.preparing.prepared_set import Contents, warn_of_values
 from data.preparing.source_files import check_names, matching
 from data.splits import IMAGE_ENDINGS
-from utils.colours import RGB, format_colour, parse_colour
+from utils.colours import RGB, format_colour
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX, count_classes
 from utils.runs.files import write_json, write_text
 from utils.threads import in_threads
 
 IMAGES, MASKS = "images/{name}.png", "masks/{name}.png"
+_NO_PLACE = {"name": "scenes", "images": IMAGES, "masks": MASKS}  # the scenes' own places are options
 _SCENE = r"^(.*)_\d+_\d+$"  # a tile is named <scene>_<row>_<column>
 _MEMORY = 4e9  # bytes that scenes being cut may take together
 _BYTES_PER_PIXEL = 16  # of a scene being cut: image, mask, ids and what decoding needs
 # Quick to write and as small as the default: neighbouring rows are alike.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The pixel classes of scenes.
-
-    Attributes:
-        names: in the order of their ids.
-        palette: their colours in the masks, or None where masks hold ids.
-        ignore_colours: further colours that mean "no class".
-    """
-
-    names: Sequence[str]
-    palette: Mapping[str, RGB] | None = None
-    ignore_colours: Sequence[RGB] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +102,7 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
     raw = _raw_description(target.out.resolve().name, classes, cut)
     try:
         description = parse_description(raw)
+        as_given = parse_description({**_NO_PLACE, **classes.as_keys()})
     except DataError as error:
         raise OptionError(f"the classes cannot be used: {error}") from error
 
@@ -124,7 +113,9 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
             for name, file in sorted(image_files.items())
         ]
         _check_groups(scenes, description, cut)
-        tiles = _cut_all(scenes, folder, description, classes, cut)
+        tiles, values = _cut_all(scenes, folder, description, as_given, cut)
+        if as_given.palette is None and says_no_class(values, as_given):
+            return _describe(folder, raw | {"version": 2, "ignore_codes": [IGNORE_INDEX]}, tiles, len(scenes), cut)
         return _describe(folder, raw, tiles, len(scenes), cut)
 
     options = {
@@ -132,52 +123,10 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
         "stride": cut.stride,
         "min_labelled": cut.min_labelled,
         "scene_labels": "dominant" if cut.label_dominant else None,
+        **{key: value for key, value in classes.as_keys().items() if key in ("codes", "ignore_codes")},
     }
     sources = [("images", image_source, image_files), ("masks", mask_source, mask_files)]
     return prepare_folder("scenes", options, sources, target, fill)
-
-
-def read_palette(text: str) -> dict[str, RGB]:
-    """Read `--palette`: a JSON file {class: "#RRGGBB"}, or `class=#RRGGBB,class=#RRGGBB`; the order gives the ids.
-
-    Raises:
-        OptionError: neither of them.
-        DataError: the file's content cannot be used.
-    """
-    if "=" in text and not Path(text).is_file():
-        pairs = [part.rpartition("=")[::2] for part in text.split(",")]
-        try:
-            return _palette(pairs)
-        except DataError as error:
-            raise OptionError(f"--palette: {error}; expected class=#RRGGBB,class=#RRGGBB") from error
-    path = Path(text)
-    if not path.is_file():
-        raise OptionError(f"--palette {text} is neither a JSON file nor class=#RRGGBB,class=#RRGGBB")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
-        if not isinstance(raw, _Pairs):
-            raise DataError("expected one object")
-        return _palette(raw)
-    except (ValueError, RecursionError) as error:  # DataError is a ValueError
-        raise DataError(f'{path}: {error}; expected {{"class": "#RRGGBB", ...}}') from error
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as it was written, repeated names included."""
-
-
-def _palette(pairs: Sequence[tuple[str, Any]]) -> dict[str, RGB]:
-    palette: dict[str, RGB] = {}
-    for name, colour in pairs:
-        if not name.strip():
-            raise DataError(f"the colour {colour!r} has no class")
-        if name.strip() in palette:
-            raise DataError(f"class '{name.strip()}' stands twice")
-        try:
-            palette[name.strip()] = parse_colour(colour.strip() if isinstance(colour, str) else colour)
-        except DataError as error:
-            raise DataError(f"class '{name.strip()}': {error}") from error
-    return palette
 
 
 def tile_origins(length: int, tile_size: int, stride: int) -> list[int]:
@@ -220,7 +169,7 @@ def _open_scene(name: str, image: Path, mask: Path | None, tile_size: int) -> Sc
             f"{image} is {size[0]}×{size[1]}, smaller than a tile of {tile_size}×{tile_size}; "
             f"lower --tile-size to {min(size)}, or leave the image out"
         )
-    if mask and (mask_size := image_file_size(mask)) != size:
+    if mask and (mask_size := image_file_size(mask, for_mask=True)) != size:
         raise DataError(
             f"{mask} is {mask_size[0]}×{mask_size[1]}, but its image is {size[0]}×{size[1]}; "
             "image and mask must cover the same pixels"
@@ -254,17 +203,13 @@ def _check_groups(scenes: Sequence[Scene], description: Description, cut: Cut) -
 
 
 def _raw_description(name: str, classes: Classes, cut: Cut) -> dict[str, Any]:
-    """The content of `dataset.json`, but for the scene classes."""
-    palette = {key: format_colour(colour) for key, colour in classes.palette.items()} if classes.palette else None
-    ignored = classes.ignore_colours or ([_free_colour(classes.palette.values())] if classes.palette else [])
+    """The content of `dataset.json`, but for the scene classes; its tiles hold ids."""
+    keys = classes.as_keys()
+    if classes.palette and not classes.ignore_colours:
+        keys["ignore_colours"] = [format_colour(_free_colour(classes.palette.values()))]
     return {
-        "version": 1,
-        "name": name,
-        "images": IMAGES,
-        "masks": MASKS,
-        "classes": list(classes.names),
-        "palette": palette,
-        "ignore_colours": [format_colour(colour) for colour in ignored],
+        **{"version": 1, "name": name, "images": IMAGES, "masks": MASKS},
+        **{key: keys[key] for key in ("classes", "palette", "ignore_colours")},
         "scene_classes": None,
         "scene_labels": None,
         "group": cut.group or _SCENE,
@@ -280,29 +225,34 @@ def _free_colour(taken: Any) -> RGB:
 # --- Tiles ------------------------------------------------------------------------------------------------------------
 
 
-def _cut_all(scenes: Sequence[Scene], folder: Path, description: Description, classes: Classes, cut: Cut) -> list[Tile]:
+def _cut_all(
+    scenes: Sequence[Scene], folder: Path, description: Description, as_given: Description, cut: Cut
+) -> tuple[list[Tile], MaskValues]:
+    """Cut all scenes: their masks are read as `as_given` says, and the tiles' written as `description` says."""
     (folder / IMAGES).parent.mkdir()
-    if any(scene.mask for scene in scenes):
+    masks = [scene.mask for scene in scenes if scene.mask]
+    if masks:
         (folder / MASKS).parent.mkdir()
-    # A colour that only marks ignored pixels in the tiles is not one that the scenes may hold.
-    as_given = replace(description, ignore_colours=tuple(classes.ignore_colours))
+    palettes = PaletteFiles(meanings(as_given), lambda: masks) if as_given.palette is None else None
     largest = max(height * width for height, width in (scene.size for scene in scenes))
     threads = max(1, int(_MEMORY / (_BYTES_PER_PIXEL * largest)))
-    work = partial(_cut_scene, folder=folder, description=description, as_given=as_given, cut=cut)
+    read = partial(read_ids, description=as_given, palettes=palettes)
+    work = partial(_cut_scene, folder=folder, description=description, read=read, cut=cut)
     results = in_threads(work, scenes, "cutting", "scene", threads)
-    warn_off_palette({scene.name: share for scene, (_, share) in zip(scenes, results, strict=True)})
+    found = {scene.name: values for scene, (_, values) in zip(scenes, results, strict=True) if scene.mask}
+    warn_of_values(found, as_given)
     tiles = [tile for tiles, _ in results for tile in tiles]
     if not tiles:
         raise DataError(f"no tile has {cut.min_labelled:.0%} of its pixels labelled; lower --min-labelled")
-    return tiles
+    return tiles, sum(found.values(), MaskValues())
 
 
 def _cut_scene(
-    scene: Scene, folder: Path, description: Description, as_given: Description, cut: Cut
-) -> tuple[list[Tile], float]:
-    """Write a scene's tiles; returns them, and the share of mask pixels that belong to no class."""
+    scene: Scene, folder: Path, description: Description, read: Callable[[Path], DecodedMask], cut: Cut
+) -> tuple[list[Tile], MaskValues]:
+    """Write a scene's tiles; returns them, and what its mask holds."""
     image = read_image(scene.image)
-    ids, off_palette = read_ids(scene.mask, as_given) if scene.mask else (None, 0.0)
+    ids, _, values = read(scene.mask) if scene.mask else (None, 0.0, MaskValues())
     tiles = []
     for name, top, left in _places(scene, cut):
         window = np.s_[top : top + cut.tile_size, left : left + cut.tile_size]
@@ -314,7 +264,7 @@ def _cut_scene(
             _write_mask(folder / MASKS.format(name=name), ids[window], description)
         _write_image(folder / IMAGES.format(name=name), image[window])
         tiles.append(Tile(name, counts))
-    return tiles, off_palette
+    return tiles, values
 
 
 def _write_image(path: Path, image: np.ndarray) -> None:

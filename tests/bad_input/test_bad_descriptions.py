@@ -24,7 +24,7 @@ BAD_DESCRIPTIONS = {
     "nested": (b"[" * 100_000, "nested too deeply"),
     "a list": (b"[1, 2]", "expected an object"),
     **{f"without {key}": (json.dumps(without(key)).encode(), f"`{key}` is missing") for key in list(CUSTOM)[:5]},
-    "version": (line_of(version=2), "version 2 is not known"),
+    "version": (line_of(version=3), "version 3 is not known"),
     "unknown key": (line_of(palete=None), "did you mean palette"),
     "repeated class": (line_of(classes=["field", "forest", "field"]), "`classes` repeats field"),
     "one class": (line_of(classes=["field"]), "2 to 254"),

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 import pytest
 
@@ -29,7 +28,8 @@ BAD_MASKS: dict[str, tuple[str, Callable[[], bytes | None], str]] = {
     "a tenth out of range": ("custom", lambda: image_file(with_wrong_rows(IDS, 4, 77)), "12.5%"),
     "colours for ids": ("custom", lambda: image_file(COLOURS[IDS]), "holds colours"),
     "colours with alpha for ids": ("custom", lambda: image_file(COLOURS[IDS], mode="RGBA"), "holds colours"),
-    "16-bit ids": ("custom", lambda: cv2.imencode(".png", IDS.astype(np.uint16))[1].tobytes(), "16-bit"),
+    "ids of floats": ("custom", lambda: image_file(IDS.astype(np.float32), "tiff"), "grey values of 8 or 16 bits"),
+    "16-bit colours": ("coloured", lambda: image_file(IDS.astype(np.uint16)), "16-bit"),
     "ids for colours": ("coloured", lambda: image_file(IDS), "colours that no class has (most often #000000"),
     "channels in another order": ("coloured", lambda: image_file(COLOURS[IDS][..., ::-1].copy()), "#302010"),
     "a tenth off the palette": ("coloured", lambda: image_file(with_wrong_rows(COLOURS[IDS], 4, (1, 2, 3))), "#010203"),

@@ -68,7 +68,7 @@ def test_a_missing_key_is_named(key: str):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 2 is not known"),
+        ({"version": 3}, "version 3 is not known"),
         ({"name": 7}, "`name` must be text"),
         ({"tilesize": 320}, r"unknown key 'tilesize'; did you mean tile_size\?"),
         ({"images": "images/a.png"}, "`images` must be a path with {name}"),

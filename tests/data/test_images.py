@@ -90,7 +90,7 @@ RGB_8 = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 def test_a_file_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, make: Callable[[], bytes], reason: str):
     path = tmp_path / "tile 7.bin"
     path.write_bytes(make())
-    for read in (lambda: read_image(path), lambda: read_mask(path, DEEPGLOBE)):
+    for read in (lambda: read_image(path), lambda: read_mask(path, DEEPGLOBE).values):
         with pytest.raises(DataError) as caught:
             read()
         message = str(caught.value)
@@ -121,7 +121,7 @@ def test_orientation_tags_are_ignored_for_images_and_masks(
     assert Image.open(path).getexif()[274] == orientation
     assert image_file_size(path) == (3, 4)
     assert read_image(path)[..., 0].tolist() == pixels.tolist()
-    assert read_mask(path, UCM).tolist() == pixels.tolist()
+    assert read_mask(path, UCM).values.tolist() == pixels.tolist()
 
 
 def test_orientation_of_a_jpeg_is_ignored(tmp_path: Path):

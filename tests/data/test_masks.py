@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from data.descriptions import DEEPGLOBE, UCM, Description
-from data.masks import decode_mask, read_ids, read_mask
+from data.masks import RawMask, decode_mask, read_ids, read_mask
 from tests.conftest import write_image
 from tests.files import png_file
 from utils.errors import DataError
@@ -37,7 +37,7 @@ def one_pixel(*colour: int) -> np.ndarray:
 def test_deepglobe_colours_read_as_their_ids_up_to_the_threshold_of_128(colour: tuple[int, int, int], expected: int):
     nearly = [128 if value else 127 for value in colour]
     for pixel in (one_pixel(*colour), one_pixel(*nearly)):
-        ids, off_palette = decode_mask(pixel, DEEPGLOBE)
+        ids, off_palette, _ = decode_mask(RawMask(pixel), DEEPGLOBE)
         assert ids.tolist() == [[expected]]
         assert off_palette == 0.0
 
@@ -47,11 +47,11 @@ def test_each_channel_turns_between_127_and_128(channel: int):
     grey = np.full((1, 2, 3), 200, np.uint8)
     grey[0, :, channel] = [127, 128]
     neighbours = [0, 2, 1][channel]  # white without red is urban, without green rangeland, without blue agriculture
-    assert decode_mask(grey, DEEPGLOBE)[0].tolist() == [[neighbours, 5]]
+    assert decode_mask(RawMask(grey), DEEPGLOBE).ids.tolist() == [[neighbours, 5]]
 
 
 def test_the_eighth_binary_colour_is_off_palette():
-    ids, off_palette = decode_mask(one_pixel(255, 0, 0), DEEPGLOBE)
+    ids, off_palette, _ = decode_mask(RawMask(one_pixel(255, 0, 0)), DEEPGLOBE)
     assert ids.tolist() == [[255]]
     assert off_palette == 1.0
 
@@ -65,15 +65,15 @@ def test_mask_files_are_read_as_rgb_so_that_urban_is_not_agriculture(tmp_path: P
 
 
 def test_a_custom_palette_is_matched_exactly():
-    mask = np.array([[(255, 0, 0), (0, 128, 0), (0, 0, 255), (9, 9, 9), (254, 0, 0)]], np.uint8)
-    ids, off_palette = decode_mask(mask, COLOURS)
+    mask = np.array([[(255, 0, 0), (0, 128, 0), (0, 0, 255), (9, 9, 9), (99, 0, 0)]], np.uint8)
+    ids, off_palette, _ = decode_mask(RawMask(mask), COLOURS)
     assert ids.tolist() == [[0, 1, 2, 255, 255]]
     assert off_palette == pytest.approx(1 / 5)  # the ignored colour is known, the last is not
 
 
 def test_ucm_keeps_ids_1_to_17_ignores_0_and_255_and_knows_no_others():
     mask = np.arange(256, dtype=np.uint8)[None]
-    ids, off_palette = decode_mask(mask, UCM)
+    ids, off_palette, _ = decode_mask(RawMask(mask), UCM)
     assert ids[0, 0] == 255
     assert ids[0, 1:18].tolist() == list(range(1, 18))
     assert (ids[0, 18:] == 255).all()
@@ -82,7 +82,7 @@ def test_ucm_keeps_ids_1_to_17_ignores_0_and_255_and_knows_no_others():
 
 def test_255_classes_less_one_fit(tmp_path: Path):
     many = replace(IDS, classes=tuple(f"class {i}" for i in range(254)))
-    ids, off_palette = decode_mask(np.array([[253, 254, 255]], np.uint8), many)
+    ids, off_palette, _ = decode_mask(RawMask(np.array([[253, 254, 255]], np.uint8)), many)
     assert ids.tolist() == [[253, 255, 255]]
     assert off_palette == pytest.approx(1 / 3)
 
@@ -96,7 +96,7 @@ def test_five_percent_of_unknown_ids_are_ignored_and_more_are_an_error(tmp_path:
         with pytest.raises(DataError, match=r"forest00\.png: 5\.2% of the pixels have ids that no class has \(18\)"):
             read_ids(path, UCM)
     else:
-        ids, off_palette = read_ids(path, UCM)
+        ids, off_palette, _ = read_ids(path, UCM)
         assert off_palette == wrong / 400
         assert (ids == 255).sum() == wrong
 
@@ -131,4 +131,4 @@ def test_the_indices_of_a_palette_file_are_its_ids(tmp_path: Path):
 def test_grey_files_of_few_bits_hold_ids_not_brightness(tmp_path: Path, bits: int, row: int | None, ids: list[int]):
     packed = bytes([0, row]) if row is not None else bytes([0, 1, 2])
     (tmp_path / "mask.png").write_bytes(png_file(2, 1, bits, 0, packed))
-    assert read_mask(tmp_path / "mask.png", IDS).tolist() == [ids]
+    assert read_mask(tmp_path / "mask.png", IDS).values.tolist() == [ids]

@@ -361,6 +361,6 @@ def test_a_command_runs_from_any_folder_as_a_process(demo_set, trained, tmp_path
 
 
 def test_drawn_masks_hold_ids_that_the_reader_knows(demo_set):
-    mask = read_mask(next((demo_set / "UCMerced_Labels").glob("*.png")), UCM)
+    mask = read_mask(next((demo_set / "UCMerced_Labels").glob("*.png")), UCM).values
     assert mask.min() >= 1
     assert mask.max() <= 17

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from data.checking.mask_values import MaskValues, remarks
 from data.checking.survey import Fault, ImageFacts, MaskFacts, TileFacts
 from data.descriptions import Description
 from data.masks import MAX_OFF_PALETTE, wrong_values
@@ -177,11 +178,13 @@ def palette(seen: Examination) -> Finding:
         "masks_without_labels": empty,
         "worst": {"name": worst.name, "share": worst_share} if off else None,
     }
-    if not off:
-        return Finding("palette", "FAIL" if empty == len(masks) else "ok", text, values=values)
-    path = seen.reader.mask_path(worst.name)
-    details = [f"most in {path}: {worst_share:.2%}, {wrong_values(path, seen.description)}"]
-    return Finding("palette", "FAIL" if worst_share > MAX_OFF_PALETTE else "warn", text, details, values)
+    found = [tile.mask.values for tile in masks if tile.mask]
+    details = remarks(sum(found, MaskValues()), seen.description)
+    if off and worst.mask:
+        path, wrong = seen.reader.mask_path(worst.name), wrong_values(worst.mask.values, seen.description)
+        details.insert(0, f"most in {path}: {worst_share:.2%}, {wrong}")
+    fails = worst_share > MAX_OFF_PALETTE or empty == len(masks)
+    return Finding("palette", "FAIL" if fails else "warn" if details else "ok", text, details, values)
 
 
 def classes(seen: Examination) -> Finding:

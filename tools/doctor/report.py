@@ -197,6 +197,7 @@ def draw(seen: Examination) -> Image.Image | None:
 
 def _decode_leniently(seen: Examination, name: str) -> tuple[np.ndarray, float]:
     """A tile's class ids at tile size, and the share of pixels off the palette, however large it is."""
-    ids, off_palette = decode_mask(read_mask(seen.reader.mask_path(name), seen.description), seen.description)
+    mask = read_mask(seen.reader.mask_path(name), seen.description, seen.reader.palettes)
+    ids, off_palette, _ = decode_mask(mask, seen.description)
     height, width = seen.reader.tile_size
     return cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), off_palette

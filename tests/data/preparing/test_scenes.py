@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.dataset_json import load_description
-from data.preparing.scenes import read_palette, tile_origins
+from data.preparing.classes import read_palette
+from data.preparing.scenes import tile_origins
 from data.splits import read_names
 from data.tiles import TileReader
 from tools.prepare_data import main

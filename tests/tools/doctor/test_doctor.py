@@ -183,7 +183,7 @@ def spoil(tiny: TinySet, mistake: str) -> None:
         ("mask in colours", "decodable", "FAIL", "holds colours"),
         ("ids out of range", "palette", "FAIL", "(7, 8, 9)"),
         ("a few ids out of range", "palette", "warn", "0.98%, ids that no class has (9)"),
-        ("mask without labels", "palette", "ok", "(1 mask without any)"),
+        ("mask without labels", "palette", "warn", "(1 mask without any)"),
         ("unknown scene class", "scene labels", "FAIL", "moist"),
         ("scene class without a tile", "scene labels", "warn", "wet"),
     ],
