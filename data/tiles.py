@@ -1,5 +1,6 @@
 """From a tile's name to its image, mask and scene label: one reader, and two thin datasets on top of it."""
 
+import glob
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -129,7 +130,7 @@ class TileReader:
         before, _, after = self.description.masks.partition("{name}")
         start = (self.data_dir / before).as_posix() + ("/" if before.endswith("/") or not before else "")
         folder = Path(start) if start.endswith("/") else Path(start).parent
-        for path in sorted(folder.rglob("*" + Path("x" + after).name[1:])):
+        for path in sorted(folder.rglob("*" + glob.escape(Path("x" + after).name[1:]))):
             text = path.as_posix()
             if text.startswith(start) and text.endswith(after):
                 name = text.removeprefix(start).removesuffix(after)

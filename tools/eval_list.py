@@ -15,7 +15,7 @@ from tqdm import tqdm
 from data.descriptions import Description
 from data.samplers import OrderedBatches, build_loader
 from data.splits import read_names
-from data.tiles import SegmentationSample, SegmentationTiles, open_masks_as_filed, open_reader, open_tiles
+from data.tiles import SegmentationSample, SegmentationTiles, check_files, open_masks_as_filed, open_reader, open_tiles
 from data.transforms import segmentation_evaluation
 from tools.cli.evaluate_options import views_of
 from tools.cli.shared_options import resolve_cache, resolve_workers
@@ -158,6 +158,7 @@ def check_masks(description: Description, data_dir: Path, names: Sequence[str], 
     reader = open_reader(description, data_dir, names)
     without = [name for name in names if not reader.has_mask(name)]
     if without:
+        check_files(reader, names)  # without the images, masks are not what is missing
         raise DataError(
             f"{path}: {len(without)} of {len(names)} masks are missing ({first_names(without, _NAMED)}), the first is "
             f"{reader.mask_path(without[0])}; evaluation needs the mask of every tile: take these out of the list, or "

@@ -151,7 +151,11 @@ def _on_meanings(values: MaskValues, description: Description) -> str | None:
         parts.append(
             f'{names} ({_percent(share)} of the pixels) {"is" if len(unknown) == 1 else "are"} read as "no class"'
         )
-    line = f"in {values.masks} masks " + " and ".join(parts) + f"; found {_found(values, description)}"
+    line = (
+        f"in {values.masks} {'mask' if values.masks == 1 else 'masks'} "
+        + " and ".join(parts)
+        + f"; found {_found(values, description)}"
+    )
     advice = how_to_declare(values, description) if unknown or _shifted(values, description) else ""
     return f"{line}; {advice}" if advice else line
 
@@ -218,6 +222,10 @@ def _suggestion(values: MaskValues, description: Description) -> tuple[list[tupl
     known = meanings(description)
     silent = sorted(code for code, meaning in known.items() if meaning == IGNORE_INDEX)
     unknown = [code for code in undeclared(values, description) if code != OTHERS]
+    count = description.num_classes
+    if description.codes is None and set(unknown) - {IGNORE_INDEX} == {count}:  # ids that begin at 1
+        others = {code for code in (0, IGNORE_INDEX) if code in values.pixels}
+        return list(enumerate(description.classes, 1)), sorted({*silent, *others})
     if not absent_classes(values, description):
         return None, sorted({*silent, *unknown})
     codes = sorted(code for code in values.pixels if code not in silent and code != OTHERS)
@@ -232,13 +240,14 @@ def _suggestion(values: MaskValues, description: Description) -> tuple[list[tupl
 def _in_order(codes: list[int], description: Description) -> list[int] | None:
     """A code for each class in order, where their numbers fit; one more may be 255 or else 0, which is left out."""
     count = description.num_classes
+    others = [code for code in codes if code != IGNORE_INDEX]
+    if description.codes is None and others and others[0] >= 1 and others[-1] <= count:
+        return list(range(1, count + 1))
     if len(codes) == count:
         return codes
     if len(codes) == count + 1 and (IGNORE_INDEX in codes or 0 in codes):
         extra = IGNORE_INDEX if IGNORE_INDEX in codes else 0
         return [code for code in codes if code != extra]
-    if description.codes is None and codes and codes[0] >= 1 and codes[-1] <= count:
-        return list(range(1, count + 1))
     return None
 
 

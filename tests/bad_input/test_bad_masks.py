@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.conftest import COLOURS, patches, write_custom, write_image
+from tests.conftest import COLOURS, CUSTOM, patches, write_custom, write_image
 from tests.files import half, image_file
 
 SIZE = (32, 32)
@@ -85,3 +86,73 @@ def test_no_label_in_any_mask_gives_empty_scores(argv, accepted, custom_set, tmp
     accepted("auto_evaluate", argv("auto_evaluate", custom_set))
     scores = json.loads((tmp_path / "out" / "best_scores_1.json").read_text())
     assert scores["Mean IoU"] is None
+
+
+# --- values that nobody gave a meaning --------------------------------------------------------------------------------
+
+
+def undeclared(said: str) -> list[str]:
+    return [line for line in said.splitlines() if "read as" in line]
+
+
+def with_255_for_water(tiny):
+    for name in tiny.names:
+        path = tiny.folder / "masks" / f"{name}.png"
+        ids = np.asarray(Image.open(path))
+        write_image(path, np.where(ids == 2, 255, ids).astype(np.uint8))
+    return tiny
+
+
+@pytest.mark.parametrize("no_cache", [None, True])
+@pytest.mark.parametrize("command", ["train_s4gan", "auto_evaluate"])
+def test_each_command_says_once_which_option_would_mean_the_values_found(
+    argv, accepted, custom_set, tmp_path, command, no_cache
+):
+    tiny = with_255_for_water(custom_set)
+    second = {"train_s4gan": "val_list", "auto_evaluate": "test_list"}[command]
+    for run in ("first",) if no_cache else ("first", "with the masks in the cache"):
+        place = {"train_s4gan": "checkpoint_dir", "auto_evaluate": "save_dir"}[command]
+        options = argv(command, tiny, no_cache=no_cache, **{second: tiny.list_path, place: tmp_path / run})
+        lines = undeclared(accepted(command, options))
+        assert len(lines) == 1
+        assert lines[0].startswith("warning: in 8 masks water never occurs and 255 (")
+        assert "--classes 0=field,1=forest,255=water " in lines[0]
+
+
+def test_masks_of_codes_train_and_score_as_they_are(argv, accepted, custom_set, tmp_path):
+    tiny = with_255_for_water(custom_set)
+    codes = {"field": [0], "forest": [1], "water": [255]}
+    (tiny.folder / "dataset.json").write_text(json.dumps(CUSTOM | {"version": 2, "codes": codes}))
+    assert accepted("auto_evaluate", argv("auto_evaluate", tiny, save_dir=tmp_path / "codes")).count("warning") == 0
+    for seed, name in enumerate(tiny.names):
+        write_image(tiny.folder / "masks" / f"{name}.png", patches(seed, SIZE, range(3)))
+    (tiny.folder / "dataset.json").write_text(json.dumps(CUSTOM))
+    accepted("auto_evaluate", argv("auto_evaluate", tiny, save_dir=tmp_path / "ids"))
+    by_codes, by_ids = (json.loads((tmp_path / n / "best_scores_1.json").read_text()) for n in ("codes", "ids"))
+    assert by_codes == by_ids
+
+
+def test_a_short_list_of_a_known_set_is_no_news(argv, accepted, ucm_set, tmp_path):
+    mask = np.full((256, 256), 3, np.uint8)
+    mask[:128] = 0  # no class, in DLRSD
+    for name in ucm_set.names:
+        write_image(ucm_set.folder / "UCMerced_Labels" / f"{name}.png", mask)
+    assert "warning" not in accepted("train_s4gan", argv("train_s4gan", ucm_set))
+
+
+@pytest.mark.parametrize("command", ["train_s4gan", "auto_evaluate"])
+def test_masks_are_not_what_is_missing_where_there_are_no_images(argv, refused, tmp_path, command):
+    tiny = write_custom(tmp_path / "custom", tile_size=32)
+    for path in tiny.folder.rglob("*.png"):
+        path.unlink()
+    ratio = {"labeled_ratio": "0.5"} if command == "train_s4gan" else {}
+    line = refused(1, command, argv(command, tiny, **ratio))
+    assert "4 of 4 images are missing, the first is " in line
+    assert "check --data-dir" in line
+
+
+def test_where_no_mask_is_found_the_first_place_is_named(argv, refused, custom_set):
+    for path in (custom_set.folder / "masks").iterdir():
+        path.unlink()
+    line = refused(1, "train_s4gan", argv("train_s4gan", custom_set, labeled_ratio="0.5"))
+    assert f"only 0 of 4 have a mask (the first would be {custom_set.folder / 'masks' / 'tile0.png'})" in line

@@ -128,3 +128,39 @@ def test_classes_without_a_palette_get_colours_that_differ():
     assert len(set(colours)) == 20
     assert all(0 <= value <= 255 for colour in colours for value in colour)
     assert colours[:5] == distinct_colours(5)
+
+
+# --- codes ------------------------------------------------------------------------------------------------------------
+
+CODED = CUSTOM | {"version": 2, "codes": {"water": [255], "field": [10, 300], "forest": [0]}, "ignore_codes": [7]}
+
+
+def test_codes_of_version_2_follow_the_order_of_the_classes():
+    description = parse_description(CODED)
+    assert description.codes == ((10, 300), (0,), (255,))
+    assert description.ignore_codes == {7}
+    assert parse_description(CUSTOM | {"version": 2}) == parse_description(CUSTOM)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 1}, 'key `codes` belongs to version 2; write "version": 2'),
+        ({"codes": {"field": [1], "forest": [2]}}, "`codes` must map each class"),
+        ({"codes": [1, 2, 3]}, "`codes` must map each class"),
+        ({"codes": {"field": 1, "forest": [2], "water": [3]}}, "`codes` of field must be a list of whole numbers"),
+        ({"codes": {"field": [1.0], "forest": [2], "water": [3]}}, "0 to 65535"),
+        ({"codes": {"field": [65536], "forest": [2], "water": [3]}}, "0 to 65535"),
+        ({"codes": {"field": [True], "forest": [2], "water": [3]}}, "0 to 65535"),
+        ({"codes": {"field": [], "forest": [2], "water": [3]}}, "`codes` of field is empty"),
+        ({"codes": {"field": [2], "forest": [2], "water": [3]}}, "code 2 belongs to field and forest"),
+        ({"ignore_codes": [255]}, "code 255 is both water and ignored"),
+        ({"ignore_codes": 7}, "`ignore_codes` must be a list"),
+        ({"codes": None, "ignore_codes": [0]}, "code 0 is both field and ignored.*CODE=field"),
+        ({"palette": {"field": "#FFFF00", "forest": "#00FF00", "water": "#0000FF"}}, "with a `palette` leave them out"),
+        ({"nodata": 0}, "unknown key 'nodata'"),
+    ],
+)
+def test_codes_that_cannot_be_used_are_named(change: dict[str, Any], message: str):
+    with pytest.raises(DataError, match=message):
+        parse_description(CODED | change)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.checking.mask_values import MaskValues
 from data.descriptions import DEEPGLOBE, UCM, Description
-from data.masks import RawMask, decode_mask, read_ids, read_mask
+from data.masks import RawMask, decode_mask, near_distance, read_ids, read_mask
 from tests.conftest import write_image
-from tests.files import png_file
+from tests.files import image_file, png_file
 from utils.errors import DataError
 
 IDS = Description("custom", "{name}", "{name}", ("field", "forest", "water"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
@@ -132,3 +133,87 @@ def test_grey_files_of_few_bits_hold_ids_not_brightness(tmp_path: Path, bits: in
     packed = bytes([0, row]) if row is not None else bytes([0, 1, 2])
     (tmp_path / "mask.png").write_bytes(png_file(2, 1, bits, 0, packed))
     assert read_mask(tmp_path / "mask.png", IDS).values.tolist() == [ids]
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_grey_files_of_16_bits_hold_codes_beyond_255(tmp_path: Path, kind: str):
+    coded = replace(IDS, codes=((10,), (300, 400), (255,)), ignore_codes=frozenset({0}))
+    path = tmp_path / f"mask.{kind}"
+    path.write_bytes(image_file(np.array([[10, 300, 400, 255, 0, 65535]], np.uint16), kind))
+    ids, off_palette, values = decode_mask(read_mask(path, coded), coded)
+    assert ids.tolist() == [[0, 1, 1, 2, 255, 255]]
+    assert off_palette == pytest.approx(1 / 6)
+    assert values.pixels == {0: 1, 10: 1, 255: 1, 300: 1, 400: 1, 65535: 1}
+
+
+def test_255_means_no_class_unless_the_codes_say_otherwise():
+    mask = RawMask(np.array([[0, 255]], np.uint8))
+    two = replace(IDS, classes=("background", "building"))
+    assert decode_mask(mask, two).ids.tolist() == [[0, 255]]
+    assert decode_mask(mask, replace(two, codes=((0,), (255,)))).ids.tolist() == [[0, 1]]
+
+
+# --- transparent pixels -----------------------------------------------------------------------------------------------
+
+
+def test_transparent_pixels_have_no_class(tmp_path: Path):
+    colours = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 255, 128], [7, 7, 7, 0]]], np.uint8)
+    write_image(tmp_path / "rgba.png", colours)
+    ids, off_palette, values = decode_mask(read_mask(tmp_path / "rgba.png", COLOURS), COLOURS)
+    assert ids.tolist() == [[0, 255, 2, 255]]
+    assert off_palette == 0
+    assert values == MaskValues(1, {0xFF0000: 1, 0x0000FF: 1}, transparent=2)
+
+
+@pytest.mark.parametrize("kind", ["LA", "PA by index", "L by value", "16 bits by value"])
+def test_ids_may_be_transparent(tmp_path: Path, kind: str):
+    path, row = tmp_path / "mask.png", np.array([[0, 1, 2]], np.uint8)
+    if kind == "LA":
+        Image.merge("LA", [Image.fromarray(row), Image.fromarray(np.array([[255, 0, 1]], np.uint8))]).save(path)
+    elif kind == "PA by index":
+        image = Image.fromarray(row)
+        image.putpalette([0, 0, 0, 9, 9, 9, 200, 0, 0])
+        image.save(path, transparency=bytes([255, 0, 255]))
+    elif kind == "L by value":
+        Image.fromarray(row).save(path, transparency=1)
+    else:
+        path.write_bytes(image_file(row.astype(np.uint16), transparency=1))
+    ids, _, values = read_ids(path, IDS)
+    assert ids.tolist() == [[0, 255, 2]]
+    assert values.pixels == {0: 1, 2: 1}
+    assert values.transparent == 1
+
+
+# --- smoothed edges ---------------------------------------------------------------------------------------------------
+
+
+def edges(*shades: tuple[int, int, int]) -> RawMask:
+    """Two exact pixels for each shade, and the shades."""
+    return RawMask(np.array([[*shades, *[(255, 0, 0)] * 2 * len(shades)]], np.uint8))
+
+
+def test_edges_take_the_nearest_colour_within_32_and_are_counted():
+    mask = decode_mask(edges((255, 32, 0), (255, 33, 0), (20, 20, 235), (128, 0, 128)), COLOURS)
+    assert mask.ids[0, :4].tolist() == [0, 255, 255, 255]
+    assert decode_mask(edges((10, 10, 245)), COLOURS).ids[0, 0] == 2
+    assert mask.off_palette == 3 / 12
+    assert mask.values.near == 1
+    assert mask.values.pixels == {0xFF0000: 9, 0xFF2100: 1, 0x1414EB: 1, 0x800080: 1}
+
+
+def test_close_colours_are_told_apart_exactly():
+    close = replace(COLOURS, palette=((1, 1, 1), (2, 2, 2), (40, 40, 40)), ignore_colours=())
+    assert near_distance(close) < 3**0.5 / 2
+    assert near_distance(COLOURS) == 32 == near_distance(replace(DEEPGLOBE, binary_channels=False))
+    assert decode_mask(RawMask(np.array([[(2, 2, 2), (3, 3, 3)]], np.uint8)), close).ids.tolist() == [[1, 255]]
+
+
+def test_a_mask_mostly_of_near_colours_has_no_smoothed_edges_but_another_palette():
+    near = RawMask(np.full((4, 4, 3), (250, 5, 5), np.uint8))
+    assert decode_mask(near, COLOURS).off_palette == 1
+
+
+def test_thresholded_colours_have_no_near_ones():
+    mask = decode_mask(RawMask(np.array([[(0, 250, 250), (250, 0, 0)]], np.uint8)), DEEPGLOBE)
+    assert mask.ids.tolist() == [[0, 255]]
+    assert mask.values.near == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.dataset_json import load_description
-from data.preparing.classes import read_palette
+from data.preparing.classes import read_classes, read_palette
 from data.preparing.scenes import tile_origins
 from data.splits import read_names
 from data.tiles import TileReader
@@ -367,3 +367,121 @@ def test_any_palette_is_read_or_refused(text):
     except UserError:
         return
     assert all(len(colour) == 3 for colour in palette.values())
+
+
+# --- values of masks --------------------------------------------------------------------------------------------------
+
+
+def write_codes(folder, values, dtype=np.uint8):
+    """Two scenes of two tiles, with masks of four stripes of 8 rows of these values."""
+    write_scenes(folder, {"a": (32, 64), "b": (32, 64)})
+    stripes = np.resize(np.array(values, dtype).repeat(8), 32)[:, None].repeat(64, 1)
+    for name in "ab":
+        Image.fromarray(stripes).save(folder / "masks" / f"{name}.png")
+    return stripes[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "ids"),
+    [
+        ((0, 255), ["--classes", "0=background,255=building"], [0, 1, 0, 1]),
+        ((1, 2, 0), ["--classes", "1=land,2=water", "--ignore-codes", "0"], [0, 1, 255, 0]),
+        ((10, 20, 30), ["--classes", "10=land, 20=land,30=water"], [0, 0, 1, 0]),
+        ((111, 231), ["--classes", "231=land,111=water"], [1, 0, 1, 0]),
+        ((7, 0, 9), ["--classes", "7=land,0=water", "--ignore-codes", "9,255"], [0, 1, 255, 0]),
+        ((300, 40000), ["--classes", "300=land,40000=water"], [0, 1, 0, 1]),
+    ],
+)
+def test_tiles_hold_ids_whatever_the_codes_of_their_scenes(tmp_path, capsys, values, options, ids):
+    write_codes(tmp_path, values, np.uint16 if max(values) > 255 else np.uint8)
+    assert cut(tmp_path, classes=options) == 0
+    assert capsys.readouterr().err.count("warning") == 0
+    description, lists, reader = read(tmp_path)
+    for name in lists["train"]:
+        assert reader.mask(name)[::8, 0].tolist() == ids
+    assert description.codes is None
+    assert description.ignore_codes == ({255} if 255 in ids else set())  # declared, so that training asks no question
+    assert cut(tmp_path, classes=options) == 0
+    assert "nothing to do" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "words"),
+    [
+        ((0, 255), "background,building", "building never occurs and 255 (50.0%"),
+        ((1, 2), "grass,water,road", "--classes 1=grass,2=water,3=road "),
+        ((0, 0, 1, 255), "land,water", "--ignore-codes 255 "),
+    ],
+)
+def test_codes_without_a_meaning_are_said_once(tmp_path, capsys, values, names, words):
+    write_codes(tmp_path, values)
+    assert cut(tmp_path, classes=("--classes", names)) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: in 2 masks ")]
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert read(tmp_path)[0].ignore_codes == set()
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "words"),
+    [
+        ((10, 30, 50), "land,water,road", "ids that no class has (10, 30, 50)"),
+        ((0, 1, 2), "land,water", "--classes 1=land,2=water --ignore-codes 0 "),
+    ],
+)
+def test_masks_of_unknown_codes_are_refused_with_the_option_that_means_them(tmp_path, capsys, values, names, words):
+    write_codes(tmp_path, values)
+    assert cut(tmp_path, classes=("--classes", names)) == 1
+    assert words in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--classes", "1=land,water"], "expected CODE=name for each class, such as 1=land,2=water, found 'water'"),
+        (["--classes", "land=1,water=2"], "expected CODE=name for each class, such as 1=land,2=water, found 'land=1'"),
+        (["--classes", "1=,2=water"], "code 1 has no name"),
+        (["--classes", "1=land,1=water"], "code 1 belongs to land and water"),
+        (["--classes", "1=land,70000=water"], "0 to 65535"),
+        (["--classes", f"1=land,{'9' * 99}=water"], "above 65535"),
+        (["--classes", "1=land,2=water", "--ignore-codes", "2"], "code 2 is both water and ignored"),
+        (["--classes", "land,water", "--ignore-codes", "0"], "CODE=land"),
+        (["--classes", "land,water", "--ignore-codes", "none"], "whole numbers of 0 to 65535"),
+        (["--palette", PALETTE_TEXT, "--ignore-codes", "0"], "for a --palette give --ignore-colours"),
+    ],
+)
+def test_codes_that_cannot_be_used(tmp_path, capsys, options, reason):
+    write_scenes(tmp_path, {"a": (40, 40)})
+    assert cut(tmp_path, classes=options) == 2
+    assert reason in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_equals_sign_in_a_name_is_no_code():
+    assert read_classes("a=b, c") == (["a=b", "c"], None)
+    assert read_classes("2=b,1=a=c,3=b") == (["b", "a=c"], {"b": [2, 3], "a=c": [1]})
+
+
+def test_palette_scenes_in_other_orders_are_cut_by_colour(tmp_path, capsys):
+    scenes = write_scenes(tmp_path, {"a": (32, 32), "b": (32, 32)}, kind="P")
+    mask = Image.fromarray(np.array([2, 0, 1], np.uint8)[scenes["b"][1]])  # land is 2, water 0, road 1
+    mask.putpalette([*PALETTE["water"], *PALETTE["road"], *PALETTE["land"]])
+    mask.save(tmp_path / "masks" / "b.png")
+    assert cut(tmp_path, classes=("--classes", "land,water,road")) == 0
+    assert "1 of 2 palette masks order their colours otherwise" in capsys.readouterr().err
+    assert (read(tmp_path)[2].mask("b_0_0") == scenes["b"][1]).all()
+
+
+def test_transparent_pixels_of_scenes_are_declared_in_their_tiles(tmp_path, capsys):
+    write_scenes(tmp_path, {"a": (32, 32), "b": (32, 32)})
+    ids = np.zeros((32, 32), np.uint8)
+    ids[16:] = 1
+    for name in "ab":
+        alpha = Image.fromarray(np.repeat([[255] * 24 + [0] * 8], 32, 0).astype(np.uint8))
+        Image.merge("LA", [Image.fromarray(ids), alpha]).save(tmp_path / "masks" / f"{name}.png")
+    assert cut(tmp_path, classes=("--classes", "land,water")) == 0
+    assert "warning: in" not in capsys.readouterr().err
+    description, _, reader = read(tmp_path)
+    assert description.ignore_codes == {255}
+    assert (reader.mask("a_0_0")[:, 24:] == 255).all()
+    assert (reader.mask("a_0_0")[:, :24] == ids[:, :24]).all()

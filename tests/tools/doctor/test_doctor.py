@@ -240,6 +240,14 @@ def test_off_palette_colours_are_named(capsys, coloured_set):
     assert "#010203" in found["details"][0]
 
 
+def test_values_without_a_meaning_are_named_with_the_option_that_gives_one(capsys, custom_set):
+    for name in custom_set.names:
+        write_image(custom_set.folder / "masks" / f"{name}.png", patches(0, (32, 32), (0, 1, 255)))
+    found = findings(capsys, custom_set, 0)["palette"]
+    assert found["level"] == "warn"
+    assert "--classes 0=field,1=forest,255=water " in found["details"][0]
+
+
 # --- Lists, names, scenes ---------------------------------------------------------------------------------------------
 
 
