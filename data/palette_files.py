@@ -5,8 +5,9 @@ index; in one that does not, a colour of the first file has its index there. A c
 its own index, if no other file gives the two another partner; else the files contradict one another.
 """
 
+import glob
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,14 @@ def _written(colour: int) -> str:
 def palette_of(flat: list[int] | None) -> list[int]:
     """Colours as 0xRRGGBB of a palette as Pillow gives it: red, green, blue of each index in turn."""
     return [as_number(flat[place : place + 3]) for place in range(0, len(flat or ()) - 2, 3)] if flat else []
+
+
+def named_files(folder: Path, template: str) -> Iterator[tuple[str, Path]]:
+    """Names and paths of all files that a path template with `{name}` can mean, in the order of their paths."""
+    before, _, after = template.partition("{name}")
+    start = (folder / before).as_posix() + ("/" if before.endswith("/") or not before else "")
+    top = Path(start) if start.endswith("/") else Path(start).parent
+    for path in sorted(top.rglob("*" + glob.escape(Path("x" + after).name[1:]))):
+        text = path.as_posix()
+        if text.startswith(start) and text.endswith(after):
+            yield text.removeprefix(start).removesuffix(after), path

@@ -1,6 +1,5 @@
 """From a tile's name to its image, mask and scene label: one reader, and two thin datasets on top of it."""
 
-import glob
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from data.checking.mask_values import MaskValues, meanings
 from data.descriptions import Description
 from data.images import image_file_header, image_file_size, read_image
 from data.masks import DecodedMask, read_ids
-from data.palette_files import PaletteFiles
+from data.palette_files import PaletteFiles, named_files
 from data.samplers import Draw
 from data.scene_labels import read_scene_labels
 from data.transforms import JointTransform
@@ -126,16 +125,9 @@ class TileReader:
         return PaletteFiles(meanings(self.description), self._mask_files)
 
     def _mask_files(self) -> Iterator[Path]:
-        """All masks of the folder whose images are there, in the order of their names."""
-        before, _, after = self.description.masks.partition("{name}")
-        start = (self.data_dir / before).as_posix() + ("/" if before.endswith("/") or not before else "")
-        folder = Path(start) if start.endswith("/") else Path(start).parent
-        for path in sorted(folder.rglob("*" + glob.escape(Path("x" + after).name[1:]))):
-            text = path.as_posix()
-            if text.startswith(start) and text.endswith(after):
-                name = text.removeprefix(start).removesuffix(after)
-                if self.image_path(name).is_file():
-                    yield path
+        """All masks whose images are there, in the order of their names."""
+        found = named_files(self.data_dir, self.description.masks)
+        return (path for name, path in found if self.image_path(name).is_file())
 
 
 def open_reader(description: Description, data_dir: Path, names: Sequence[str]) -> TileReader:
@@ -261,22 +253,27 @@ def open_tiles(
     )
     masks = None
     if labelled:
-        paths = [reader.mask_path(n) for n in labelled]
-        mask_settings = settings | _mask_settings(reader, paths)
-        seen: list[MaskValues] = []
-
-        def decode(name: str) -> np.ndarray:
-            mask = reader.decoded_mask(name)
-            seen.append(mask.values)
-            return reader.at_tile_size(name, mask.ids)
-
-        def notes() -> dict[str, Any]:
-            return sum(seen, MaskValues()).as_json()
-
-        if folder is None:
-            decode = reader.mask
-        masks = open_array("masks", labelled, paths, decode, (height, width), mask_settings, folder, notes)
+        masks = _open_masks(reader, labelled, settings, folder)
     return Tiles(names, reader, images, masks, labelled)
+
+
+def _open_masks(reader: TileReader, names: Sequence[str], settings: dict[str, Any], folder: Path | None) -> TileArray:
+    """Ids of the labelled tiles at tile size; a cache keeps beside them what the files hold."""
+    seen: list[MaskValues] = []
+
+    def decode(name: str) -> np.ndarray:
+        mask = reader.decoded_mask(name)
+        seen.append(mask.values)
+        return reader.at_tile_size(name, mask.ids)
+
+    def notes() -> dict[str, Any]:
+        return sum(seen, MaskValues()).as_json()
+
+    paths = [reader.mask_path(name) for name in names]
+    settings = settings | _mask_settings(reader, paths)
+    return open_array(
+        "masks", names, paths, decode if folder else reader.mask, reader.tile_size, settings, folder, notes
+    )
 
 
 def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> TileArray:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from data.dataset_json import load_description
+from data.palette_files import named_files
 from data.tiles import TileReader, open_tiles
 from tests.conftest import TinySet, write_custom
 from utils.errors import DataError
@@ -100,3 +101,12 @@ def test_colours_of_a_palette_in_the_description_need_no_first_file(tmp_path: Pa
     for name, order, values in (("tile0", [BLACK, RED, GREEN], (0, 1, 2)), ("tile1", [GREEN, BLACK, RED], (1, 2, 0))):
         write_palette_mask(mask_path(tiny, name), stripes(*values), order)
         assert (reader_of(tiny).mask(name) == stripes(0, 1, 2)).all()
+
+
+@pytest.mark.parametrize("template", ["masks/{name}.png", "{name}.png", "masks/m_{name}_[1].png", "masks/{name}/m.png"])
+def test_files_of_a_template_are_found_with_their_names(tmp_path: Path, template: str):
+    paths = [tmp_path / template.replace("{name}", name) for name in ("a/b", "c")]
+    for path in (*paths, tmp_path / "masks" / "other.txt"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert sorted(named_files(tmp_path, template)) == [("a/b", paths[0]), ("c", paths[1])]
