@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -173,12 +174,13 @@ def _from_binary(mask: RawMask, description: Description) -> tuple[np.ndarray, d
         table[_corner(colour)] = index
     for colour in description.ignore_colours:
         table[_corner(colour)] = IGNORE_INDEX
-    visible = np.ones(corners.shape, bool) if mask.transparent is None else ~mask.transparent
-    counts = _histogram(corners[visible], 8)
+    counts = _histogram((corners if mask.transparent is None else corners[~mask.transparent]).reshape(-1), 8)
     colours = [as_number([255 * (corner >> shift & 1) for shift in (2, 1, 0)]) for corner in range(8)]
     pixels = {colour: int(n) for colour, n in zip(colours, counts, strict=True) if n}
     ids = table[corners]
-    strange = (ids == _OFF_PALETTE) & visible
+    strange = ids == _OFF_PALETTE
+    if mask.transparent is not None:
+        strange &= ~mask.transparent
     if strange.any():  # as they are in the file, for a message
         found, counts = np.unique(_as_numbers(mask.values)[strange], return_counts=True)
         declared = meanings(description)
@@ -251,9 +253,12 @@ def _nearest(colours: np.ndarray, description: Description) -> list[int]:
 
 
 def _histogram(values: np.ndarray, length: int) -> np.ndarray:
-    """Occurrences of each of 0..length-1, int64; in pieces, as numpy counts copies of eight bytes a value."""
-    pieces = (values[start : start + _PIECE] for start in range(0, len(values), _PIECE))
-    return sum((np.bincount(piece, minlength=length) for piece in pieces), np.zeros(length, np.int64))
+    """Occurrences of each of 0..length-1 in a flat array, int64; in pieces, as OpenCV counts in float32."""
+    counts = np.zeros(length, np.int64)
+    for start in range(0, len(values), _PIECE):
+        piece = values[start : start + _PIECE]
+        counts += cv2.calcHist([piece], [0], None, [length], [0, length]).reshape(-1).astype(np.int64)
+    return counts
 
 
 def _visible(mask: RawMask) -> np.ndarray:
