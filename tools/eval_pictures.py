@@ -43,9 +43,11 @@ def draw(folder: Path, verdict: Verdict, checkpoints: Checkpoints) -> None:
         return
     where = f"step {shown.step} on {on.path.name}" + (" (chosen on this list)" if verdict.is_optimistic else "")
     counts = shown.plain.tiles.sum(dim=0, dtype=torch.int64).numpy()
-    save_confusion(folder / "confusion.png", f"Confusion, {where}", counts, classes)
+    save_confusion(
+        folder / "confusion.png", f"What each true class is taken for, in % of its pixels: {where}", counts, classes
+    )
     ends = verdict.class_intervals["iou"]
-    title = f"IoU by class, {where}"
+    title = f"IoU of each class: {where}"
     save_class_bars(folder / "classes.png", title, classes, scores.class_iou, shares_of(scores), ends)
     save_picture(folder / "tiles.png", _tiles(shown, on, checkpoints))
 

@@ -154,7 +154,7 @@ def _checkpoints(summary: Mapping[str, Any]) -> str:
         cells = [str(row["step"]), number(row["mean_iou"], row["low"], row["high"])]
         cells += [*map(number, fractions), *([number(row["mean_iou_crf"])] if with_crf else [])]
         rows.append([*cells, f"{row['seconds']:.1f}"])
-    header = ["step", "mean IoU", "pixel accuracy", "mean accuracy", "frequency-weighted IoU"]
+    header = ["step", "mean IoU", "pixel accuracy", "mean accuracy", "freq.-weighted IoU"]
     content = table([*header, *(["mean IoU with CRF"] if with_crf else []), "seconds"], rows, marked)
     return content if len(rows) <= _OPEN_ROWS else details(f"{len(rows)} checkpoints", content)
 

@@ -27,7 +27,7 @@ def panels_of_curves(settings: S4GANSettings) -> list[Panel]:
     return [
         Panel("cross-entropy on labelled tiles", {"loss_ce": "loss"}),
         Panel("feature matching loss on unlabelled tiles", {"loss_fm": "loss"}),
-        Panel(f"self-training loss on unlabelled tiles (from step {start} on)", {"loss_st": "loss"}),
+        Panel(f"self-training loss on unlabelled tiles (after step {start})", {"loss_st": "loss"}),
         Panel("loss of the discriminator", {"loss_D": "loss"}),
         Panel(
             "score that the discriminator gives (1: drawn by a person)",
@@ -58,11 +58,11 @@ def draw_panels(
     labelled, unlabelled = tiles.labelled_positions()
     dataset = SegmentationTiles(tiles, segmentation_evaluation(input_size, tiles.reader.tile_size))
     blocks = [
-        (f"After step {step}: labelled tiles", spread(labelled, tiles.names, PANEL_TILES, 0.25), True),
-        (_unlabelled_heading(s4gan), spread(unlabelled, tiles.names, PANEL_TILES, 0.75), False),
+        (spread(labelled, tiles.names, PANEL_TILES, 0.25), True),
+        (spread(unlabelled, tiles.names, PANEL_TILES, 0.75), False),
     ]
     grids, headings, maps = [], [], []
-    for heading, positions, are_labelled in blocks:
+    for heading, (positions, are_labelled) in zip(_headings(s4gan, step), blocks, strict=True):
         rows, captions = [], []
         for tile, (prediction, score) in zip(positions, _predictions(s4gan, dataset, positions), strict=True):
             target = tiles.mask(tile) if are_labelled else prediction
@@ -116,12 +116,15 @@ def _no_mask(mask: np.ndarray) -> str:
     return "no pixel of this mask has a label" if (mask == IGNORE_INDEX).all() else ""
 
 
-def _unlabelled_heading(s4gan: S4GAN) -> str:
+def _headings(s4gan: S4GAN, step: int) -> tuple[str, str]:
+    labelled, unlabelled = f"After step {step}: labelled tiles", "Unlabelled tiles"
     if s4gan.discriminator is None:
-        return "Unlabelled tiles"
+        return labelled, unlabelled
     return (
-        f"Unlabelled tiles: a prediction with a score above {s4gan.settings.threshold_st:g} is learned from, as "
-        "pseudo-label (score: the discriminator's, from 0 to 1 = drawn by a person)"
+        f"{labelled}. Score of a prediction: what the discriminator takes it for, from 0 (predicted) to 1 (drawn by a "
+        "person)",
+        f"{unlabelled}. A prediction with a score above {s4gan.settings.threshold_st:g} becomes a pseudo-label, which "
+        "the generator learns from",
     )
 
 

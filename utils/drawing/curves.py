@@ -48,11 +48,11 @@ def plot_curves(
     in_a_row = max(1, min(len(drawn), _IN_A_ROW))
     in_a_column = max(1, -(-len(drawn) // in_a_row))
     figure = new_figure(_WIDTH * in_a_row, _HEIGHT * in_a_column)
-    axes = figure.subplots(in_a_column, in_a_row, squeeze=False).flat
+    axes = figure.subplots(in_a_column, in_a_row, squeeze=False).ravel()
     for axis, panel in zip(axes, drawn, strict=False):
         _draw(axis, panel, rows, against)
         axis.set_xlabel(axis_name, fontsize=9)
-    for axis in [*axes][len(drawn) :]:
+    for axis in axes[len(drawn) :]:
         axis.axis("off")
     save_figure(picture, figure)
 
@@ -65,9 +65,10 @@ def _draw(axis: Any, panel: Panel, rows: Sequence[Mapping[str, str]], against: s
             axis.plot(*zip(*points, strict=True), label=words, color=colour, linewidth=1.2, marker=marker)
     axis.set_title("\n".join(wrap(panel.title, _TITLE)), loc="left", fontsize=10)
     axis.tick_params(labelsize=8)
+    axis.locator_params(axis="x", nbins=6, integer=True)
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
-    if panel.is_share:
+    if panel.is_share or axis.dataLim.height == axis.dataLim.y0 == 0:  # a line of zeros says nothing of negative values
         axis.set_ylim(-0.03, 1.03)
     if len(panel.columns) > 1:
         axis.legend(loc="upper left", bbox_to_anchor=(0, -0.24), borderaxespad=0, frameon=False, fontsize=9)

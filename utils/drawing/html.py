@@ -31,9 +31,9 @@ figcaption { font-size: .85rem; color: var(--soft); margin-top: .4rem; max-width
 .picture[open] img { max-width: none; }
 .tap { display: none; }
 .wide { overflow-x: auto; max-width: max-content; /* a shade on the right as long as there is more to scroll to */
-  background: linear-gradient(to left, var(--paper) 40%, transparent) right / 3rem 100% no-repeat local,
+  background: linear-gradient(to left, var(--paper) .5rem, transparent) right / 1.5rem 100% no-repeat local,
     linear-gradient(to left, var(--shade), transparent) right / .8rem 100% no-repeat scroll; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; font-size: .88rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem 0 .3rem .9rem; text-align: right; white-space: nowrap; vertical-align: top;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--soft); white-space: normal; vertical-align: bottom; max-width: 6.5rem; }
@@ -49,8 +49,8 @@ details { margin: .75rem 0; }
 @media (max-width: 40rem) {
   body { padding: 1.25rem .9rem 3rem; }
   .tap { display: inline; }
-  table { font-size: .8rem; }
-  th, td { padding-left: .55rem; }
+  table { font-size: .78rem; }
+  th, td { padding-left: .4rem; }
   td small { font-size: .66rem; }
 }
 """
