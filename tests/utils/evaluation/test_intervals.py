@@ -7,6 +7,7 @@ from utils.evaluation.intervals import (
     class_intervals,
     mean_iou_interval,
     resampled_mean_iou,
+    resampled_sums,
     unit_sums,
 )
 from utils.evaluation.metric import CLASS_SCORES, Scores
@@ -16,11 +17,11 @@ def some_tiles(count: int, seed: int = 0, classes: int = 3) -> torch.Tensor:
     return torch.randint(0, 50, (count, classes, classes), generator=torch.Generator().manual_seed(seed))
 
 
-def drawn_units(rng: np.random.Generator, simulations: int, units: int) -> np.ndarray:
+def drawn_units(rng: np.random.Generator, simulations: int, units: int, rarest: float = 1 / 3) -> np.ndarray:
     """Units of a made-up population of 4 classes, shape (simulations, units, 3, 4): each has its own mixture of classes
-    and its own difficulty, shared by its pixels; the rarest class is in a third of the units only."""
+    and its own difficulty, shared by its pixels; the rarest class is in a share of the units only."""
     share = rng.dirichlet([2.0, 1.5, 1.0, 0.5], (simulations, units))
-    share[..., 3] *= rng.random((simulations, units)) < 1 / 3
+    share[..., 3] *= rng.random((simulations, units)) < rarest
     truth = 1000 * share
     skill = rng.beta([8, 6, 4, 3], [2, 3, 4, 4], (simulations, units, 4))
     right = truth * skill
@@ -132,6 +133,21 @@ def test_counts_beyond_float32_are_added_exactly():
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_of_a_class_covers_the_truth_where_enough_units_hold_it():
+    rng = np.random.default_rng(4)
+    covered = {}
+    for holding in (FEWEST_UNITS_OF_A_CLASS, 6):
+        rarest = holding / 150
+        right, truth, predicted = drawn_units(rng, 1, 300_000, rarest).mean(axis=1)[0, :, 3]
+        ends = []
+        for sums in drawn_units(rng, 200, 150, rarest)[..., 3:]:
+            drawn = np.concatenate([*resampled_sums(sums, 200, rng)])[..., 0]
+            ends.append(np.percentile(drawn[:, 0] / (drawn[:, 1] + drawn[:, 2] - drawn[:, 0]), [2.5, 97.5]))
+        score = right / (truth + predicted - right)
+        covered[holding] = np.mean([low <= score <= high for low, high in ends])
+    assert covered[FEWEST_UNITS_OF_A_CLASS] > 0.88 > 0.85 > covered[6]
 
 
 def test_intervals_of_classes_are_those_of_a_plain_loop():
