@@ -19,17 +19,21 @@ from data.tiles import Tiles
 from tools.cli.select_options import FREE_ON_RESUME, array_path, run_folder
 from tools.cli.shared_options import as_plain
 from utils.distributed import say
+from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_bars, save_contact_sheets
 from utils.errors import DataError, OptionError
 from utils.runs.files import make_folder, read_json, save_array, write_json
 from utils.runs.folder import refuse_other_options
-from utils.runs.log import plot_curves
 from utils.selection.rounds import Selection
 from utils.suggest import first_names
 
 UNKNOWN = -1  # the scene class of a tile that has no label yet
 COLUMNS = ("labelled", "loss", "val_accuracy", "query_accuracy", "fit_seconds", "score_seconds")
-CURVES = {"loss": ("loss",), "accuracy": ("val_accuracy", "query_accuracy")}
+CURVES = (
+    Panel("loss of the classifier on the labelled tiles", {"loss": "loss"}),
+    Panel("accuracy on the validation list", {"val_accuracy": "accuracy"}, is_share=True),
+    Panel("share of the tiles asked for that were predicted right", {"query_accuracy": "share"}, is_share=True),
+)
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class SelectionFolder:
         shares = {"chosen": _shares(classes[chosen], listed.classes), "all tiles": _shares(classes, listed.classes)}
         title = "scene classes, as labelled" + ("" if (listed.labels != UNKNOWN).all() else " or else as predicted")
         save_bars(self.path / "histogram.png", title, listed.classes, shares)
-        plot_curves(self.metrics, self.path / "learning_curve.png", CURVES, against="labelled")
+        plot_curves(self.metrics, self.path / "learning_curve.png", CURVES, "labelled", "labelled tiles")
 
     def _record(
         self, listed: LabelledList, selection: Selection, rounds: Sequence[Mapping[str, float]]

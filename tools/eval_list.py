@@ -22,7 +22,7 @@ from tools.cli.shared_options import resolve_cache, resolve_workers
 from utils import distributed
 from utils.errors import DataError
 from utils.evaluation.evaluate import Network, Refine, evaluate, predict_probabilities
-from utils.evaluation.intervals import Interval, mean_iou_interval
+from utils.evaluation.intervals import Ends, Interval, class_intervals, mean_iou_interval
 from utils.evaluation.metric import Scores, TileMatrices
 from utils.suggest import first_names
 
@@ -138,6 +138,10 @@ class TileList:
         tiles = distributed.gather_batches(matrices.tiles, self.batch_size, len(self.tiles)).cpu()
         interval = mean_iou_interval(tiles, self.scenes, self.args.resamples, self.args.random_seed)
         return Outcome(tiles, Scores.of(tiles.sum(dim=0, dtype=torch.int64)), interval)
+
+    def class_intervals(self, outcome: Outcome) -> dict[str, list[Ends]]:
+        """Intervals of the scores of each class, from the same resamples as that of mean IoU."""
+        return class_intervals(outcome.tiles, self.scenes, self.args.resamples, self.args.random_seed)
 
     @torch.inference_mode()
     def predictions(self, network: Network, tiles: Sequence[int]) -> list[np.ndarray]:

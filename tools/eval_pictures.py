@@ -1,4 +1,4 @@
-"""The pictures of an evaluation: score against step, classes, confusion, and tiles where it is right and wrong."""
+"""The pictures of an evaluation: score against step, classes, confusion, tiles where it is right and wrong."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,15 @@ from tools.eval_checkpoints import Checkpoints
 from tools.eval_list import Evaluation, TileList
 from tools.eval_summary import Verdict, shares_of
 from utils.drawing.charts import save_class_bars, save_confusion, save_score_curve
-from utils.drawing.pictures import WRONG_COLOUR, colourise, errors, picture_grid, save_picture, with_legend
+from utils.drawing.pictures import (
+    WRONG_COLOUR,
+    colourise,
+    errors,
+    legend_of,
+    picture_grid,
+    save_picture,
+    with_legend,
+)
 from utils.evaluation.metric import tile_mean_iou
 from utils.labels import IGNORE_INDEX
 
@@ -33,17 +41,22 @@ def draw(folder: Path, verdict: Verdict, checkpoints: Checkpoints) -> None:
     scores, classes = shown.plain.scores, on.description.classes
     if not sum(scores.class_pixels):  # no pixel has a label: there is nothing to show
         return
-    where = f"step {shown.step} on {on.path.name}" + ("" if verdict.test else " (chosen on this list)")
+    where = f"step {shown.step} on {on.path.name}" + (" (chosen on this list)" if verdict.is_optimistic else "")
     counts = shown.plain.tiles.sum(dim=0, dtype=torch.int64).numpy()
-    save_confusion(folder / "confusion.png", f"Confusion, {where}", counts, classes)
-    shares = shares_of(scores)
-    save_class_bars(folder / "classes.png", f"IoU by class, {where}", classes, scores.class_iou, shares)
+    save_confusion(
+        folder / "confusion.png", f"What each true class is taken for, in % of its pixels: {where}", counts, classes
+    )
+    ends = verdict.class_intervals["iou"]
+    title = f"IoU of each class: {where}"
+    save_class_bars(folder / "classes.png", title, classes, scores.class_iou, shares_of(scores), ends)
     save_picture(folder / "tiles.png", _tiles(shown, on, checkpoints))
 
 
 def draw_curve(path: Path, verdict: Verdict) -> None:
-    """Mean IoU against the step."""
+    """Mean IoU against the step, once two checkpoints have one."""
     rows = sorted(verdict.rows, key=lambda row: row.step)
+    if sum(row.scores.mean_iou is not None for row in rows) < 2:
+        return
     on = verdict.chosen_on
     save_score_curve(
         path,
@@ -61,14 +74,15 @@ def _tiles(shown: Evaluation, on: TileList, checkpoints: Checkpoints) -> Image.I
     pictured = extreme_tiles(shown.plain.tiles, on.tiles.names)
     predictions = _predictions(shown, on, checkpoints, [tile for _, tile in pictured])
     colours = on.description.colours
-    rows, captions = [], []
+    rows, captions, truths = [], [], []
     for (caption, tile), prediction in zip(pictured, predictions, strict=True):
         image, truth = np.array(on.tiles.image(tile)), np.array(on.tiles.mask(tile))
         wrong = float((truth != prediction)[truth != IGNORE_INDEX].mean())
         maps = [colourise(truth, colours), colourise(prediction, colours), errors(image, truth, prediction)]
         rows.append([image, *maps])
+        truths.append(truth)
         captions.append([caption, "truth", "prediction", f"errors: {wrong:.1%} of the pixels"])
-    names, shown_colours = on.description.legend
+    names, shown_colours = legend_of(*on.description.legend, truths)
     return with_legend(picture_grid(rows, captions, size=220), [*names, "wrong pixel"], [*shown_colours, WRONG_COLOUR])
 
 

@@ -5,7 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from utils.drawing.html import bar, cards, details, page, paragraph, picture, section, swatch, table
+from utils.drawing.html import cards, details, number, page, paragraph, picture, section, swatch, table
+from utils.evaluation.intervals import FEWEST_UNITS_OF_A_CLASS
+from utils.evaluation.metric import CLASS_SCORES
 from utils.runs.files import write_text
 
 _OPEN_ROWS = 40  # checkpoints up to which the table of scores is not folded
@@ -22,22 +24,19 @@ def write_report(
         pictures: PNG files by name.
         colours: RGB of each class.
     """
-    chosen, test = summary["chosen"], summary["test_list"]
+    test = summary["test_list"]
     shown = test or summary["data_list"]
-    on = "the test list" if test else "the list that the checkpoint was chosen on"
+    on = _shown_list(summary)
     parts = [
-        paragraph(
-            f"{summary['dataset']} · {summary['backbone']} · step {chosen['step']}, the best of {chosen['of']} "
-            f"checkpoints on {chosen['on']}",
-            soft=True,
-        ),
+        paragraph(f"{summary['dataset']} · {summary['backbone']} · {_chosen(summary['chosen'])}", soft=True),
         _numbers(shown),
         paragraph(_reading(summary)),
         section("Which checkpoint", picture(pictures.get("miou.png"), _curve_caption(summary))),
         section(
             "Which classes",
+            paragraph(_class_words(shown)),
             _classes(summary["classes"], colours),
-            picture(pictures.get("classes.png"), f"IoU of each class and its share of the pixels, on {on}."),
+            picture(pictures.get("classes.png"), f"IoU of each class and its share of the labelled pixels, on {on}."),
             picture(
                 pictures.get("confusion.png"),
                 f"What each true class (row) is taken for, in percent of its pixels, on {on}.",
@@ -58,30 +57,32 @@ def write_report(
     write_text(path, page(f"Evaluation of {summary['options']['checkpoint_dir']}", *parts))
 
 
-def _fraction(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+def _shown_list(summary: Mapping[str, Any]) -> str:
+    if summary["test_list"]:
+        return "the test list"
+    return "the list that the checkpoint was chosen on" if summary["chosen"]["of"] > 1 else summary["data_list"]["path"]
 
 
-def _range(low: float | None, high: float | None) -> str:
-    return "–" if low is None or high is None else f"{low:.4f} – {high:.4f}"
+def _chosen(chosen: Mapping[str, Any]) -> str:
+    if chosen["of"] == 1:
+        return f"step {chosen['step']}, the only checkpoint evaluated"
+    return f"step {chosen['step']}, the best of {chosen['of']} checkpoints on {chosen['on']}"
 
 
 def _numbers(shown: Mapping[str, Any]) -> str:
     scores, interval = shown["scores"], shown["interval"]
-    ends = _range(interval["low"], interval["high"])
-    remark = (
-        "too few for an interval"
-        if ends == "–"
-        else f"95 %: {ends}" + (", optimistic" if interval["optimistic"] else "")
-    )
+    low, high = interval["low"], interval["high"]
+    remark = "too few for an interval"
+    if low is not None:
+        remark = f"95 %: {low:.3f}–{high:.3f}" + (", optimistic" if interval["optimistic"] else "")
     crf = shown["scores_crf"]
     return cards(
         [
-            ("Mean IoU", _fraction(scores["Mean IoU"]), remark),
-            ("Pixel accuracy", _fraction(scores["Pixel Accuracy"]), f"{shown['pixels']:,} pixels"),
-            ("Mean accuracy", _fraction(scores["Mean Accuracy"]), "of the classes present"),
-            ("Frequency-weighted IoU", _fraction(scores["Frequency Weighted IoU"]), f"{shown['tiles']:,} tiles"),
-            *([("Mean IoU with CRF", _fraction(crf["Mean IoU"]), "the same checkpoint")] if crf else []),
+            ("Mean IoU", number(scores["Mean IoU"]), remark),
+            ("Pixel accuracy", number(scores["Pixel Accuracy"]), f"{shown['pixels']:,} pixels"),
+            ("Mean accuracy", number(scores["Mean Accuracy"]), "of the classes present"),
+            ("Frequency-weighted IoU", number(scores["Frequency Weighted IoU"]), f"{shown['tiles']:,} tiles"),
+            *([("Mean IoU with CRF", number(crf["Mean IoU"]), "the same checkpoint")] if crf else []),
         ]
     )
 
@@ -91,8 +92,13 @@ def _reading(summary: Mapping[str, Any]) -> str:
     data, test = summary["data_list"], summary["test_list"]
     if test:
         return (
-            f"The checkpoint was chosen on {data['path']} (mean IoU {_fraction(data['scores']['Mean IoU'])} there, an "
+            f"The checkpoint was chosen on {data['path']} (mean IoU {number(data['scores']['Mean IoU'])} there, an "
             f"optimistic number) and scored once on {test['path']}: {test['interval']['text']}."
+        )
+    if summary["chosen"]["of"] == 1:
+        return (
+            f"One checkpoint was evaluated, on {data['path']}: {data['interval']['text']}. Where it was picked by its "
+            "score on this list, or trained on tiles of it, its scores are optimistic."
         )
     text = f"Chosen on this list: {data['path']} also picked the checkpoint, so these scores are optimistic"
     if data["interval"]["low"] is not None:
@@ -108,32 +114,48 @@ def _curve_caption(summary: Mapping[str, Any]) -> str:
     return f"Mean IoU on {data['path']} ({data['tiles']:,} tiles) against the training step{band}."
 
 
+def _class_words(shown: Mapping[str, Any]) -> str:
+    """What the columns of the table of classes are."""
+    interval = shown["interval"]
+    words = (
+        "Producer's accuracy (recall): the share of a class's true pixels that are mapped as it. User's accuracy "
+        "(precision): the share of the pixels mapped as a class that are of it. F1: their harmonic mean. A dash: the "
+        "class is not in the truth, or never mapped. "
+    )
+    if interval["low"] is None:
+        return f"{words}Intervals: {interval['text']}."
+    optimistic = "; optimistic, as the checkpoint was chosen on this list" if interval["optimistic"] else ""
+    return (
+        f"{words}In small letters: 95 % bootstrap intervals over {interval['units']:,} {interval['unit']}, of classes "
+        f"that at least {FEWEST_UNITS_OF_A_CLASS} of them hold{optimistic}."
+    )
+
+
 def _classes(classes: Sequence[Mapping[str, Any]], colours: Sequence[tuple[int, int, int]]) -> str:
     rows = [
         [
             swatch(colours[entry["id"]]) + escape(entry["name"]),
-            _fraction(entry["iou"]),
-            "" if entry["iou"] is None else bar(entry["iou"]),
+            *(number(entry[score], *entry["intervals"][score]) for score in CLASS_SCORES),
             f"{entry['pixels']:,}",
             f"{entry['share']:.1%}",
         ]
         for entry in classes
     ]
-    return table(["class", "IoU", "", "pixels", "share"], rows)
+    return table(["class", "IoU", "producer's accuracy", "user's accuracy", "F1", "pixels", "share"], rows)
 
 
 def _checkpoints(summary: Mapping[str, Any]) -> str:
     rows, marked = [], None
     with_crf = summary["crf"] is not None
-    for number, row in enumerate(summary["checkpoints"]):
+    for place, row in enumerate(summary["checkpoints"]):
         if row["step"] == summary["chosen"]["step"]:
-            marked = number
+            marked = place
         fractions = [row[name] for name in ("pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")]
-        cells = [str(row["step"]), _fraction(row["mean_iou"]), _range(row["low"], row["high"])]
-        cells += [*map(_fraction, fractions), *([_fraction(row["mean_iou_crf"])] if with_crf else [])]
+        cells = [str(row["step"]), number(row["mean_iou"], row["low"], row["high"])]
+        cells += [*map(number, fractions), *([number(row["mean_iou_crf"])] if with_crf else [])]
         rows.append([*cells, f"{row['seconds']:.1f}"])
-    header = ["step", "mean IoU", "95 % interval", "pixel acc.", "mean acc.", "fw. IoU"]
-    content = table([*header, *(["with CRF"] if with_crf else []), "seconds"], rows, marked)
+    header = ["step", "mean IoU", "pixel accuracy", "mean accuracy", "freq.-weighted IoU"]
+    content = table([*header, *(["mean IoU with CRF"] if with_crf else []), "seconds"], rows, marked)
     return content if len(rows) <= _OPEN_ROWS else details(f"{len(rows)} checkpoints", content)
 
 

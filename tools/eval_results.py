@@ -21,6 +21,12 @@ from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
 from utils.runs.files import make_folder, storage_error, write_json, write_text
 
+CLASS_COLUMNS = {
+    "iou": "IoU",
+    "producers_accuracy": "producer's accuracy",
+    "users_accuracy": "user's accuracy",
+    "f1": "F1",
+}
 _FILES = ("options.json", "scores.csv", "summary.json", "report.html", *PICTURES)
 
 
@@ -142,12 +148,12 @@ def scores_table(rows: Sequence[Row], classes: Sequence[str]) -> str:
     header = ["step", *columns, *([f"{name}_crf" for name in columns] if with_crf else [])]
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
-    table.writerow([*header, *(f"IoU {name}" for name in classes)])
+    table.writerow([*header, *(f"{score} {name}" for score in CLASS_COLUMNS.values() for name in classes)])
     for row in rows:
         values = _values(row.scores, row.interval)
         if row.refined is not None and row.refined_interval is not None:
             values += _values(row.refined, row.refined_interval)
-        values += row.scores.class_iou
+        values += [value for score in CLASS_COLUMNS for value in row.scores.of_classes()[score]]
         table.writerow([row.step, *("" if value is None else f"{value:.6f}" for value in values)])
     return buffer.getvalue()
 

@@ -3,13 +3,14 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tools.cli.shared_options import as_plain
 from tools.eval_list import Evaluation, Outcome, TileList
 from utils.distributed import say
-from utils.evaluation.intervals import Interval
-from utils.evaluation.metric import Scores
+from utils.evaluation.intervals import Ends, Interval
+from utils.evaluation.metric import CLASS_SCORES, Scores
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 
@@ -55,6 +56,17 @@ class Verdict:
         """What pictures and the table of classes show: the test list where there is one."""
         return (self.test, self.test_list) if self.test and self.test_list else (self.best, self.chosen_on)
 
+    @cached_property
+    def class_intervals(self) -> Mapping[str, Sequence[Ends]]:
+        """Intervals of the scores of each class, where `shown` looks."""
+        shown, on = self.shown
+        return on.class_intervals(shown.plain)
+
+    @property
+    def is_optimistic(self) -> bool:
+        """Whether what is shown is the list that one of several checkpoints was chosen on."""
+        return self.test is None and len(self.rows) > 1
+
     @property
     def refined(self) -> Row | None:
         """The checkpoint whose refined maps score best; None where nothing was refined."""
@@ -75,7 +87,7 @@ def shares_of(scores: Scores) -> list[float]:
 def in_words(outcome: Outcome) -> str:
     """Scores and interval as a phrase."""
     scores = outcome.scores
-    return f"mean IoU {scores.mean_iou or 0:.4f}, pixel accuracy {scores.pixel_accuracy or 0:.4f}; {outcome.interval}"
+    return f"mean IoU {scores.mean_iou or 0:.3f}, pixel accuracy {scores.pixel_accuracy or 0:.3f}; {outcome.interval}"
 
 
 def summary_of(
@@ -96,7 +108,7 @@ def summary_of(
         "data_list": _list_summary(verdict.chosen_on, verdict.best, is_chosen_on=True),
         "test_list": _list_summary(verdict.test_list, test, False) if test and verdict.test_list else None,
         "crf": _refined_summary(verdict.refined),
-        "classes": _class_summary(*verdict.shown),
+        "classes": _class_summary(verdict),
         "checkpoints": [_row_summary(row) for row in verdict.rows],
         "skipped": [{"step": step, "reason": reason} for step, reason in sorted(skipped.items())],
         "seconds": round(seconds, 2),
@@ -119,12 +131,16 @@ def _list_summary(tile_list: TileList, evaluation: Evaluation, is_chosen_on: boo
     }
 
 
-def _class_summary(evaluation: Evaluation, tile_list: TileList) -> list[dict[str, Any]]:
+def _class_summary(verdict: Verdict) -> list[dict[str, Any]]:
+    evaluation, tile_list = verdict.shown
     scores, names = evaluation.plain.scores, tile_list.description.classes
-    columns = zip(names, scores.class_iou, scores.class_pixels, shares_of(scores), strict=True)
+    of_classes, shares = scores.of_classes(), shares_of(scores)
     return [
-        {"id": index, "name": name, "iou": iou, "pixels": pixels, "share": share}
-        for index, (name, iou, pixels, share) in enumerate(columns)
+        {"id": index, "name": name}
+        | {score: of_classes[score][index] for score in CLASS_SCORES}
+        | {"intervals": {score: list(verdict.class_intervals[score][index]) for score in CLASS_SCORES}}
+        | {"pixels": scores.class_pixels[index], "share": shares[index]}
+        for index, name in enumerate(names)
     ]
 
 
@@ -144,10 +160,11 @@ def _refined_summary(row: Row | None) -> dict[str, Any] | None:
 
 def print_verdict(args: argparse.Namespace, verdict: Verdict) -> None:
     """Say how each class does, which checkpoint is best, and what that may be taken for."""
-    say(f"{'class':<20} {'IoU':>7} {'pixels':>14} {'share':>7}")
-    for entry in _class_summary(*verdict.shown):
-        iou = "–" if entry["iou"] is None else f"{entry['iou']:.4f}"
-        say(f"{entry['name']:<20} {iou:>7} {entry['pixels']:>14,} {entry['share']:>7.1%}")
+    heads = ("IoU", "producer's", "user's", "F1")
+    say(f"{'class':<20}{''.join(f'{head:>11}' for head in heads)} {'pixels':>14} {'share':>7}")
+    for entry in _class_summary(verdict):
+        figures = "".join(f"{'–' if entry[score] is None else f'{entry[score]:.3f}':>11}" for score in CLASS_SCORES)
+        say(f"{entry['name']:<20}{figures} {entry['pixels']:>14,} {entry['share']:>7.1%}")
     best, refined, test = verdict.best, verdict.refined, verdict.test
     optimistic = "" if best.plain.interval.low is None else ", so the interval is optimistic"
     say(
@@ -155,7 +172,7 @@ def print_verdict(args: argparse.Namespace, verdict: Verdict) -> None:
         f"{verdict.chosen_on.path}{optimistic})"
     )
     if refined is not None and refined.refined is not None:
-        say(f"with CRF: step {refined.step}, mean IoU {refined.refined.mean_iou or 0:.4f} (chosen on this list)")
+        say(f"with CRF: step {refined.step}, mean IoU {refined.refined.mean_iou or 0:.3f} (chosen on this list)")
     if test is not None:
         say(f"on the test list {args.test_list}: {in_words(test.plain)}")
         if test.refined is not None:

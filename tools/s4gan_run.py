@@ -16,23 +16,18 @@ from model.methods.s4gan import S4GAN
 from tools.cli.shared_options import as_plain
 from tools.cli.train_options import FREE_ON_RESUME, metric_columns
 from tools.s4gan_checkpoints import CheckpointWriter
-from tools.s4gan_panels import draw_panels
+from tools.s4gan_panels import draw_panels, panels_of_curves
 from tools.s4gan_validation import open_validation, validate
 from utils import distributed
+from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
-from utils.runs.log import MetricsLog, plot_curves
+from utils.runs.log import MetricsLog
 from utils.runs.seeds import machine_state, restore_machine_state
-
-CURVES = {
-    "losses": ("loss_ce", "loss_fm", "loss_st"),
-    "discriminator": ("loss_D", "D_real", "D_fake", "believed"),
-    "validation": ("val_mean_iou",),
-}
 
 
 class TrainingRun:
@@ -110,7 +105,7 @@ class TrainingRun:
             return
         assert self.log is not None
         self.log.close()
-        plot_curves(self.folder.metrics, self.folder.path / "curves.png", CURVES)
+        plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.s4gan.settings))
 
     def close(self) -> None:
         """Wait for a write under way; for the way out after an error."""
@@ -300,6 +295,6 @@ class TrainingRun:
 
     def _save_panels(self, step: int) -> None:
         assert self.log is not None
-        picture = draw_panels(self.s4gan, self.tiles, self.description, self.args.input_size)
+        picture = draw_panels(self.s4gan, self.tiles, self.description, self.args.input_size, step)
         save_picture(self.folder.path / "tiles.png", picture)
         self.log.picture("tiles", np.asarray(picture), step)

@@ -33,6 +33,7 @@ from tests.utils.test_distributed import in_processes
 from tools import auto_evaluate, eval_checkpoints, eval_list
 from tools.eval_list import TileList
 from tools.eval_pictures import extreme_tiles
+from utils.evaluation.metric import CLASS_SCORES
 from utils.images import normalise
 from utils.runs import interrupt
 from utils.runs.files import save_tensors
@@ -241,6 +242,46 @@ def test_pictures_and_events_are_there(results):
             assert picture.format == "PNG"
             assert picture.width > 300
     assert list((results / "tensorboard").glob("events*"))
+
+
+def test_one_checkpoint_has_no_curve_and_is_not_called_the_best(tiny, run, tmp_path):
+    assert auto_evaluate.main(argv(tiny, run, tmp_path, start_eval=7, end_eval=7)) == 0
+    assert not (tmp_path / "miou.png").exists()
+    text = (tmp_path / "report.html").read_text()
+    assert "step 7, the only checkpoint evaluated" in text
+    assert "best of" not in text
+    assert "Which checkpoint" not in text
+    assert len(Parts(text).references) == len(PICTURES) - 1
+
+
+def test_the_report_writes_three_decimals_and_explains_its_columns(results):
+    text = (results / "report.html").read_text()
+    assert not re.search(r">0\.\d{4}", text)
+    for row in summary_of(results)["classes"]:
+        cells = "".join(f"<td>{'–' if row[score] is None else f'{row[score]:.3f}'}</td>" for score in CLASS_SCORES)
+        assert f"{row['name']}</td>{cells}" in text
+    assert "Producer&#x27;s accuracy (recall)" in text
+    assert "User&#x27;s accuracy (precision)" in text
+
+
+def test_each_class_has_its_accuracies_and_intervals(run, tmp_path):
+    tiny = write_custom(tmp_path / "custom", count=60)
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "out", start_eval=7, end_eval=7)) == 0
+    truth, prediction = direct(run, tiny, 7, tiny.names)
+    counts = confusion_matrix(truth, prediction, labels=range(3))
+    right, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    row = rows_of(tmp_path / "out")[7]
+    for index, entry in enumerate(summary_of(tmp_path / "out")["classes"]):
+        users = right[index] / predicted[index] if predicted[index] else None
+        assert entry["producers_accuracy"] == pytest.approx(right[index] / true[index])
+        assert entry["users_accuracy"] == (users if users is None else pytest.approx(users))
+        assert entry["f1"] == pytest.approx(2 * right[index] / (true[index] + predicted[index]))
+        assert row[f"user's accuracy {entry['name']}"] == ("" if users is None else f"{users:.6f}")
+        assert float(row[f"producer's accuracy {entry['name']}"]) == pytest.approx(right[index] / true[index], abs=1e-6)
+        assert float(row[f"F1 {entry['name']}"]) == pytest.approx(entry["f1"], abs=1e-6)
+        low, high = entry["intervals"]["iou"]
+        assert low <= entry["iou"] <= high
+    assert "of classes that at least 30 of them hold" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_earlier_results_are_kept_unless_they_may_be_replaced(results, tiny, run, capsys, tmp_path):

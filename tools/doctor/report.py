@@ -28,7 +28,7 @@ from tools.cli.parser import count, dataset_name, image_size, one_of
 from tools.cli.shared_options import resolve_description, resolve_device
 from tools.doctor import checks, runs
 from tools.doctor.checks import Examination, Finding
-from utils.drawing.pictures import colourise, overlay, picture_grid, save_picture, with_legend
+from utils.drawing.pictures import colourise, legend_of, overlay, picture_grid, save_picture, with_legend
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX
 from utils.runs.files import make_folder
@@ -192,7 +192,7 @@ def draw(seen: Examination) -> Image.Image | None:
         [captions[row : row + PANELS_IN_A_ROW] for row in rows],
         size=280,
     )
-    return with_legend(grid, *seen.description.legend)
+    return with_legend(grid, *legend_of(*seen.description.legend, [ids]))
 
 
 def _decode_leniently(seen: Examination, name: str) -> tuple[np.ndarray, float]:

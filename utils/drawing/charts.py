@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,14 @@ import numpy as np
 from utils.drawing.pictures import save_figure
 
 _INK, _BAR, _MARK, _PALE = "#1f2933", "#2a6f97", "#d1495b", "#9fb3c8"
+LINE_COLOURS = (_BAR, _MARK, "#6a994e")
+_WIDTH = 5.6  # inches: 616 pixels, whose letters can still be read where a page is 400 pixels wide
+_TITLE = 64  # characters of a line of a title
 _WITH_NUMBERS = 25  # classes up to which a confusion matrix has its numbers written into it
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches."""
     from matplotlib.figure import Figure  # slow to import; without pyplot there is no display to ask for
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -32,31 +37,30 @@ def save_score_curve(
     Args:
         path: the PNG to write.
         title: above the chart.
-        steps: of the checkpoints, in order.
+        steps: of the checkpoints, in order; two or more make a curve.
         scores: mean IoU of each, a fraction; None: not drawn.
         band: ends of each interval; None: no band there.
         best: the chosen step.
         test_score: what the chosen checkpoint scores on the test list.
     """
-    figure = _figure(7.2, 3.8)
+    figure = new_figure(_WIDTH, 3.8)
     axis = figure.subplots()
     values = np.array([np.nan if score is None else score for score in scores])
     low, high = (np.array([np.nan if ends[i] is None else ends[i] for ends in band], float) for i in (0, 1))
     if np.isfinite(low).any():
         axis.fill_between(steps, low, high, color=_BAR, alpha=0.18, linewidth=0, label="95 % interval")
-        if len(steps) == 1:
-            axis.vlines(steps, low, high, color=_BAR, alpha=0.4, linewidth=6)
     axis.plot(steps, values, color=_BAR, linewidth=1.4, marker="." if len(steps) < 60 else None, label="mean IoU")
     at = steps.index(best)
     if np.isfinite(values[at]):
-        axis.plot([best], [values[at]], "o", color=_MARK, markersize=8, label=f"step {best}: {values[at]:.4f}")
+        axis.plot([best], [values[at]], "o", color=_MARK, markersize=8, label=f"step {best}: {values[at]:.3f}")
     if test_score is not None:
-        axis.plot([best], [test_score], "D", color=_INK, markersize=6, label=f"on the test list: {test_score:.4f}")
-    axis.set(title=title, xlabel="step", ylabel="mean IoU")
+        axis.plot([best], [test_score], "D", color=_INK, markersize=6, label=f"on the test list: {test_score:.3f}")
+    axis.set(xlabel="step", ylabel="mean IoU")
+    _title(axis, title)
     if len(steps) < 10:
         axis.set_xticks(list(steps))
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, framealpha=0.9)
+    axis.legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0, ncols=2, frameon=False, fontsize=9)
     axis.spines[["top", "right"]].set_visible(False)
     save_figure(path, figure)
 
@@ -74,12 +78,13 @@ def save_confusion(path: Path, title: str, counts: np.ndarray, names: Sequence[s
     columns = np.union1d(true, predicted).tolist()
     shares = counts[np.ix_(true, columns)] / np.maximum(1, counts.sum(axis=1)[true][:, None])
     side = 2.6 + 0.36 * len(columns)
-    figure = _figure(side + 0.8, max(2.8, 2.2 + 0.36 * len(true)))
+    figure = new_figure(side + 0.8, max(2.8, 2.2 + 0.36 * len(true)))
     axis = figure.subplots()
     shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axis.set_xticks(range(len(columns)), [names[i] for i in columns], rotation=90, fontsize=8)
     axis.set_yticks(range(len(true)), [names[i] for i in true], fontsize=8)
-    axis.set(title=title, xlabel="predicted", ylabel="true")
+    axis.set(xlabel="predicted", ylabel="true")
+    _title(axis, title)
     if len(columns) <= _WITH_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.005:
@@ -93,9 +98,14 @@ def save_confusion(path: Path, title: str, counts: np.ndarray, names: Sequence[s
 
 
 def save_class_bars(
-    path: Path, title: str, names: Sequence[str], ious: Sequence[float | None], shares: Sequence[float]
+    path: Path,
+    title: str,
+    names: Sequence[str],
+    ious: Sequence[float | None],
+    shares: Sequence[float],
+    ends: Sequence[tuple[float | None, float | None]],
 ) -> None:
-    """Draw the IoU of each class beside its share of the pixels, the best class first.
+    """Draw the IoU of each class with its interval, beside its share of the pixels, the best class first.
 
     Args:
         path: the PNG to write.
@@ -103,24 +113,37 @@ def save_class_bars(
         names: of the classes.
         ious: as fractions; a class of which there is none in the truth (None) is left out.
         shares: of the labelled pixels, as fractions.
+        ends: of the interval of each IoU; None: no interval is drawn.
     """
-    rows = sorted((iou, share, name) for name, iou, share in zip(names, ious, shares, strict=True) if iou is not None)
-    figure = _figure(7.2, max(2.0, 1.3 + 0.26 * len(rows)))
+    columns = zip(ious, shares, names, ends, strict=True)
+    rows = sorted((iou, share, name, interval) for iou, share, name, interval in columns if iou is not None)
+    figure = new_figure(_WIDTH, max(2.0, 1.3 + 0.26 * len(rows)))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
-    figure.suptitle(title, fontsize=11)
-    places = range(len(rows))
-    for axis, values, colour, label in (
-        (left, [iou for iou, _, _ in rows], _BAR, "IoU"),
-        (right, [share for _, share, _ in rows], _PALE, "share of the pixels"),
-    ):
-        axis.barh(places, values, color=colour, height=0.7)
-        for place, value in zip(places, values, strict=True):
-            text = f"{value:.2f}" if axis is left else f"{value:.1%}"
-            axis.annotate(text, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
-        axis.set_xlabel(label)
+    figure.suptitle("\n".join(wrap(title, _TITLE)), fontsize=11)
+    for place, (iou, share, _, (low, high)) in enumerate(rows):
+        left.barh(place, iou, color=_BAR, height=0.7)
+        if low is not None and high is not None:
+            left.plot([low, high], [place, place], color=_MARK, linewidth=2.2, solid_capstyle="butt")
+        _write(left, f"{iou:.3f}", max(iou, high or 0), place)
+        right.barh(place, share, color=_PALE, height=0.7)
+        _write(right, f"{share:.1%}", share, place)
+    has_intervals = any(low is not None for *_, (low, _) in rows)
+    left.set_xlabel("IoU, with its 95 % interval in red" if has_intervals else "IoU")
+    right.set_xlabel("share of the pixels")
+    for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)
-    left.set_xlim(0, 1.08)
+    left.set_xlim(0, 1.15)
+    left.set_xticks([0, 0.25, 0.5, 0.75, 1])
     right.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    right.set_xlim(0, 1.25 * max([share for _, share, _ in rows], default=1))
-    left.set_yticks(list(places), [name for _, _, name in rows], fontsize=8)
+    right.set_xlim(0, 1.35 * max([share for _, share, *_ in rows], default=1))
+    left.set_yticks(range(len(rows)), [name for _, _, name, _ in rows], fontsize=9)
     save_figure(path, figure)
+
+
+def _write(axis: Any, text: str, x: float, y: float) -> None:
+    axis.annotate(text, (x, y), (3, 0), textcoords="offset points", va="center", fontsize=8)
+
+
+def _title(axis: Any, title: str) -> None:
+    """Above a chart, in as many lines as it takes."""
+    axis.set_title("\n".join(wrap(title, _TITLE)), fontsize=11)

@@ -4,12 +4,11 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-_LEAST_WIDTH = 560  # pixels; on a narrower screen a picture scrolls sideways instead of becoming unreadable
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2933; --soft: #616e7c; --line: #d9e2ec; --paper: #fff; --tint: #f5f7fa;
-  --accent: #2a6f97; --mark: #e8f1f7; }
+  --mark: #e8f1f7; --shade: #1f293340; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e7eb; --soft: #9aa5b1; --line: #3e4c59; --paper: #161b22;
-  --tint: #1f2730; --accent: #7db8dc; --mark: #20364a; } }
+  --tint: #1f2730; --mark: #20364a; --shade: #000c; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -25,20 +24,35 @@ figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px;
   border: 1px solid var(--line); }
 figcaption { font-size: .85rem; color: var(--soft); margin-top: .4rem; max-width: 44rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem .3rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--soft); }
+.picture { margin: 0; }
+.picture > summary { list-style: none; overflow-x: auto; cursor: zoom-in; }
+.picture > summary::-webkit-details-marker { display: none; }
+.picture[open] > summary { cursor: zoom-out; }
+.picture[open] img { max-width: none; }
+.tap { display: none; }
+.wide { overflow-x: auto; max-width: max-content; /* a shade on the right as long as there is more to scroll to */
+  background: linear-gradient(to left, var(--paper) .5rem, transparent) right / 1.5rem 100% no-repeat local,
+    linear-gradient(to left, var(--shade), transparent) right / .8rem 100% no-repeat scroll; }
+table { border-collapse: separate; border-spacing: 0; font-size: .88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem 0 .3rem .9rem; text-align: right; white-space: nowrap; vertical-align: top;
+  border-bottom: 1px solid var(--line); }
+th { font-weight: 600; color: var(--soft); white-space: normal; vertical-align: bottom; max-width: 6.5rem; }
+th:first-child, td:first-child { padding-left: 0; position: sticky; left: 0; background: var(--paper); }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 td.text { white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
+td small { display: block; font-size: .72rem; color: var(--soft); font-weight: 400; }
 tr.marked td { background: var(--mark); font-weight: 600; }
-.bar { display: inline-block; width: 6rem; height: .6rem; background: var(--line); border-radius: 3px; overflow: hidden;
-  vertical-align: middle; }
-.bar i { display: block; height: 100%; background: var(--accent); }
 .swatch { display: inline-block; width: .85rem; height: .85rem; border: 1px solid var(--soft); border-radius: 3px;
   margin-right: .45rem; vertical-align: -.1rem; }
 summary { cursor: pointer; }
 details { margin: .75rem 0; }
+@media (max-width: 40rem) {
+  body { padding: 1.25rem .9rem 3rem; }
+  .tap { display: inline; }
+  table { font-size: .78rem; }
+  th, td { padding-left: .4rem; }
+  td small { font-size: .66rem; }
+}
 """
 
 
@@ -73,22 +87,22 @@ def cards(values: Sequence[tuple[str, str, str]]) -> str:
 
 
 def picture(png: bytes | None, caption: str) -> str:
-    """A PNG inside the page, with its caption; nothing where there is no picture."""
+    """A PNG as wide as the page at most, a click shows its full size, with its caption; nothing without a picture."""
     if png is None:
         return ""
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))  # of the PNG's header
     data = base64.b64encode(png).decode()
     return (
-        f'<figure><div class="wide"><img alt="{escape(caption)}" width="{width}" height="{height}" '
-        f'style="min-width:{min(width, _LEAST_WIDTH)}px" src="data:image/png;base64,{data}"></div>'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure><details class="picture"><summary><img alt="{escape(caption)}" width="{width}" height="{height}" '
+        f'src="data:image/png;base64,{data}"></summary></details>'
+        f'<figcaption>{escape(caption)}<span class="tap"> Tap it for its full size.</span></figcaption></figure>'
     )
 
 
 def table(
     header: Sequence[str], rows: Sequence[Sequence[str]], marked: int | None = None, text: Sequence[int] = ()
 ) -> str:
-    """A table that scrolls sideways where the screen is narrow.
+    """A table that scrolls sideways where the screen is narrow; its first column stays in view.
 
     Args:
         header: plain text.
@@ -110,9 +124,10 @@ def table(
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
 
 
-def bar(share: float) -> str:
-    """A bar for a fraction in [0, 1]."""
-    return f'<span class="bar"><i style="width:{100 * min(1.0, max(0.0, share)):.1f}%"></i></span>'
+def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A fraction with three decimals, a dash for none, its interval in small letters below it."""
+    interval = "" if low is None or high is None else f"<small>{low:.3f}–{high:.3f}</small>"
+    return ("–" if value is None else f"{value:.3f}") + interval
 
 
 def swatch(colour: Sequence[int]) -> str:

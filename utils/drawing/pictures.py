@@ -1,7 +1,7 @@
 """Pictures: class maps in colour, contact sheets, rows of image, truth and prediction."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from utils.runs.files import write_atomically
 
 IGNORE_COLOUR: RGB = (0, 0, 0)
 WRONG_COLOUR: RGB = (220, 20, 40)
+_NOTICE_COLOUR: RGB = (225, 229, 234)
 _GAP = 6
 _TEXT = 14  # points
 _ON_A_SHEET = 60  # pictures of a contact sheet
@@ -139,7 +140,7 @@ def save_contact_sheets(
 
 
 def save_bars(path: Path, title: str, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> None:
-    """Draw shares by name, a bar for each series, as a PNG."""
+    """Draw shares by name, a bar for each series, with a legend above them, as a PNG."""
     from matplotlib.figure import Figure  # slow to import
 
     figure = Figure(figsize=(max(4.8, 0.5 * len(names)), 3.6), layout="constrained")
@@ -148,8 +149,9 @@ def save_bars(path: Path, title: str, names: Sequence[str], series: Mapping[str,
     for index, (label, shares) in enumerate(series.items()):
         axis.bar(np.arange(len(names)) + index * width, shares, width, label=label, align="edge")
     axis.set_xticks(np.arange(len(names)) + 0.4, names, rotation=90 if len(names) > 6 else 0, fontsize=8)
-    axis.set(title=title, ylabel="share")
-    axis.legend(fontsize=8)
+    axis.set(ylabel="share")
+    figure.suptitle(title, fontsize=11)
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, ncols=len(series), frameon=False)
     save_figure(path, figure)
 
 
@@ -160,25 +162,47 @@ def save_figure(path: Path, figure: Any) -> None:
     write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
-def comparison(
-    images: Sequence[np.ndarray],
-    maps: Sequence[Sequence[np.ndarray]],
-    headings: Sequence[str],
-    colours: Sequence[RGB],
-    captions: Sequence[str],
-) -> Image.Image:
-    """One row a tile: the image, then class maps such as truth and prediction, with a legend of the classes.
+def notice(text: str, size: int = 160) -> np.ndarray:
+    """Words in the place of a picture that there is none of; uint8 RGB, shape (size, size, 3)."""
+    font = ImageFont.load_default(_TEXT)
+    picture = Image.new("RGB", (size, size), _NOTICE_COLOUR)
+    lines = _wrapped(text, size - 4 * _GAP, font)
+    middle = (size / 2, size / 2)
+    ImageDraw.Draw(picture).multiline_text(middle, lines, fill="black", font=font, anchor="mm", align="center")
+    return np.asarray(picture)
 
-    Args:
-        images: uint8 RGB, shapes (H, W, 3).
-        maps: for each image its class maps, shapes (H, W).
-        headings: what each class map is.
-        colours: RGB of each class.
-        captions: what to write under each image.
-    """
-    rows = [[image, *(colourise(m, colours) for m in of_image)] for image, of_image in zip(images, maps, strict=True)]
-    texts = [[caption, *headings] for caption in captions]
-    return picture_grid(rows, texts, size=220)
+
+def beside(pictures: Sequence[Image.Image], headings: Sequence[str]) -> Image.Image:
+    """Pictures side by side, each under its heading, which takes as many lines as it needs."""
+    font = ImageFont.load_default(_TEXT)
+    texts = [_wrapped(text, p.width - 2 * _GAP, font) for p, text in zip(pictures, headings, strict=True)]
+    top = max(text.count("\n") + 1 for text in texts) * (_TEXT + 6) + _GAP
+    size = (sum(p.width for p in pictures) + 2 * _GAP * (len(pictures) - 1), top + max(p.height for p in pictures))
+    sheet = Image.new("RGB", size, "white")
+    draw, x = ImageDraw.Draw(sheet), 0
+    for picture, text in zip(pictures, texts, strict=True):
+        draw.multiline_text((x + _GAP, _GAP), text, fill="black", font=font)
+        sheet.paste(picture, (x, top))
+        x += picture.width + 2 * _GAP
+    return sheet
+
+
+def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Break a text between words into lines of at most a width in pixels."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def legend_of(names: Sequence[str], colours: Sequence[RGB], maps: Iterable[np.ndarray]) -> tuple[list[str], list[RGB]]:
+    """The classes, and what black means where a map holds ignored pixels."""
+    is_complete = not any((ids == IGNORE_INDEX).any() for ids in maps)
+    return ([*names], [*colours]) if is_complete else ([*names, "no label"], [*colours, IGNORE_COLOUR])
 
 
 def with_legend(picture: Image.Image, names: Sequence[str], colours: Sequence[RGB]) -> Image.Image:

@@ -1,6 +1,6 @@
-"""Percentile bootstrap intervals for mean IoU (Efron and Tibshirani 1993, chapter 13)."""
+"""Percentile bootstrap intervals for mean IoU and for scores of classes (Efron and Tibshirani 1993, chapter 13)."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils.evaluation.metric import CLASS_SCORES, class_ratios
+
 LEVEL = 0.95
 FEWEST_UNITS = 50  # below, percentiles of resampled means are too narrow to be believed
+FEWEST_UNITS_OF_A_CLASS = 30  # that hold it: simulated intervals then cover the truth in 91 %, with 10 in 80 %
 _DRAWS_AT_A_TIME = 2_000_000  # resampled units, 8 bytes each
+Ends = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Interval:
         if self.low is None or self.high is None:
             unit = self.unit.removesuffix("s") if self.units == 1 else self.unit
             return f"too few for an interval ({self.units} {unit}, {FEWEST_UNITS} are needed)"
-        return f"95 % interval {self.low:.4f} to {self.high:.4f} over {self.units} {self.unit}"
+        return f"95 % interval {self.low:.3f} to {self.high:.3f} over {self.units} {self.unit}"
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -60,9 +64,42 @@ def mean_iou_interval(
     if len(sums) < FEWEST_UNITS or not present.any():
         return Interval(None, None, len(sums), unit)
     scores = resampled_mean_iou(sums[:, :, present], resamples, np.random.default_rng(seed))
-    tail = 50 * (1 - LEVEL)
-    low, high = np.nanpercentile(scores, [tail, 100 - tail])
+    low, high = _ends(scores)
     return Interval(float(low), float(high), len(sums), unit)
+
+
+def class_intervals(
+    tiles: Tensor, groups: Sequence[Hashable] | None = None, resamples: int = 1000, seed: int = 0
+) -> dict[str, list[Ends]]:
+    """How far the scores of each class would scatter, from the same resamples as `mean_iou_interval`.
+
+    A resample in which a score is not defined, such as one without the class, is left out.
+
+    Args:
+        tiles, groups, resamples, seed: as of `mean_iou_interval`.
+
+    Returns:
+        By name of the score (`CLASS_SCORES`) the 95 % interval of each class as fractions; (None, None) for all where
+        there are fewer than `FEWEST_UNITS`, and for a class that fewer than `FEWEST_UNITS_OF_A_CLASS` of them hold.
+    """
+    sums = unit_sums(tiles, groups)
+    known = np.flatnonzero((sums[:, 1] > 0).sum(axis=0) >= FEWEST_UNITS_OF_A_CLASS)
+    intervals: dict[str, list[Ends]] = {name: [(None, None)] * sums.shape[2] for name in CLASS_SCORES}
+    if len(sums) < FEWEST_UNITS or not len(known):
+        return intervals
+    drawn = np.concatenate([*resampled_sums(sums[:, :, known], resamples, np.random.default_rng(seed))])
+    for name, (part, whole) in class_ratios(*drawn.transpose(1, 0, 2)).items():
+        scores = np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+        for column in np.flatnonzero(np.isfinite(scores).any(axis=0)):  # else: never predicted, no user's accuracy
+            low, high = _ends(scores[:, column])
+            intervals[name][known[column]] = (float(low), float(high))
+    return intervals
+
+
+def _ends(scores: np.ndarray) -> np.ndarray:
+    """Both ends of the middle 95 % of resampled scores."""
+    tail = 50 * (1 - LEVEL)
+    return np.nanpercentile(scores, [tail, 100 - tail])
 
 
 def unit_sums(tiles: Tensor, groups: Sequence[Hashable] | None = None) -> np.ndarray:
@@ -84,16 +121,26 @@ def resampled_mean_iou(sums: np.ndarray, resamples: int, rng: np.random.Generato
         resamples: how many to draw.
         rng: of the drawing.
     """
-    units, _, classes = sums.shape
-    flat = sums.reshape(units, 3 * classes)
     scores = []
-    for start in range(0, resamples, rows := max(1, _DRAWS_AT_A_TIME // units)):
-        number = min(rows, resamples - start)
-        drawn = rng.integers(units, size=(number, units)) + units * np.arange(number)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=number * units).reshape(number, units)
-        right, truth, predicted = (times @ flat).reshape(number, 3, classes).transpose(1, 0, 2)
+    for drawn in resampled_sums(sums, resamples, rng):
+        right, truth, predicted = drawn.transpose(1, 0, 2)
         union = truth + predicted - right
         iou = np.divide(right, union, out=np.full_like(right, np.nan), where=union > 0)
         with_any = (union > 0).any(axis=1)
         scores.append(np.where(with_any, np.nansum(iou, axis=1) / np.maximum(1, (union > 0).sum(axis=1)), np.nan))
     return np.concatenate(scores)
+
+
+def resampled_sums(sums: np.ndarray, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The sums of as many units as there are, drawn with replacement: shapes (some resamples, 3, C).
+
+    Args:
+        sums, resamples, rng: as of `resampled_mean_iou`.
+    """
+    units, _, classes = sums.shape
+    flat = sums.reshape(units, 3 * classes)
+    for start in range(0, resamples, rows := max(1, _DRAWS_AT_A_TIME // units)):
+        number = min(rows, resamples - start)
+        drawn = rng.integers(units, size=(number, units)) + units * np.arange(number)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=number * units).reshape(number, units)
+        yield (times @ flat).reshape(number, 3, classes)

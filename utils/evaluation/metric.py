@@ -1,12 +1,16 @@
 """Segmentation scores from confusion matrices: of everything together, or of each tile."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from utils.labels import IGNORE_INDEX
+
+CLASS_SCORES = ("iou", "producers_accuracy", "users_accuracy", "f1")
+Counts = TypeVar("Counts", Tensor, np.ndarray)
 
 
 class ConfusionMatrix:
@@ -81,6 +85,11 @@ class Scores:
         mean_iou: mean IoU over classes present in the truth.
         class_iou: IoU of each class; None for a class that is not in the truth.
         class_pixels: pixels of each class in the truth.
+        class_producers_accuracy: of each class, the share of its true pixels that are predicted as it (recall); None
+            for a class that is not in the truth.
+        class_users_accuracy: of each class, the share of the pixels predicted as it that are right (precision); None
+            for a class that is never predicted, 0 for one that is predicted and not in the truth.
+        class_f1: harmonic mean of both (Dice); None for a class that is not in the truth.
     """
 
     pixel_accuracy: float | None
@@ -89,6 +98,9 @@ class Scores:
     mean_iou: float | None
     class_iou: tuple[float | None, ...]
     class_pixels: tuple[int, ...]
+    class_producers_accuracy: tuple[float | None, ...]
+    class_users_accuracy: tuple[float | None, ...]
+    class_f1: tuple[float | None, ...]
 
     @classmethod
     def of(cls, counts: Tensor) -> "Scores":
@@ -97,17 +109,27 @@ class Scores:
         right, truth, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
         present = truth > 0
         pixels = tuple(int(n) for n in truth.tolist())
+        absent = (None,) * len(counts)
         if not present.any():
-            return cls(None, None, None, None, (None,) * len(counts), pixels)
-        iou = right / (truth + predicted - right)
+            return cls(None, None, None, None, absent, pixels, absent, absent, absent)
+        ratios = class_ratios(right, truth, predicted)
+        iou, producers, users, f1 = (part / whole for part, whole in (ratios[name] for name in CLASS_SCORES))
         return cls(
             pixel_accuracy=float(right.sum() / counts.sum()),
             mean_accuracy=float((right[present] / truth[present]).mean()),
             frequency_weighted_iou=float((truth[present] * iou[present]).sum() / counts.sum()),
             mean_iou=float(iou[present].mean()),
-            class_iou=tuple(float(i) if p else None for i, p in zip(iou, present, strict=True)),
+            class_iou=_where(present, iou),
             class_pixels=pixels,
+            class_producers_accuracy=_where(present, producers),
+            class_users_accuracy=_where(predicted > 0, users),
+            class_f1=_where(present, f1),
         )
+
+    def of_classes(self) -> dict[str, tuple[float | None, ...]]:
+        """What is scored for each class, under the names of `CLASS_SCORES`."""
+        values = (self.class_iou, self.class_producers_accuracy, self.class_users_accuracy, self.class_f1)
+        return dict(zip(CLASS_SCORES, values, strict=True))
 
     def published(self) -> dict[str, Any]:
         """The scores under the keys of the published `best_scores_<step>.json`."""
@@ -118,6 +140,28 @@ class Scores:
             "Mean IoU": self.mean_iou,
             "Class IoU": {str(index): iou for index, iou in enumerate(self.class_iou)},
         }
+
+
+def _where(known: Tensor, values: Tensor) -> tuple[float | None, ...]:
+    return tuple(float(value) if k else None for k, value in zip(known, values, strict=True))
+
+
+def class_ratios(right: Counts, truth: Counts, predicted: Counts) -> dict[str, tuple[Counts, Counts]]:
+    """The scores of classes as numerators and denominators, under the names of `CLASS_SCORES`.
+
+    Producer's and user's accuracy are those of accuracy assessment in remote sensing (Congalton, 1991).
+
+    Args:
+        right: pixels of each class that are predicted right, shape (..., C).
+        truth: pixels of each class in the truth.
+        predicted: pixels predicted as each class.
+    """
+    return {
+        "iou": (right, truth + predicted - right),
+        "producers_accuracy": (right, truth),
+        "users_accuracy": (right, predicted),
+        "f1": (2 * right, truth + predicted),
+    }
 
 
 def tile_mean_iou(tiles: Tensor) -> Tensor:

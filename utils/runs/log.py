@@ -1,4 +1,4 @@
-"""What a run reports: a CSV line and TensorBoard scalars at a time, curves at the end."""
+"""What a run reports: a CSV line and TensorBoard scalars at a time."""
 
 import csv
 import io
@@ -11,7 +11,6 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from utils.runs.files import storage_error, write_text
-from utils.drawing.pictures import save_figure
 
 
 class MetricsLog:
@@ -83,30 +82,3 @@ def _is_whole(row: Mapping[str, str]) -> bool:
         return int(row["step"]) >= 0 and None not in row.values()
     except (KeyError, ValueError, TypeError):
         return False
-
-
-def plot_curves(log: Path, picture: Path, panels: Mapping[str, Sequence[str]], against: str = "step") -> None:
-    """Draw columns of a log against the step or another column, one panel a title.
-
-    Args:
-        log: the CSV file.
-        picture: the PNG to write.
-        panels: columns by title; columns without a number are left out, and panels without a column.
-        against: the column of whole numbers on the horizontal axis.
-    """
-    from matplotlib.figure import Figure  # slow to import; without pyplot there is no display to ask for
-
-    rows = read_rows(log)
-    drawn = {title: columns for title, columns in panels.items() if any(row.get(c) for row in rows for c in columns)}
-    figure = Figure(figsize=(4.2 * max(1, len(drawn)), 3.2), layout="constrained")
-    axes = figure.subplots(1, max(1, len(drawn)), squeeze=False)
-    for axis, (title, columns) in zip(axes[0], drawn.items(), strict=False):
-        for column in columns:
-            points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
-            if points:
-                steps, values = zip(*points, strict=True)
-                axis.plot(steps, values, label=column, linewidth=1.2, marker="." if len(points) < 40 else None)
-        axis.set(title=title, xlabel=against)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
-    save_figure(picture, figure)

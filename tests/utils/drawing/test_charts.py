@@ -29,7 +29,7 @@ def test_score_curve_marks_the_chosen_step_and_draws_the_band(tmp_path):
     assert paler[0] > 5000 > paler[1]
 
 
-@pytest.mark.parametrize("scores", [[0.3], [None], [None, 0.2]])
+@pytest.mark.parametrize("scores", [[0.3, None], [None, 0.2], [None, None]])
 def test_score_curve_of_few_or_empty_scores(tmp_path, scores):
     steps = list(range(1, len(scores) + 1))
     save_score_curve(tmp_path / "curve.png", "title", steps, scores, [(0.1, 0.4)] * len(scores), len(scores))
@@ -45,8 +45,20 @@ def test_confusion_is_by_row_and_leaves_out_classes_that_never_occur(tmp_path):
     assert halves.sum() > 4000  # the rare class counts as much: its row is 50 % and 50 %
 
 
+NO_ENDS = [(None, None)] * 3
+
+
 def test_class_bars_are_as_long_as_the_scores(tmp_path):
     for name, ious in {"high": [0.8, 0.4, None], "low": [0.4, 0.2, None]}.items():
-        save_class_bars(tmp_path / f"{name}.png", "title", ["field", "forest", "none"], ious, [0.7, 0.3, 0])
+        save_class_bars(tmp_path / f"{name}.png", "title", ["field", "forest", "none"], ious, [0.7, 0.3, 0], NO_ENDS)
     high, low = (count(tmp_path / f"{name}.png", BAR) for name in ("high", "low"))
     assert high == pytest.approx(2 * low, rel=0.05)
+
+
+def test_class_bars_show_the_intervals_there_are(tmp_path):
+    ends = [(0.6, 0.9), (None, None), (None, None)]
+    for name, intervals in {"with": ends, "without": NO_ENDS}.items():
+        path = tmp_path / f"{name}.png"
+        save_class_bars(path, "title", ["field", "forest", "none"], [0.8, 0.4, None], [0.7, 0.3, 0], intervals)
+    assert count(tmp_path / "with.png", MARK) > 50
+    assert count(tmp_path / "without.png", MARK) == 0

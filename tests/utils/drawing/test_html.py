@@ -1,4 +1,4 @@
-from utils.drawing.html import bar, cards, details, page, paragraph, picture, section, swatch, table
+from utils.drawing.html import cards, details, number, page, paragraph, picture, section, swatch, table
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (1032).to_bytes(4, "big") + (700).to_bytes(4, "big")
 
@@ -37,8 +37,17 @@ def test_a_marked_row_and_columns_of_words():
     assert text.count("marked") == 1
 
 
-def test_bars_stay_within_their_bounds():
-    assert "width:50.0%" in bar(0.5)
-    assert "width:100.0%" in bar(2)
-    assert "width:0.0%" in bar(-1)
+def test_no_picture_is_wider_than_the_page_or_cut():
+    assert "min-width" not in picture(PNG, "a picture")
+    assert "figure img { display: block; max-width: 100%; height: auto;" in page("")
+
+
+def test_numbers_have_three_decimals_and_their_interval_below():
+    assert number(0.12345) == "0.123"
+    assert number(0.5, 0.4567, 0.6) == "0.500<small>0.457–0.600</small>"
+    assert number(0.5, None, None) == "0.500"
+    assert number(None) == "–"
+
+
+def test_a_swatch_has_its_colour():
     assert "rgb(1,2,3)" in swatch((1, 2, 3))

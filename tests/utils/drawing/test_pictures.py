@@ -5,10 +5,12 @@ import pytest
 from PIL import Image
 
 from utils.drawing.pictures import (
+    beside,
     colourise,
-    comparison,
     contact_sheet,
     errors,
+    legend_of,
+    notice,
     overlay,
     picture_grid,
     save_bars,
@@ -104,10 +106,33 @@ def test_bars_are_a_png_of_two_series(tmp_path):
     assert bars[31, 119, 180] == pytest.approx(bars[255, 127, 14], rel=0.15)  # both add up to one
 
 
-def test_comparison_shows_image_and_maps_side_by_side():
-    maps = [[np.full((8, 8), 1), np.full((8, 8), 255)]]
-    sheet = comparison([plain(RED)], maps, ["truth", "prediction"], COLOURS, ["tile"])
-    assert [sheet.getpixel((6 + 110 + column * 226, 110)) for column in range(3)] == [RED, GREEN, (0, 0, 0)]
+def test_a_notice_writes_its_words_inside_the_picture():
+    picture = notice("no pseudo-label: the score 0.488 is not above the threshold 0.6", 120)
+    assert picture.shape == (120, 120, 3)
+    dark = (picture < 128).all(axis=2)
+    assert dark.any(axis=1).sum() > 30  # several lines
+    assert not dark[:, :4].any()
+    assert not dark[:, -4:].any()
+
+
+def test_pictures_stand_side_by_side_under_their_headings():
+    left, right = Image.new("RGB", (80, 50), RED), Image.new("RGB", (80, 30), GREEN)
+    sheet = beside([left, right], ["labelled tiles, with more words than fit one line", "others"])
+    top = sheet.height - 50
+    assert [sheet.getpixel(place) for place in ((40, top + 25), (132, top + 15), (132, top + 40))] == [
+        RED, GREEN, (255, 255, 255),
+    ]  # fmt: skip
+    words = (np.asarray(sheet)[:top] < 128).all(axis=2)
+    assert words[:, :80].any(axis=1).sum() > words[:, 92:].any(axis=1).sum() > 0
+    assert not words[:, 80:92].any()
+
+
+def test_the_legend_says_what_black_is_where_there_is_some():
+    assert legend_of(["road"], [RED], [np.zeros((2, 2))]) == (["road"], [RED])
+    assert legend_of(["road"], [RED], [np.zeros((2, 2)), np.full((2, 2), 255)]) == (
+        ["road", "no label"],
+        [RED, (0, 0, 0)],
+    )
 
 
 def test_legend_lists_every_class_in_its_colour():

@@ -2,19 +2,26 @@ import numpy as np
 import pytest
 import torch
 
-from utils.evaluation.intervals import mean_iou_interval, resampled_mean_iou, unit_sums
-from utils.evaluation.metric import Scores
+from utils.evaluation.intervals import (
+    FEWEST_UNITS_OF_A_CLASS,
+    class_intervals,
+    mean_iou_interval,
+    resampled_mean_iou,
+    resampled_sums,
+    unit_sums,
+)
+from utils.evaluation.metric import CLASS_SCORES, Scores
 
 
 def some_tiles(count: int, seed: int = 0, classes: int = 3) -> torch.Tensor:
     return torch.randint(0, 50, (count, classes, classes), generator=torch.Generator().manual_seed(seed))
 
 
-def drawn_units(rng: np.random.Generator, simulations: int, units: int) -> np.ndarray:
+def drawn_units(rng: np.random.Generator, simulations: int, units: int, rarest: float = 1 / 3) -> np.ndarray:
     """Units of a made-up population of 4 classes, shape (simulations, units, 3, 4): each has its own mixture of classes
-    and its own difficulty, shared by its pixels; the rarest class is in a third of the units only."""
+    and its own difficulty, shared by its pixels; the rarest class is in a share of the units only."""
     share = rng.dirichlet([2.0, 1.5, 1.0, 0.5], (simulations, units))
-    share[..., 3] *= rng.random((simulations, units)) < 1 / 3
+    share[..., 3] *= rng.random((simulations, units)) < rarest
     truth = 1000 * share
     skill = rng.beta([8, 6, 4, 3], [2, 3, 4, 4], (simulations, units, 4))
     right = truth * skill
@@ -123,3 +130,61 @@ def test_a_class_that_a_resample_neither_holds_nor_predicts_is_left_out_of_its_m
 def test_counts_beyond_float32_are_added_exactly():
     tiles = torch.full((2, 1, 1), 2**30 + 1, dtype=torch.int32)
     assert unit_sums(tiles, ["scene", "scene"])[0, 0, 0] == 2**31 + 2
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_of_a_class_covers_the_truth_where_enough_units_hold_it():
+    rng = np.random.default_rng(4)
+    covered = {}
+    for holding in (FEWEST_UNITS_OF_A_CLASS, 6):
+        rarest = holding / 150
+        right, truth, predicted = drawn_units(rng, 1, 300_000, rarest).mean(axis=1)[0, :, 3]
+        ends = []
+        for sums in drawn_units(rng, 200, 150, rarest)[..., 3:]:
+            drawn = np.concatenate([*resampled_sums(sums, 200, rng)])[..., 0]
+            ends.append(np.percentile(drawn[:, 0] / (drawn[:, 1] + drawn[:, 2] - drawn[:, 0]), [2.5, 97.5]))
+        score = right / (truth + predicted - right)
+        covered[holding] = np.mean([low <= score <= high for low, high in ends])
+    assert covered[FEWEST_UNITS_OF_A_CLASS] > 0.88 > 0.85 > covered[6]
+
+
+def test_intervals_of_classes_are_those_of_a_plain_loop():
+    tiles = some_tiles(60)
+    intervals = class_intervals(tiles, resamples=200, seed=3)
+    rng = np.random.default_rng(3)
+    drawn = [Scores.of(tiles[torch.from_numpy(rng.integers(60, size=60))].sum(dim=0)).of_classes() for _ in range(200)]
+    for name in CLASS_SCORES:
+        for index, ends in enumerate(intervals[name]):
+            assert ends == pytest.approx(np.percentile([scores[name][index] for scores in drawn], [2.5, 97.5]))
+
+
+def test_equal_tiles_give_a_class_its_score_twice():
+    tiles = some_tiles(1).expand(60, -1, -1)
+    scores = Scores.of(tiles[0]).of_classes()
+    for name, ends in class_intervals(tiles, resamples=20).items():
+        assert ends == [pytest.approx((score, score)) for score in scores[name]]
+
+
+def test_a_class_of_few_tiles_has_no_interval():
+    tiles = some_tiles(60)
+    tiles[FEWEST_UNITS_OF_A_CLASS - 1 :, 2] = 0  # predicted in all tiles, true in too few
+    assert class_intervals(tiles, resamples=20)["iou"][2] == (None, None)
+    tiles[FEWEST_UNITS_OF_A_CLASS - 1, 2, 2] = 1
+    assert None not in class_intervals(tiles, resamples=20)["iou"][2]
+
+
+def test_scenes_count_for_classes_as_for_the_mean():
+    tiles = some_tiles(120)
+    assert class_intervals(tiles, [number // 4 for number in range(120)])["f1"] == [(None, None)] * 3
+    summed = tiles.view(60, 2, 3, 3).sum(dim=1)
+    assert class_intervals(tiles, [number // 2 for number in range(120)]) == class_intervals(summed)
+
+
+def test_a_class_that_is_never_predicted_has_no_interval_of_its_users_accuracy():
+    tiles = some_tiles(60)
+    tiles[:, :, 1] = 0
+    intervals = class_intervals(tiles, resamples=20)
+    assert intervals["users_accuracy"][1] == (None, None)
+    assert intervals["producers_accuracy"][1] == (0, 0)

@@ -3,7 +3,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    jaccard_score,
+    precision_recall_fscore_support,
+)
 
 from utils.evaluation.metric import ConfusionMatrix, Scores, TileMatrices, tile_mean_iou
 
@@ -21,6 +27,9 @@ def test_scores_by_hand():
     assert scores.mean_iou == pytest.approx((3 / 4 + 1 / 3 + 1 / 2) / 3)
     assert scores.frequency_weighted_iou == pytest.approx((4 * 3 / 4 + 2 * 1 / 3 + 1 * 1 / 2) / 7)
     assert scores.class_pixels == (4, 2, 1)
+    assert scores.class_producers_accuracy == pytest.approx((3 / 4, 1 / 2, 1))
+    assert scores.class_users_accuracy == pytest.approx((1, 1 / 2, 1 / 2))
+    assert scores.class_f1 == pytest.approx((6 / 7, 2 / 4, 2 / 3))
 
 
 def random_maps(seed):
@@ -46,6 +55,10 @@ def test_scores_equal_those_of_scikit_learn(seed):
     assert scores.pixel_accuracy == pytest.approx(accuracy_score(t, p))
     assert scores.mean_accuracy == pytest.approx(balanced_accuracy_score(t, p))
     assert scores.class_iou == pytest.approx(tuple(iou))
+    precision, recall, f1, _ = precision_recall_fscore_support(t, p)
+    assert scores.class_users_accuracy == pytest.approx(tuple(precision))
+    assert scores.class_producers_accuracy == pytest.approx(tuple(recall))
+    assert scores.class_f1 == pytest.approx(tuple(f1))
     assert scores.mean_iou == pytest.approx(jaccard_score(t, p, average="macro"))
     assert scores.frequency_weighted_iou == pytest.approx(jaccard_score(t, p, average="weighted"))
 
@@ -55,6 +68,14 @@ def test_a_class_that_is_only_predicted_has_no_iou_and_lowers_that_of_others():
     matrix.update(torch.tensor([1, 1, 2, 2]), torch.tensor([1, 3, 2, 2]))
     scores = matrix.scores()
     assert scores.class_iou == (None, 0.5, 1.0, None)
+    assert scores.class_producers_accuracy == (None, 0.5, 1.0, None)
+    assert scores.class_users_accuracy == (
+        None,
+        1.0,
+        1.0,
+        0.0,
+    )  # class 0 is neither true nor predicted, class 3 is wrong
+    assert scores.class_f1 == (None, pytest.approx(2 / 3), 1.0, None)
     assert scores.mean_iou == 0.75
     assert scores.mean_accuracy == 0.75
     assert scores.frequency_weighted_iou == 0.75
@@ -65,6 +86,12 @@ def test_a_class_that_is_never_found_counts_as_zero():
     matrix.update(torch.tensor([0, 1]), torch.tensor([0, 0]))
     assert matrix.scores().class_iou == (0.5, 0.0)
     assert matrix.scores().mean_iou == 0.25
+    assert matrix.scores().of_classes() == {
+        "iou": (0.5, 0.0),
+        "producers_accuracy": (1.0, 0.0),
+        "users_accuracy": (0.5, None),  # nothing was predicted as class 1
+        "f1": (pytest.approx(2 / 3), 0.0),
+    }
 
 
 def test_perfect_is_exactly_one():
@@ -81,7 +108,8 @@ def test_nothing_counted_is_none(truth):
     matrix = ConfusionMatrix(3)
     matrix.update(truth, torch.zeros_like(truth))
     scores = matrix.scores()
-    assert scores == Scores(None, None, None, None, (None, None, None), (0, 0, 0))
+    absent = (None, None, None)
+    assert scores == Scores(None, None, None, None, absent, (0, 0, 0), absent, absent, absent)
 
 
 def test_another_ignore_index():
