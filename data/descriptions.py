@@ -6,10 +6,11 @@ A new data set is one more `Description` in `BUILT_IN`, or no code at all: a `da
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from utils.colours import RGB
+from utils.labels import IGNORE_INDEX
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,14 @@ class Description:
     def legend(self) -> tuple[list[str], list[RGB]]:
         """Names and colours of the classes that masks may hold."""
         return [self.classes[i] for i in self.used_ids], [self.colours[i] for i in self.used_ids]
+
+    def ignoring(self, label: int) -> "Description":
+        """The same data set, whose masks have no class where they have this id.
+
+        Args:
+            label: a class id, or another id that mask files of ids hold; 255 changes nothing.
+        """
+        return self if label == IGNORE_INDEX else replace(self, ignore_ids=self.ignore_ids | {label})
 
     def group_of(self, name: str) -> str | None:
         """The scene that a tile was cut from, or None where the description knows no scenes."""

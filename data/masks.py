@@ -171,7 +171,7 @@ def _from_binary(mask: RawMask, description: Description) -> tuple[np.ndarray, d
     corners = bits[..., 0] * 4 + bits[..., 1] * 2 + bits[..., 2]
     table = np.full(8, _OFF_PALETTE, np.uint8)
     for index, colour in enumerate(description.palette or ()):
-        table[_corner(colour)] = index
+        table[_corner(colour)] = IGNORE_INDEX if index in description.ignore_ids else index
     for colour in description.ignore_colours:
         table[_corner(colour)] = IGNORE_INDEX
     counts = _histogram((corners if mask.transparent is None else corners[~mask.transparent]).reshape(-1), 8)

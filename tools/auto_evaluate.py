@@ -12,6 +12,7 @@ checkpoint), best_scores_<step>.json, summary.json, pictures and report.html, wh
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 import torch
 
 from data.descriptions import Description
+from data.splits import read_names
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.resnet import BACKBONES
 from tools.cli import evaluate_options
 from tools.cli.crf_options import crf_settings
 from tools.cli.mask_remarks import say_mask_remarks
+from tools.cli.next_command import prediction
 from tools.cli.running import run
 from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
 from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
@@ -35,9 +38,13 @@ from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
+from utils.evaluation.evaluate import BrokenMapsError
+from utils.evaluation.seen import count_seen, on_seen_tiles
+from utils.labels import IGNORE_INDEX
 from utils.precision import keep_convolutions_in, resolve_precision
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
+from utils.runs.record import RunRecord, read_record
 
 SKIPPED = 4  # exit code: finished, but some checkpoints were left out
 
@@ -60,21 +67,34 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     if args.follow and args.backbone is None:
         with stop:
             wait_for_run(RunFolder(args.checkpoint_dir), stop)
-    network = build_network(args, description, precision, device)
+    folder = run_folder(args)
+    record = read_record(folder.options) if folder.options.is_file() else None
+    trained = record.ignore_label if record else IGNORE_INDEX
+    ignored = trained if args.ignore_label is None else args.ignore_label
+    network = build_network(args, folder, record, description, precision, device)
     refine = partial(refine_batch, settings=crf_settings(args)) if args.crf else None
 
-    checkpoints = Checkpoints(args, network, stop)
-    data_list = TileList(args, description, args.data_list, device, precision)
-    test_list = TileList(args, description, args.test_list, device, precision) if args.test_list else None
+    checkpoints = Checkpoints(args, network, stop, record)
+    scored = description.ignoring(ignored)
+    data_list = TileList(args, scored, args.data_list, device, precision)
+    test_list = TileList(args, scored, args.test_list, device, precision) if args.test_list else None
     say_mask_remarks(data_list.tiles, test_list.tiles if test_list else None)
-    results = Results(args, data_list, facts(args, network, data_list))
+    notes = [*about_ignored(description, ignored, trained), *about_seen(folder, data_list, test_list)]
+    for note in notes:
+        say(note)
+    results = Results(args, data_list, facts(args, network, data_list) | {"ignore_label": ignored, "notes": notes})
     with stop:
         for step in checkpoints:
+            try:
+                evaluation = data_list.evaluate(network, step, refine)
+            except BrokenMapsError as error:
+                checkpoints.leave_out(step, f"{folder.generator(step)}: {error}")
+                continue
             results.begin()
-            if results.add(data_list.evaluate(network, step, refine)):
+            if results.add(evaluation):
                 checkpoints.keep_present()
     if results.best is None:
-        reason = f": {stop.reason}" if stop.reason else ""
+        reason = f": {checkpoints.why_none}" if checkpoints.why_none else ""
         raise DataError(f"no checkpoint of {args.checkpoint_dir} could be evaluated{reason}")
 
     test = None
@@ -82,30 +102,65 @@ def auto_evaluate(args: argparse.Namespace) -> int:
         checkpoints.return_to(results.best.step)
         test = test_list.evaluate(network, results.best.step, refine)
     results.finish(checkpoints, test, test_list, time.perf_counter() - started)
+    say_next(args, folder, record, results.best.step, test_list or data_list)
     distributed.stop()
     return exit_code(checkpoints, stop)
 
 
+def run_folder(args: argparse.Namespace) -> RunFolder:
+    """The folder of the training run.
+
+    Raises:
+        OptionError: there is no such folder.
+    """
+    if not args.checkpoint_dir.is_dir():
+        raise OptionError(f"--checkpoint-dir {args.checkpoint_dir} is not a folder; give the folder of a training run")
+    return RunFolder(args.checkpoint_dir)
+
+
+def about_ignored(description: Description, ignored: int, trained: int) -> list[str]:
+    """What to say of a label that is left out of the scores; nothing where none is, as in training."""
+    if ignored == trained == IGNORE_INDEX:
+        return []
+    reason = "as in training" if ignored == trained else f"the run was trained with {trained}"
+    if ignored == IGNORE_INDEX:
+        return [f"pixels of every class are scored (--ignore-label {ignored}; {reason})"]
+    name = f" ({description.classes[ignored]})" if ignored < description.num_classes else ""
+    return [f"pixels of id {ignored}{name} are not scored (--ignore-label {ignored}, {reason})"]
+
+
+def about_seen(folder: RunFolder, *lists: TileList | None) -> list[str]:
+    """A line for each list that holds tiles whose masks the run has learned from."""
+    given = [tile_list for tile_list in lists if tile_list is not None]
+    if not folder.labelled_names.is_file():
+        return []
+    labelled = read_names(folder.labelled_names, given[0].description)
+    for tile_list in given:
+        tile_list.seen = count_seen(tile_list.tiles.names, labelled)
+    return [line for each in given if (line := on_seen_tiles(each.tiles.names, labelled, each.path))]
+
+
 def build_network(
-    args: argparse.Namespace, description: Description, precision: str, device: torch.device
+    args: argparse.Namespace,
+    folder: RunFolder,
+    record: RunRecord | None,
+    description: Description,
+    precision: str,
+    device: torch.device,
 ) -> DeepLabV2:
     """The network that the run's options.json describes, for evaluation.
 
     Raises:
-        OptionError: there is no such run, its backbone is not known, or it was trained on other classes.
+        OptionError: its backbone is not known, or it was trained on other classes.
         DataError: options.json cannot be used.
     """
-    if not args.checkpoint_dir.is_dir():
-        raise OptionError(f"--checkpoint-dir {args.checkpoint_dir} is not a folder; give the folder of a training run")
-    folder = RunFolder(args.checkpoint_dir)
-    recorded = folder.read_options()
-    if not recorded and args.backbone is None:
+    if record is None and args.backbone is None:
         raise OptionError(
             f"{folder.options} is not there, so the backbone is not known; give --backbone {' or '.join(BACKBONES)} "
             "(classes and tile size are taken from the data set)"
         )
-    check_classes(recorded.get("classes", list(description.classes)), description, folder.options)
-    backbone = args.backbone or recorded.get("backbone", "resnet101")
+    check_classes(record.classes if record else description.classes, description, folder.options)
+    backbone = args.backbone or (record.backbone if record else "")
     if backbone not in list(BACKBONES):
         raise DataError(f"{folder.options} names the backbone {backbone!r}; give --backbone {' or '.join(BACKBONES)}")
     args.backbone = backbone
@@ -114,17 +169,16 @@ def build_network(
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def check_classes(trained: Any, description: Description, path: Path) -> None:
+def check_classes(trained: Sequence[str], description: Description, path: Path) -> None:
     """Refuse a data set with other classes than the network's.
 
     Raises:
         OptionError: says which.
     """
     classes = list(description.classes)
-    if trained == classes:
+    if list(trained) == classes:
         return
-    names = trained if isinstance(trained, list) else []
-    unknown = [f"'{name}' (id {index})" for index, name in enumerate(classes) if name not in names]
+    unknown = [f"'{name}' (id {index})" for index, name in enumerate(classes) if name not in trained]
     found = (
         f"the network of {path.parent} has no {', '.join(unknown[:3])}" if unknown else "their order or number differs"
     )
@@ -152,13 +206,25 @@ def facts(args: argparse.Namespace, network: DeepLabV2, data_list: TileList) -> 
     }
 
 
+def say_next(
+    args: argparse.Namespace, folder: RunFolder, record: RunRecord | None, step: int, tile_list: TileList
+) -> None:
+    """Say how to make maps with the chosen checkpoint, unless a training has removed it since."""
+    checkpoint = folder.generator(step)
+    if checkpoint.is_file():
+        backbone = None if record else args.backbone
+        window = None if record and record.tile_size else tile_list.tiles.reader.tile_size
+        say(str(prediction(args.dataset, args.data_dir, tile_list.path, checkpoint, backbone, window)))
+
+
 def exit_code(checkpoints: Checkpoints, stop: StopRequest) -> int:
     """Say what was left out; 0 where nothing was."""
     skipped, left = sorted(checkpoints.skipped), checkpoints.pending
     if skipped:
         say(f"skipped {len(skipped)} checkpoints: {first_steps(skipped)}", file=sys.stderr)
     if left:
-        say(f"{stop.reason or 'the end came'} before {len(left)} checkpoints: {first_steps(left)}", file=sys.stderr)
+        reason = stop.reason or checkpoints.gave_up or "the end came"
+        say(f"{reason} before {len(left)} checkpoints: {first_steps(left)}", file=sys.stderr)
     return stop.exit_code or (SKIPPED if skipped or left else 0)
 
 

@@ -8,7 +8,6 @@ as many random ones, evaluates both ranges of checkpoints and prints one table. 
 
 import argparse
 import json
-import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -26,10 +25,11 @@ from data.descriptions import UCM
 from data.splits import read_names, read_names_array
 from data.tiles import Tiles, open_tiles
 from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
+from tools.cli.next_command import typed_again
 from tools.cli.parser import CommandParser, count
 from tools.cli.running import run
 from utils.errors import UserError
-from utils.evaluation.metric import ConfusionMatrix, Scores
+from utils.evaluation.metric import ConfusionMatrix, Scores, fraction
 from utils.labels import IGNORE_INDEX
 
 RATIO = "0.2"
@@ -100,7 +100,7 @@ def step(command: str, main: Callable[[list[str]], int], *options: object) -> No
         UserError: the command failed; its own message stands above.
     """
     argv = [str(option) for option in options]
-    print(f"\n$ python tools/{command} {shlex.join(argv)}", flush=True)
+    print(f"\n$ {typed_again(command, argv)}", flush=True)
     if code := main(argv):
         raise UserError(f"tools/{command} ended with exit code {code}")
 
@@ -119,7 +119,7 @@ def report(out: Path, train_names: list[str], test_names: list[str], train_list:
         title = "active learner" if choice == "chosen" else "random choice"
         print(
             f"{title:<22}{count_labelled:>6}{scores['Mean IoU']:>10.3f}{scores['Pixel Accuracy']:>12.3f}"
-            f"{baseline.mean_iou or 0:>22.3f}"
+            f"{fraction(baseline.mean_iou):>22}"
         )
     difference = rows[0][2]["Mean IoU"] - rows[1][2]["Mean IoU"]
     better = (

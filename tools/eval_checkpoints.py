@@ -8,18 +8,35 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from model.weights.loading import load_network, read_network
+from tools.cli.evaluate_options import FIRST_STEP, LAST_STEP, settle_range
 from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError, OptionError, UserError
 from utils.runs.folder import RunFolder
+from utils.runs.idle import IdleWatch
 from utils.runs.interrupt import StopRequest
+from utils.runs.record import RunRecord
 from utils.suggest import first_names
 
 POLL_SECONDS = 2.0  # between two looks for a new checkpoint
+
+
+class Look(NamedTuple):
+    """What a look into the run's folder finds.
+
+    step: the next one to evaluate, if its checkpoint is there. missing: steps that will have none any more. is_over:
+    whether none can follow. reason: why nothing is waited for any longer, where something could have been.
+    """
+
+    step: int | None
+    missing: list[int]
+    is_over: bool
+    reason: str = ""
 
 
 class Checkpoints:
@@ -32,19 +49,26 @@ class Checkpoints:
         args: the command's options.
         network: what they are loaded into.
         stop: asked between two checkpoints.
+        record: says when the run ends and how often it writes; None where there is none.
 
     Attributes:
         skipped: reasons by step.
+        gave_up: why a training was not waited for any longer; empty while it is.
 
     Raises:
         OptionError: there is none, and none is waited for.
     """
 
-    def __init__(self, args: argparse.Namespace, network: nn.Module, stop: StopRequest) -> None:
+    def __init__(
+        self, args: argparse.Namespace, network: nn.Module, stop: StopRequest, record: RunRecord | None
+    ) -> None:
         self.args, self.network, self.stop = args, network, stop
         self.folder = RunFolder(args.checkpoint_dir)
-        self.pending = [] if args.all else list(range(args.start_eval, args.end_eval + 1, args.step_eval))
+        steps = steps_to_evaluate(args, record)
+        self.pending = [] if args.all else steps
         self.skipped: dict[int, str] = {}
+        self.gave_up = ""
+        self._idle = IdleWatch(self.folder.path, args.max_idle_minutes)
         self.present: int | None = None
         self._newest = -1
         self._weights: dict[str, Tensor] | None = None
@@ -87,6 +111,17 @@ class Checkpoints:
             load_network(self.network, self.folder.generator(step))
         self.present = step
 
+    def leave_out(self, step: int, reason: str) -> None:
+        """Name a checkpoint that cannot be used, and go on without it."""
+        self.skipped[step] = reason
+        say(f"warning: {reason}; skipped", file=sys.stderr)
+
+    @property
+    def why_none(self) -> str:
+        """Why no checkpoint could be evaluated, as far as one reason tells."""
+        reasons = [*self.skipped.values()]
+        return self.stop.reason or self.gave_up or (reasons[0] if len(reasons) == 1 else "")
+
     # --- which comes next ----------------------------------------------------------------------------------------
 
     def _take_stock(self) -> None:
@@ -117,28 +152,39 @@ class Checkpoints:
             text = f"{len(missing)} checkpoints of the range are not there: {first_steps(missing)}"
             say(f"warning: {text}", file=sys.stderr)
 
-    def _look(self) -> tuple[int | None, list[int], bool]:
-        """The next step whose checkpoint is there, the steps passed over, and whether none can follow."""
+    def _look(self) -> Look:
+        """Look for the next checkpoint; those of a training that is followed come in order, the last one at its end."""
         if not self.args.follow:
-            return (self.pending[0] if self.pending else None), [], True
+            return Look(self.pending[0] if self.pending else None, [], True)
         found = self.folder.steps()
-        if self.args.all:
-            step = next((step for step in found if step > self._newest), None)
-            return step, [], step is None and self._newest >= self.args.end_eval
-        step = next((step for step in self.pending if step in set(found)), None)
-        if step is None:
-            return None, [], not self.pending
-        return step, [earlier for earlier in self.pending if earlier < step], False  # a training writes them in order
+        steps = [step for step in found if step > self._newest] if self.args.all else self.pending
+        step = next((step for step in steps if step in set(found)), None)
+        is_past = bool(found) and found[-1] >= self.args.end_eval  # a training writes them in order
+        is_over = step is None and (is_past or not (self.args.all or self.pending))
+        missing = [other for other in self.pending if is_over or (step is not None and other < step)]
+        is_idle = self._idle.is_idle() and step is None and not is_over
+        return Look(step, missing, is_over, self._too_long() if is_idle else "")
+
+    def _too_long(self) -> str:
+        return (
+            f"nothing in {self.folder.path} has changed for {self.args.max_idle_minutes:g} minutes, so its training is "
+            "taken to have ended (--max-idle-minutes)"
+        )
 
     def _next(self, wait: bool) -> int | None:
         """The step to read next; None where there is none, or none yet and none is waited for."""
         while not self._is_stopped():
-            step, missing, is_over = distributed.from_main(self._look)
+            step, missing, is_over, reason = distributed.from_main(self._look)
+            self._pass_over(missing)
             if step is not None:
-                self._pass_over(missing)
                 self.pending, self._newest = [later for later in self.pending if later > step], step
                 return step
+            if is_over:
+                self.pending = []
             if is_over or not wait:
+                return None
+            if reason:
+                self.gave_up = reason
                 return None
             time.sleep(POLL_SECONDS)
         return None
@@ -167,9 +213,35 @@ class Checkpoints:
             reason = str(error)
         if not distributed.any_process(weights is None):
             return weights
-        self.skipped[step] = reason
-        say(f"warning: {reason}; skipped", file=sys.stderr)
+        self.leave_out(step, reason)
         return None
+
+
+def steps_to_evaluate(args: argparse.Namespace, record: RunRecord | None) -> list[int]:
+    """The steps of the range; of a training that is followed none that it will not reach, and its last one.
+
+    Args:
+        args: the command's options; what was not given of the range is filled in.
+        record: of the run, if there is one.
+
+    Raises:
+        OptionError: the range begins after the run's end.
+    """
+    if not args.follow:
+        return list(range(args.start_eval, args.end_eval + 1, args.step_eval))
+    num_steps = record.num_steps if record else None
+    last = num_steps or LAST_STEP
+    every = min(args.step_eval or (record.save_pred_every if record else None) or FIRST_STEP, last)
+    takes_last = args.end_eval is None and num_steps is not None  # a run writes one at its end, whatever its step
+    settle_range(args, every, last, every)
+    args.end_eval = min(args.end_eval, last)
+    if args.start_eval > args.end_eval:
+        raise OptionError(
+            f"--start-eval {args.start_eval} is never reached: the run in {args.checkpoint_dir} ends with step "
+            f"{args.end_eval}; lower it"
+        )
+    steps = list(range(args.start_eval, args.end_eval + 1, args.step_eval))
+    return [*steps, last] if takes_last and steps[-1] != last else steps
 
 
 def wait_for_run(folder: RunFolder, stop: StopRequest) -> None:

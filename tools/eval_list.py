@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from data.descriptions import Description
+from data.labelled import require_labelled_pixels
 from data.samplers import OrderedBatches, build_loader
 from data.splits import read_names
 from data.tiles import SegmentationSample, SegmentationTiles, check_files, open_masks_as_filed, open_reader, open_tiles
@@ -76,7 +77,7 @@ class TileList:
 
     Raises:
         OptionError: no such file.
-        DataError: a tile has no mask, or a file cannot be used.
+        DataError: a tile has no mask, a file cannot be used, or no pixel has a class.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class TileList:
         check_masks(description, args.data_dir, names, path)
         cache = resolve_cache(args)
         self.tiles = distributed.main_first(lambda: open_tiles(description, args.data_dir, names, names, cache))
+        require_labelled_pixels(self.tiles.masks, str(path))
+        self.seen: int | None = None  # labelled training tiles among them, once the run's names are known
         self.file_masks = None
         if args.eval_size == "file":
             self.file_masks = distributed.main_first(lambda: open_masks_as_filed(self.tiles, cache))

@@ -31,6 +31,7 @@ def write_report(
         paragraph(f"{summary['dataset']} · {summary['backbone']} · {_chosen(summary['chosen'])}", soft=True),
         _numbers(shown),
         paragraph(_reading(summary)),
+        *(paragraph(note[:1].upper() + note[1:] + ".") for note in summary["notes"]),
         section("Which checkpoint", picture(pictures.get("miou.png"), _curve_caption(summary))),
         section(
             "Which classes",

@@ -10,7 +10,7 @@ from tools.cli.shared_options import as_plain
 from tools.eval_list import Evaluation, Outcome, TileList
 from utils.distributed import say
 from utils.evaluation.intervals import Ends, Interval
-from utils.evaluation.metric import CLASS_SCORES, Scores
+from utils.evaluation.metric import CLASS_SCORES, Scores, fraction
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 
@@ -87,7 +87,7 @@ def shares_of(scores: Scores) -> list[float]:
 def in_words(outcome: Outcome) -> str:
     """Scores and interval as a phrase."""
     scores = outcome.scores
-    return f"mean IoU {scores.mean_iou or 0:.3f}, pixel accuracy {scores.pixel_accuracy or 0:.3f}; {outcome.interval}"
+    return f"mean IoU {fraction(scores.mean_iou)}, pixel accuracy {fraction(scores.pixel_accuracy)}; {outcome.interval}"
 
 
 def summary_of(
@@ -122,6 +122,7 @@ def _list_summary(tile_list: TileList, evaluation: Evaluation, is_chosen_on: boo
     return {
         "path": str(tile_list.path),
         "tiles": len(tile_list.tiles),
+        "labelled_training_tiles": tile_list.seen,
         "pixels": sum(plain.scores.class_pixels),
         "chosen_on_this_list": is_chosen_on,
         "scores": plain.scores.published(),
@@ -163,7 +164,7 @@ def print_verdict(args: argparse.Namespace, verdict: Verdict) -> None:
     heads = ("IoU", "producer's", "user's", "F1")
     say(f"{'class':<20}{''.join(f'{head:>11}' for head in heads)} {'pixels':>14} {'share':>7}")
     for entry in _class_summary(verdict):
-        figures = "".join(f"{'–' if entry[score] is None else f'{entry[score]:.3f}':>11}" for score in CLASS_SCORES)
+        figures = "".join(f"{fraction(entry[score]):>11}" for score in CLASS_SCORES)
         say(f"{entry['name']:<20}{figures} {entry['pixels']:>14,} {entry['share']:>7.1%}")
     best, refined, test = verdict.best, verdict.refined, verdict.test
     optimistic = "" if best.plain.interval.low is None else ", so the interval is optimistic"
@@ -172,7 +173,7 @@ def print_verdict(args: argparse.Namespace, verdict: Verdict) -> None:
         f"{verdict.chosen_on.path}{optimistic})"
     )
     if refined is not None and refined.refined is not None:
-        say(f"with CRF: step {refined.step}, mean IoU {refined.refined.mean_iou or 0:.3f} (chosen on this list)")
+        say(f"with CRF: step {refined.step}, mean IoU {fraction(refined.refined.mean_iou)} (chosen on this list)")
     if test is not None:
         say(f"on the test list {args.test_list}: {in_words(test.plain)}")
         if test.refined is not None:

@@ -35,6 +35,7 @@ from tools.predict_network import NetworkFacts, load_generator, network_facts
 from tools.predict_results import MapFolder
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import CRFSettings, refine_batch
+from utils.evaluation.evaluate import BROKEN_MAPS
 from utils.evaluation.windows import Classify, blended_strips
 from utils.images import normalise, to_unit_range
 from utils.precision import PRECISIONS, autocast, resolve_precision
@@ -141,7 +142,7 @@ def predict(args: argparse.Namespace) -> int:
     if len(skipped) == len(images):
         raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
     folder.finish()
-    report(folder, len(images) - len(skipped), skipped)
+    report(folder, facts.ignore_label, len(images) - len(skipped), skipped)
     return 4 if skipped else 0
 
 
@@ -203,10 +204,15 @@ def predict_ids(
 
     Returns:
         Ids, uint8, shape (N, H, W).
+
+    Raises:
+        DataError: the network's output is not finite.
     """
     ids = np.empty(pixels.shape[:3], np.uint8)
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     for top, probabilities in blended_strips(images, classify, window, overlap, batch_size):
+        if not torch.isfinite(probabilities).all():
+            raise DataError(BROKEN_MAPS)
         ids[:, top : top + probabilities.shape[2]] = probabilities.argmax(dim=1).cpu().numpy()
     return ids
 
@@ -220,6 +226,7 @@ def record(
         "checkpoint": str(facts.checkpoint),
         "backbone": facts.backbone,
         "classes": list(facts.classes),
+        "ignore_label": facts.ignore_label,
         "colours": [list(colour) for colour in facts.colours],
         "window": list(window),
         "precision": precision,
@@ -228,10 +235,18 @@ def record(
     }
 
 
-def report(folder: MapFolder, written: int, skipped: list[str]) -> None:
-    """Print the classes' shares, what was skipped, and where the maps are."""
-    for name, share in zip(folder.classes, folder.total_shares(), strict=True):
-        print(f"{name:<20} {share:>7.1%}")
+def report(folder: MapFolder, ignored: int, written: int, skipped: list[str]) -> None:
+    """Print the classes' shares, what was skipped, and where the maps are.
+
+    Args:
+        folder: of the maps.
+        ignored: id of a class that the network has not learned; another id where there is none.
+        written: images that have a map.
+        skipped: names of those that have none.
+    """
+    for index, (name, share) in enumerate(zip(folder.classes, folder.total_shares(), strict=True)):
+        remark = f"  (not learned: --ignore-label {index} in training)" if index == ignored else ""
+        print(f"{name:<20} {share:>7.1%}{remark}")
     if skipped:
         print(f"skipped {len(skipped)} images: {', '.join(skipped[:10])}", file=sys.stderr)
     print(f"maps of {written} images: {folder.path}")

@@ -3,18 +3,16 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data.descriptions import Description
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.resnet import BACKBONES
 from model.weights.loading import load_network
-from utils.colours import RGB, distinct_colours
+from utils.colours import RGB
 from utils.errors import DataError, OptionError
-from utils.images import IMAGENET_MEAN, IMAGENET_STD
-from utils.labels import MAX_CLASSES
-from utils.runs.files import read_json
+from utils.labels import IGNORE_INDEX
 from utils.runs.folder import RunFolder
+from utils.runs.record import read_record
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class NetworkFacts:
         classes: pixel classes in the order of their ids.
         colours: RGB of each.
         tile_size: height and width of the tiles that it was trained on; None where nobody says.
+        ignore_label: id that was not learned from, as far as somebody says; 255: none.
     """
 
     checkpoint: Path
@@ -34,6 +33,7 @@ class NetworkFacts:
     classes: tuple[str, ...]
     colours: tuple[RGB, ...]
     tile_size: tuple[int, int] | None
+    ignore_label: int = IGNORE_INDEX
 
 
 def find_checkpoint(args: argparse.Namespace) -> Path:
@@ -98,7 +98,7 @@ def load_generator(facts: NetworkFacts) -> DeepLabV2:
     """The network with the checkpoint's weights.
 
     Raises:
-        DataError: the checkpoint is damaged or of another network.
+        DataError: the checkpoint is damaged, of another network, or of one whose training has diverged.
     """
     network = DeepLabV2(len(facts.classes), facts.backbone)
     load_network(network, facts.checkpoint)
@@ -106,35 +106,8 @@ def load_generator(facts: NetworkFacts) -> DeepLabV2:
 
 
 def _recorded(checkpoint: Path, path: Path, backbone: str | None) -> NetworkFacts:
-    record = read_json(path)
-    backbone = backbone or record.get("backbone")
+    record = read_record(path)
+    backbone = backbone or record.backbone
     if backbone not in BACKBONES:
         raise DataError(f"{path} names the backbone {backbone!r}, known are {', '.join(BACKBONES)}; give --backbone")
-    classes: Any = record.get("classes")
-    if not _is_list(classes, str) or not 2 <= len(classes) <= MAX_CLASSES:
-        raise _damaged(path, "classes", "names of pixel classes", classes)
-    colours = record.get("colours") or [list(colour) for colour in distinct_colours(len(classes))]
-    if len(colours) != len(classes) or not all(_is_list(c, int, 3) and set(c) <= set(range(256)) for c in colours):
-        raise _damaged(path, "colours", f"{len(classes)} colours of three numbers 0 to 255", colours)
-    tile_size = record.get("tile_size")
-    if tile_size is not None and not (_is_list(tile_size, int, 2) and min(tile_size) > 0):
-        raise _damaged(path, "tile_size", "height and width", tile_size)
-    ours = {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
-    if record.get("normalisation", ours) != ours:
-        raise _damaged(path, "normalisation", f"the one that this program trains with, {ours}", record["normalisation"])
-    return NetworkFacts(
-        checkpoint,
-        str(backbone),
-        tuple(classes),
-        tuple((r, g, b) for r, g, b in colours),
-        (tile_size[0], tile_size[1]) if tile_size else None,
-    )
-
-
-def _is_list(value: Any, kind: type, length: int | None = None) -> bool:
-    is_list = isinstance(value, list) and all(type(item) is kind for item in value)
-    return is_list and length in (None, len(value))
-
-
-def _damaged(path: Path, key: str, expected: str, found: Any) -> DataError:
-    return DataError(f"{path}: `{key}` is {str(found)[:60]}, expected {expected}; restore the file from the run")
+    return NetworkFacts(checkpoint, backbone, record.classes, record.colours, record.tile_size, record.ignore_label)

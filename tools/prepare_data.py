@@ -13,7 +13,6 @@ mistakes in a folder, its lists, weights and the machine.
 
 import argparse
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_uc
 from data.preparing.folder import Report, Target
 from data.preparing.scenes import Cut, prepare_scenes
 from data.splits import read_names
+from data.tiles import TileReader
+from tools.cli.next_command import NextStep, choosing, fitting_ratio, training
 from tools.cli.parser import CommandParser, count, number, one_of
 from tools.cli.running import run
 from tools.doctor import report as doctor
@@ -52,7 +53,8 @@ def prepare(args: argparse.Namespace) -> None:
     report = args.prepare(args)
     print(f"{args.out} {'is ready' if report.is_new else 'is up to date, nothing to do'}", file=sys.stderr)
     print("\n".join(report.found))
-    print(f"next:   {next_command(args.dataset, args.out)}")
+    following = next_step(args.dataset, args.out)
+    print("\n".join([f"next:   {following.command}", *(f"# {note}" for note in following.notes)]))
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -267,18 +269,16 @@ def _pattern(text: str) -> str:
 # --- The next command -------------------------------------------------------------------------------------------------
 
 
-def next_command(dataset: str, data_dir: Path) -> str:
-    """What to run on a prepared folder: the active learner, or where there are no scene classes, s4GAN."""
+def next_step(dataset: str, data_dir: Path) -> NextStep:
+    """What to run on a prepared folder: the active learner, or where there are masks but no scene classes, s4GAN."""
     description = load_description(dataset, data_dir)
     data_list = data_dir / "train.txt"
-    tiles, scene_classes = len(read_names(data_list, description)), description.scene_classes
-    ratio = "0.05" if tiles >= 20 * (len(scene_classes or ()) or 1) else "0.2"  # at least about a tile of each class
-    places = ["--data-dir", str(data_dir), "--data-list", str(data_list), "--labeled-ratio", ratio]
-    if scene_classes:
-        options = ["--query-strategy", "margin", "--random-scale", "--random-mirror", *places, "--model-name", "res50"]
-        return shlex.join(["python", "tools/train_AL.py", "--dataset-name", dataset, *options])
-    options = [*places, "--threshold-st", "0.6", "--restore-from", "pretrained_models/resnet101-63fe2227.pth"]
-    return shlex.join(["python", "tools/train_s4gan.py", "--dataset", dataset, *options])
+    names, reader = read_names(data_list, description), TileReader(description, data_dir, (0, 0))
+    with_masks = sum(reader.has_mask(name) for name in names)
+    if description.scene_classes or not with_masks:
+        return choosing(dataset, data_dir, data_list, description)
+    labels = {"--labeled-ratio": fitting_ratio(len(names), with_masks)}
+    return training(dataset, data_dir, data_list, description, labels)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,14 @@ from utils import distributed
 from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
+from utils.finite import not_finite
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.log import MetricsLog
 from utils.runs.seeds import machine_state, restore_machine_state
+from utils.suggest import first_names
 
 
 class TrainingRun:
@@ -49,7 +51,7 @@ class TrainingRun:
         self.folder = RunFolder(args.checkpoint_dir)
         self.checkpoints = CheckpointWriter(args, self.folder, s4gan)
         self.best_score, self.best_step = -1.0, 0
-        self.validation = open_validation(args, description)
+        self.validation = open_validation(args, description, tiles.labelled)
         self.log: MetricsLog | None = None  # in the main process
         self._broken_step = torch.zeros((), dtype=torch.int64)
 
@@ -95,9 +97,10 @@ class TrainingRun:
         """Write what the end of a run leaves: its state, curves and pictures.
 
         Raises:
-            DataError: a loss is not finite.
+            DataError: a loss or a network is not finite.
         """
         self._refuse_broken_losses()
+        self._refuse_broken_networks(step)
         self.checkpoints.say_disk_use()
         self.save_state(step)
         self.checkpoints.wait()
@@ -146,6 +149,8 @@ class TrainingRun:
         if logging or saving or validating or pausing:
             self._refuse_broken_losses()
             values = self._read(losses)
+        if saving or validating or pausing:
+            self._refuse_broken_networks(step)
         score = self._validate(step) if validating else None
         if values is not None and (logging or validating):
             self._log(step, values, losses, seconds, score)
@@ -232,15 +237,30 @@ class TrainingRun:
         if not broken:
             return
         self.checkpoints.wait()
-        step, good = min(broken), self.folder.steps()
+        step = min(broken)
         tiles = [f"labelled {', '.join(self._batch_names(step, 'labelled'))}"]
         if self.s4gan.discriminator is not None:
             tiles.append(f"unlabelled {', '.join(self._batch_names(step, 'unlabelled'))}")
-        raise DataError(
-            f"the losses of step {step} were not finite (tiles: {'; '.join(tiles)}); "
-            + (f"the last good checkpoint is {self.folder.generator(good[-1])}; " if good else "")
-            + "lower --learning-rate or use --precision fp32"
-        )
+        raise DataError(f"the losses of step {step} were not finite (tiles: {'; '.join(tiles)}); {self._way_back()}")
+
+    def _refuse_broken_networks(self, step: int) -> None:
+        """Stop before weights are kept that the last update has spoilt, whose losses come with the next step.
+
+        Raises:
+            DataError: names the step and the last good checkpoint.
+        """
+        networks = [self.s4gan.generator, *([self.s4gan.discriminator] if self.s4gan.discriminator else [])]
+        broken = [name for network in networks for name in not_finite(network.state_dict())]
+        if distributed.any_process(bool(broken)):
+            self.checkpoints.wait()
+            where = f"{len(broken)} tensors ({first_names(broken)})" if broken else "the networks of another process"
+            raise DataError(f"NaN or infinite values in {where} after step {step}; {self._way_back()}")
+
+    def _way_back(self) -> str:
+        """What to do about a training that has diverged."""
+        good = self.folder.steps()
+        advice = "lower --learning-rate or use --precision fp32"
+        return f"the last good checkpoint is {self.folder.generator(good[-1])}; {advice}" if good else advice
 
     def _batch_names(self, step: int, stream: str) -> list[str]:
         """Names of the tiles of the step-th batch, counted from 1; they follow from the seed."""
@@ -271,11 +291,11 @@ class TrainingRun:
         if self.log is not None:  # in the main process
             self.log.write(step, values)
 
-    def _validate(self, step: int) -> float:
-        """Mean IoU on the validation list; a new best generator is written at once."""
+    def _validate(self, step: int) -> float | None:
+        """Mean IoU on the validation list, if there is one; a new best generator is written at once."""
         assert self.validation is not None
         score = validate(self.s4gan, self.validation, self.args)
-        if score > self.best_score:
+        if score is not None and score > self.best_score:
             self.best_score, self.best_step = score, step
             if distributed.is_main():
                 self.checkpoints.save_best()

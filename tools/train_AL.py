@@ -10,7 +10,6 @@ it asks people: it writes to_label.csv and ends with exit code 3. The next comma
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from data.descriptions import Description
 from data.oracle import read_answers
 from data.scene_labels import read_scene_labels
 from data.splits import read_names
+from data.tiles import Tiles
 from data.unreadable import open_readable
 from model.learner import Learner
 from model.networks.classifier import FEATURES, Classifier
@@ -32,6 +32,7 @@ from tools.al_feed import Feed
 from tools.al_results import UNKNOWN, LabelledList, SelectionFolder
 from tools.al_run import LearningRun
 from tools.cli import select_options
+from tools.cli.next_command import NextStep, training, typed_again
 from tools.cli.running import run
 from tools.cli.select_options import array_path
 from tools.cli.shared_options import check_num_classes, resolve_cache, resolve_description, resolve_device
@@ -41,7 +42,7 @@ from utils.errors import DataError, OptionError
 from utils.precision import resolve_precision
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.seeds import seed_everything
-from utils.selection.budget import Budget
+from utils.selection.budget import Budget, labelled_count
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
 
@@ -251,7 +252,7 @@ def ask_people(
         f"{waiting} tiles wait for a scene label. Fill in the column `label` of\n\n  {folder.to_label}\n\n"
         f"with one of: {', '.join(listed.classes)}. The tiles are shown in {folder.path / 'to_label.png'}\n"
         "The state is saved; when the labels are there, run\n\n"
-        f"  python tools/train_AL.py {shlex.join(command)} --resume"
+        f"  {typed_again('train_AL.py', [*command, '--resume'])}"
     )
 
 
@@ -273,16 +274,28 @@ def report(args: argparse.Namespace, folder: SelectionFolder, learning: Learning
     say(f"{len(selection.result)} names: {names_file}\npictures and rounds: {folder.path}")
     if not selection.result:
         return
-    options = {
-        "--dataset": args.dataset.lower(),
-        "--data-dir": args.data_dir,
-        "--data-list": args.data_list,
-        "--labeled-ratio": args.labeled_ratio,
-        "--threshold-st": "0.6",
-        "--active-learning-images-array": names_file,
+    say(str(next_step(args, [learning.listed.tiles.names[tile] for tile in selection.result], learning.listed.tiles)))
+
+
+def next_step(args: argparse.Namespace, chosen: Sequence[str], tiles: Tiles) -> NextStep:
+    """Train on the chosen tiles; where masks of them are missing, draw these before.
+
+    Args:
+        args: the command's options.
+        chosen: names of the chosen tiles.
+        tiles: all tiles of the list.
+    """
+    reader, asked = tiles.reader, labelled_count(args.labeled_ratio, len(tiles))
+    labels = {
+        "--labeled-ratio": args.labeled_ratio if len(chosen) == asked else None,
+        "--active-learning": True,
+        "--active-learning-images-array": array_path(args, "names"),
     }
-    command = shlex.join(["--active-learning", *(str(part) for option in options.items() for part in option)])
-    say(f"next: draw masks for these tiles, then\n\npython tools/train_s4gan.py {command}")
+    step = training(args.dataset.lower(), args.data_dir, args.data_list, reader.description, labels)
+    if missing := [name for name in chosen if not reader.has_mask(name)]:
+        where = reader.mask_path(missing[0])
+        return replace(step, first=f"draw masks for {len(missing)} of these tiles ({where} and so on)")
+    return step
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from torch import nn
 from tqdm import tqdm
 
 from data.descriptions import Description
+from data.labelled import require_labelled_pixels
 from data.samplers import EndlessBatches, build_loader
 from data.splits import random_names, read_names, read_names_array
 from data.tiles import SegmentationSample, SegmentationTiles, Tiles, check_files, open_reader, open_tiles
@@ -30,11 +31,12 @@ from data.transforms import segmentation_training
 from model.methods.s4gan import S4GAN
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from model.networks.resnet import IMAGENET_FILES
+from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
 from tools.cli import train_options
 from tools.cli.mask_remarks import say_mask_remarks
+from tools.cli.next_command import NextStep, evaluation
 from tools.cli.running import run
 from tools.cli.shared_options import (
     check_num_classes,
@@ -68,11 +70,13 @@ def train(args: argparse.Namespace) -> int:
     precision, tf32 = resolve_precision(args.precision, device), allow_tf32(device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
+    description = description.ignoring(args.ignore_label)
     names = read_names(args.data_list, description)
     labelled_names = choose_labelled(args, description, names)
     tiles = distributed.main_first(
         lambda: open_tiles(description, args.data_dir, names, labelled_names, resolve_cache(args))
     )
+    require_labelled_pixels(tiles.masks, "the labelled tiles")
     labelled, unlabelled = tiles.labelled_positions()
     supervised = args.supervised_only or not unlabelled
     if not unlabelled and not args.supervised_only:
@@ -111,7 +115,7 @@ def train(args: argparse.Namespace) -> int:
     except BaseException:
         training.close()
         raise
-    code = report(args, finished, stop)
+    code = report(args, training, finished, stop)
     distributed.stop()
     return code
 
@@ -219,8 +223,7 @@ def restore_generator(args: argparse.Namespace, generator: DeepLabV2) -> bool:
         if has_state(args):
             return bool(recorded["imagenet_weights"])
     source = args.restore_from
-    if source is None and args.backbone in IMAGENET_FILES:
-        default = Path(__file__).resolve().parents[1] / "pretrained_models" / IMAGENET_FILES[args.backbone]
+    if source is None and (default := default_weights(args.backbone)) is not None:
         if not default.is_file():
             raise OptionError(
                 f"--restore-from was not given and {default} is not there; fetch it (pretrained_models/README.md), "
@@ -253,25 +256,24 @@ def training_batches(
     return iter(build_loader(dataset, batches, resolve_workers(args, device), pin_memory=device.type == "cuda"))
 
 
-def report(args: argparse.Namespace, finished: int, stop: StopRequest) -> int:
+def report(args: argparse.Namespace, training: TrainingRun, finished: int, stop: StopRequest) -> int:
     """Say where things are and how to go on; returns the exit code, the same in all processes."""
     if finished < args.num_steps:
         reason = stop.reason or "another process was asked to end"
         say(f"{reason}: state saved after step {finished}; the same command with --resume goes on")
         return max(distributed.gather_objects(stop.exit_code))
     say(f"checkpoints, curves and pictures: {args.checkpoint_dir}")
-    print_next_command(args)
+    say(str(next_step(args, training)))
     return 0
 
 
-def print_next_command(args: argparse.Namespace) -> None:
-    """Say how to find the best checkpoint."""
-    every = min(args.save_pred_every, args.num_steps)
-    say(
-        f"next:\n\npython tools/auto_evaluate.py --start-eval {every} --end-eval {args.num_steps} --step-eval {every} "
-        f"--dataset {args.dataset} --data-dir {args.data_dir} --data-list <test or validation list> "
-        f"--checkpoint-dir {args.checkpoint_dir} --input-size {args.input_size[0]},{args.input_size[1]}"
-    )
+def next_step(args: argparse.Namespace, training: TrainingRun) -> NextStep:
+    """Find the best checkpoint, in the window that validation used."""
+    tile_size = training.tiles.reader.tile_size
+    window = (max(args.input_size[0], tile_size[0]), max(args.input_size[1], tile_size[1]))
+    steps = training.folder.steps()
+    places = (args.data_dir, args.data_list, training.description, args.checkpoint_dir)
+    return evaluation(args.dataset, *places, steps, window, args.val_list)
 
 
 def main(argv: list[str] | None = None) -> int:

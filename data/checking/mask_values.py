@@ -74,10 +74,13 @@ def meanings(description: Description) -> dict[int, int]:
     """Class id, or 255 for "no class", of each value that is declared; of codes, or of colours as 0xRRGGBB."""
     if description.palette is not None:
         found = {as_number(colour): index for index, colour in enumerate(description.palette)}
-        return found | {as_number(colour): IGNORE_INDEX for colour in description.ignore_colours}
-    codes = description.codes or tuple((index,) for index in range(description.num_classes))
-    found = {code: index for index, of_class in enumerate(codes) for code in of_class}
-    return found | dict.fromkeys((*description.ignore_ids, *description.ignore_codes), IGNORE_INDEX)
+        silent = {as_number(colour) for colour in description.ignore_colours}
+    else:
+        codes = description.codes or tuple((index,) for index in range(description.num_classes))
+        found = {code: index for index, of_class in enumerate(codes) for code in of_class}
+        silent = {*description.ignore_codes, *(description.ignore_ids if description.codes is None else ())}
+    silent |= {value for value, index in found.items() if index in description.ignore_ids}
+    return found | dict.fromkeys(silent, IGNORE_INDEX)
 
 
 def as_number(colour: Sequence[int]) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from model.weights.files import read_state_dict
 from model.weights.reasons import README, shape_text, weights_error
+from utils.finite import not_finite
 from utils.suggest import first_names
 
 _IMAGENET_FILES = {"ResNet-50": "resnet50-0676ba61.pth", "ResNet-101": "resnet101-63fe2227.pth"}
@@ -58,7 +59,7 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
         What was loaded and what was not used.
 
     Raises:
-        DataError: the file cannot be read, or a tensor is missing, unknown or of another shape.
+        DataError: the file cannot be read, or a tensor is missing, unknown, of another shape or not finite.
         OptionError: the path does not exist.
     """
     path = Path(path)
@@ -71,6 +72,7 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
     mismatch = _mismatch(own, weights, optional=counters)
     if mismatch:
         raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", f"use {fitting} ({README})")
+    _require_finite(path, weights)
     own.update(weights)  # in place: it carries the version that some networks ask for
     backbone.load_state_dict(own)
     num_loaded = len(own) - len(counters)
@@ -103,7 +105,7 @@ def load_network(network: nn.Module, path: Path | str) -> LoadReport:
         What was loaded.
 
     Raises:
-        DataError: the file cannot be read, or a tensor is missing, unknown or of another shape.
+        DataError: the file cannot be read, or a tensor is missing, unknown, of another shape or not finite.
         OptionError: the path does not exist.
     """
     found = read_network(network, path)
@@ -129,7 +131,19 @@ def read_network(network: nn.Module, path: Path | str) -> dict[str, Tensor]:
         if is_generator_checkpoint(own) and _num_classes(found) not in (None, _num_classes(own)):
             remedy = f"use a checkpoint of {_num_classes(own)} classes, or the dataset this one was trained on"
         raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", remedy)
+    _require_finite(path, found)
     return found
+
+
+def _require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuse what a diverged training leaves: a network of such values predicts class 0 everywhere."""
+    if broken := not_finite(weights):
+        raise weights_error(
+            path,
+            f"{len(broken)} of {len(weights)} tensors hold NaN or infinite values ({first_names(broken)})",
+            "finite weights",
+            "the training that wrote it has diverged, so use an earlier checkpoint",
+        )
 
 
 def is_generator_checkpoint(state_dict: Mapping[str, Tensor]) -> bool:

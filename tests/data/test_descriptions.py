@@ -86,3 +86,11 @@ def test_the_legend_leaves_out_ids_that_mean_no_class():
     assert names == list(UCM.classes[1:])
     assert colours == list(UCM.colours[1:])
     assert UCM.used_ids == list(range(1, 18))
+
+
+def test_a_set_that_ignores_a_label_has_one_class_less_to_use():
+    assert UCM.ignoring(255) is UCM
+    ignoring = UCM.ignoring(3)
+    assert ignoring.used_ids == [1, 2, *range(4, 18)]
+    assert ignoring.classes == UCM.classes
+    assert ignoring.ignoring(99).ignore_ids == {0, 3, 99}

@@ -217,3 +217,24 @@ def test_thresholded_colours_have_no_near_ones():
     mask = decode_mask(RawMask(np.array([[(0, 250, 250), (250, 0, 0)]], np.uint8)), DEEPGLOBE)
     assert mask.ids.tolist() == [[0, 255]]
     assert mask.values.near == 0
+
+
+# --- A label that is ignored ------------------------------------------------------------------------------------------
+
+
+def test_an_ignored_label_is_no_class_in_masks_of_ids_codes_and_colours():
+    ids = RawMask(np.array([[0, 1, 2, 255, 99]], np.uint8))
+    mask = decode_mask(ids, IDS.ignoring(1))
+    assert mask.ids.tolist() == [[0, 255, 2, 255, 255]]
+    assert mask.off_palette == pytest.approx(0.2)  # 99 is a stranger still
+    assert decode_mask(ids, IDS.ignoring(99)).off_palette == 0
+    coded = replace(IDS, codes=((2,), (1,), (0,)))
+    assert decode_mask(ids, coded.ignoring(1)).ids.tolist() == [[2, 255, 0, 255, 255]]  # the class, not the code
+    assert decode_mask(ids, coded.ignoring(2)).ids.tolist() == [[255, 1, 0, 255, 255]]
+    colours = RawMask(np.array([[(255, 0, 0), (0, 128, 0), (0, 0, 255), (77, 77, 77)]], np.uint8))
+    mask = decode_mask(colours, COLOURS.ignoring(1))
+    assert mask.ids.tolist() == [[0, 255, 2, 255]]
+    assert mask.off_palette == pytest.approx(0.25)
+    assert decode_mask(colours, COLOURS.ignoring(254)).off_palette == pytest.approx(0.25)
+    water = RawMask(np.array([[(0, 0, 255), (0, 255, 255)]], np.uint8))
+    assert decode_mask(water, DEEPGLOBE.ignoring(4)).ids.tolist() == [[255, 0]]

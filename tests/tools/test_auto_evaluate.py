@@ -385,12 +385,13 @@ def wait_for(condition) -> None:
         time.sleep(0.02)
 
 
-def test_following_ends_at_its_time_limit_with_what_there_is(tiny, run, tmp_path, monkeypatch, capsys):
+def test_following_ends_at_its_time_limit_with_what_there_is(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
     out, now = tmp_path / "out", time.monotonic
     monkeypatch.setattr(interrupt, "time", SimpleNamespace(monotonic=lambda: now() + 3600 * len(known_steps(out))))
     options = {"start_eval": 7, "end_eval": 14, "step_eval": 7, "max_hours": 1}
-    assert auto_evaluate.main(argv(tiny, run, out, "--follow", **options)) == 4
+    folder = write_run(tmp_path / "run", (7,))
+    assert auto_evaluate.main(argv(tiny, folder, out, "--follow", **options)) == 4
     assert "--max-hours was reached before 1 checkpoints: 14" in capsys.readouterr().err
     assert list(rows_of(tmp_path / "out")) == [7]
     assert (tmp_path / "out" / "report.html").is_file()
@@ -423,6 +424,162 @@ def test_following_all_ends_with_the_last_step(tiny, run, tmp_path):
     options = {"end_eval": 200, "start_eval": 1}
     assert auto_evaluate.main(argv(tiny, run, tmp_path, "--follow", "--all", **options)) == 0
     assert list(rows_of(tmp_path)) == list(STEPS)
+
+
+def write_plan(run: Path, **options: object) -> None:
+    record = {"backbone": "tiny", "classes": CUSTOM["classes"], "options": options}
+    (run / "options.json").write_text(json.dumps(record))
+
+
+def follow(tiny: TinySet, run: Path, out: Path, code: int, **options: object) -> list[int]:
+    """Steps that a following evaluation comes to; it may not wait: a look more than there should be fails."""
+    assert auto_evaluate.main(argv(tiny, run, out, "--follow", **options)) == code
+    return known_steps(out)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    def wait(seconds: float) -> None:
+        raise AssertionError("waits for what never comes")
+
+    monkeypatch.setattr(eval_checkpoints, "time", SimpleNamespace(sleep=wait))
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("plan", "given", "code", "expected"),
+    [
+        ({"num_steps": 30, "save_pred_every": 7}, {}, 4, [7, 30]),  # 14, 21 and 28 were not kept
+        ({"num_steps": 30, "save_pred_every": 30}, {}, 0, [30]),
+        ({"num_steps": 30, "save_pred_every": 100}, {}, 0, [30]),  # written at the end, whatever the distance
+        ({"num_steps": 30, "save_pred_every": 7}, {"end_eval": 20000, "start_eval": 30, "step_eval": 10}, 0, [30]),
+        ({"num_steps": 30}, {"end_eval": 16, "start_eval": 7, "step_eval": 7}, 4, [7]),
+    ],
+)
+def test_following_ends_with_the_run(tiny, tmp_path, plan, given, code, expected):
+    run = write_run(tmp_path / "run", (7, 30))
+    write_plan(run, **plan)
+    assert follow(tiny, run, tmp_path / "out", code, **given) == expected
+
+
+def test_following_refuses_a_range_that_the_run_never_reaches(tiny, tmp_path, capsys):
+    run = write_run(tmp_path / "run", (7,))
+    write_plan(run, num_steps=200, save_pred_every=50)
+    line = error_line(capsys, 2, auto_evaluate.main, argv(tiny, run, tmp_path / "out", "--follow", start_eval=300))
+    assert "--start-eval 300 is never reached" in line
+    assert "ends with step 200" in line
+
+
+def test_following_gives_up_on_a_folder_where_nothing_happens(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    run = write_run(tmp_path / "run", (7,))
+    write_plan(run, num_steps=14, save_pred_every=7)
+    assert follow(tiny, run, tmp_path / "out", 4, max_idle_minutes=0.002) == [7]
+    said = capsys.readouterr().err
+    assert f"nothing in {run} has changed for 0.002 minutes" in said
+    assert "before 1 checkpoints: 14" in said
+
+
+# --- What is left out of the scores, and what is said of them ---------------------------------------------------------
+
+
+def test_a_label_that_training_ignored_is_not_scored(tiny, run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    write_plan(folder, ignore_label=1)
+    own = write_custom(tmp_path / "marked", count=6)
+    for name in own.names:
+        path = own.folder / "masks" / f"{name}.png"
+        ids = np.array(Image.open(path))
+        write_image(path, np.where(ids == 1, 255, ids).astype(np.uint8))
+    limits = {"start_eval": 7, "end_eval": 7}
+    assert auto_evaluate.main(argv(own, run, tmp_path / "marked out", **limits)) == 0
+    assert "not scored" not in capsys.readouterr().out
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "by id", **limits)) == 0
+    line = "pixels of id 1 (forest) are not scored (--ignore-label 1, as in training)"
+    assert line in capsys.readouterr().out
+    assert rows_of(tmp_path / "by id") == rows_of(tmp_path / "marked out")
+    assert rows_of(tmp_path / "by id")[7]["IoU forest"] == ""
+    summary = summary_of(tmp_path / "by id")
+    assert summary["notes"] == [line]
+    assert summary["ignore_label"] == 1
+    assert line[1:] in (tmp_path / "by id" / "report.html").read_text()
+
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "all", ignore_label=255, **limits)) == 0
+    assert "the run was trained with 1" in capsys.readouterr().out
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "as ever", **limits)) == 0
+    assert rows_of(tmp_path / "all") == rows_of(tmp_path / "as ever")
+
+
+def test_tiles_that_were_learned_from_are_counted_on_every_output(tiny, run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    write_list(folder / "labelled_names.txt", [*tiny.names[3:5], "elsewhere"])
+    lists = {"data_list": tmp_path / "val.txt", "test_list": tmp_path / "test.txt"}
+    write_list(lists["data_list"], tiny.names[:3])
+    write_list(lists["test_list"], tiny.names[3:])
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", start_eval=7, end_eval=7, **lists)) == 0
+    line = (
+        f"2 of 3 tiles of {lists['test_list']} were labelled training tiles of this run: scores on them are optimistic"
+    )
+    assert line in capsys.readouterr().out
+    summary = summary_of(tmp_path / "out")
+    assert summary["notes"] == [line]
+    assert summary["data_list"]["labelled_training_tiles"] == 0
+    assert summary["test_list"]["labelled_training_tiles"] == 2
+    assert line in (tmp_path / "out" / "report.html").read_text()
+
+
+# --- What is no number ------------------------------------------------------------------------------------------------
+
+
+def spoil(folder: Path, step: int, value: float) -> None:
+    path = folder / f"checkpoint{step}.pth"
+    weights = torch.load(path, weights_only=True)
+    weights[next(iter(weights))].view(-1)[0] = value
+    save_tensors(path, weights)
+
+
+def test_checkpoints_that_are_not_finite_are_named_and_left_out(tiny, run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    spoil(folder, 7, float("nan"))
+    spoil(folder, 30, float("inf"))
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", "--all")) == 4
+    said = capsys.readouterr().err
+    for step in (7, 30):
+        assert f"checkpoint{step}.pth: 1 of " in said
+    assert "tensors hold NaN or infinite values (backbone." in said
+    assert list(rows_of(tmp_path / "out")) == [200]
+    out = tmp_path / "alone"
+    assert auto_evaluate.main(argv(tiny, folder, out, start_eval=7, end_eval=7)) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"error: no checkpoint of {folder} could be evaluated: ")
+    assert "NaN or infinite" in last
+    assert not out.exists()
+
+
+def test_a_checkpoint_whose_maps_are_not_finite_is_left_out(tiny, run, tmp_path, capsys):
+    """All weights are finite; what they come to is not."""
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    path = folder / "checkpoint30.pth"
+    weights = torch.load(path, weights_only=True)
+    save_tensors(path, {n: v.sign() * 3e38 if n.startswith("head.") else v for n, v in weights.items()})
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", "--all")) == 4
+    assert f"{path}: the network's output is NaN or infinite" in capsys.readouterr().err
+    assert list(rows_of(tmp_path / "out")) == [7, 200]
+    assert [entry["step"] for entry in summary_of(tmp_path / "out")["skipped"]] == [30]
+
+
+@pytest.mark.parametrize("list_option", ["data_list", "test_list"])
+def test_a_list_without_a_labelled_pixel_is_refused(tiny, run, tmp_path, capsys, list_option):
+    own = write_custom(tmp_path / "own", count=2)
+    write_image(own.folder / "masks" / "tile0.png", np.full((32, 32), 255, np.uint8))
+    path = write_list(tmp_path / "unlabelled.txt", ["tile0"])
+    line = error_line(capsys, 1, auto_evaluate.main, argv(own, run, tmp_path / "out", "--all", **{list_option: path}))
+    assert f"{path}: no pixel of the 1 masks has a class" in line
+    assert not (tmp_path / "out").exists()
 
 
 # --- Bad input -------------------------------------------------------------------------------------------------------

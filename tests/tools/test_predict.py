@@ -399,3 +399,35 @@ def test_mistakes(tmp_path, run_folder, monkeypatch, capsys, options, code, expe
     monkeypatch.chdir(tmp_path)
     assert expected in error_line(capsys, code, predict.main, [*options, "--device", "cpu"])
     assert not (tmp_path / "predictions").exists()
+
+
+# --- Networks that say nothing ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_checkpoint_that_is_not_finite_makes_no_maps(tmp_path, run_folder, network, capsys, value):
+    weights = network.state_dict() | {"head.0.bias": torch.full((3,), value)}
+    torch.save(weights, run_folder / "checkpoint400.pth")
+    write_images(tmp_path / "images", {"a.png": (32, 32)})
+    predicted(tmp_path, "--images", tmp_path / "images", code=1)
+    assert "1 of " in (said := capsys.readouterr().err)
+    assert "NaN or infinite values (head.0.bias)" in said
+    assert not (tmp_path / "maps").exists()
+
+
+def test_maps_that_are_not_finite_are_not_written(tmp_path, run_folder, network, capsys):
+    weights = {n: v.sign() * 3e38 if n.startswith("head.") else v for n, v in network.state_dict().items()}
+    torch.save(weights, run_folder / "checkpoint400.pth")
+    write_images(tmp_path / "images", {"a.png": (32, 32)})
+    predicted(tmp_path, "--images", tmp_path / "images", code=1)
+    assert "the network's output is NaN or infinite" in capsys.readouterr().err
+    assert not list((tmp_path / "maps").rglob("*.png"))
+
+
+def test_a_class_that_was_not_learned_is_named_as_such(tmp_path, network, capsys):
+    write_run(tmp_path / "checkpoint", network, options={"ignore_label": 1})
+    write_images(tmp_path / "images", {"a.png": (32, 32)})
+    out = predicted(tmp_path, "--images", tmp_path / "images")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith("(not learned: --ignore-label 1 in training)") for line in lines[:3]] == [False, True, False]
+    assert json.loads((out / "prediction.json").read_text())["ignore_label"] == 1

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from data.samplers import EndlessBatches
 from model.methods.s4gan import S4GAN
-from tests.conftest import TinySet, error_line, write_image
+from model.networks.deeplabv2 import DeepLabV2
+from tests.conftest import TinySet, contents, error_line, write_image, write_list
 from tests.tools.test_train_AL import before
 from tests.utils.test_distributed import in_processes
 from tools import auto_evaluate, s4gan_run, train_s4gan
@@ -266,10 +268,18 @@ def assert_learns(out: Path) -> None:
     assert all(torch.isfinite(tensor).all() for network in networks for tensor in network.values())
 
 
-def test_masks_without_a_label_teach_nothing(own_tiles: TinySet, tmp_path: Path):
-    for name in own_tiles.names:
-        write_image(own_tiles.folder / "masks" / f"{name}.png", np.full((32, 32), 255, np.uint8))
-    run(options(own_tiles, tmp_path / "run", "--save-viz", generator_viz_dir=tmp_path / "viz"))
+def write_masks(tiles: TinySet, ids: int, last: int) -> None:
+    """Masks of one id, but for the last pixel of each, which a crop of 16×16 seldom holds."""
+    mask = np.full((32, 32), ids, np.uint8)
+    mask[-1, -1] = last
+    for name in tiles.names:
+        write_image(tiles.folder / "masks" / f"{name}.png", mask)
+
+
+def test_crops_without_a_label_teach_nothing(own_tiles: TinySet, tmp_path: Path):
+    write_masks(own_tiles, 255, last=1)
+    flags = options(own_tiles, tmp_path / "run", "--save-viz", generator_viz_dir=tmp_path / "viz", input_size="16,16")
+    run(flags)
     assert_learns(tmp_path / "run")
     assert numbers_of(tmp_path / "run", "loss_ce") == [0, 0]
     assert min(numbers_of(tmp_path / "run", "loss_D")) > 0
@@ -277,11 +287,87 @@ def test_masks_without_a_label_teach_nothing(own_tiles: TinySet, tmp_path: Path)
 
 @pytest.mark.parametrize("ignored", [0, 255])
 def test_an_ignore_label_is_not_learned_from(own_tiles: TinySet, tmp_path: Path, ignored: int):
-    """Masks of zeros alone."""
-    for name in own_tiles.names:
-        write_image(own_tiles.folder / "masks" / f"{name}.png", np.zeros((32, 32), np.uint8))
-    run(options(own_tiles, tmp_path / "run", "--supervised-only", ignore_label=ignored))
+    write_masks(own_tiles, 0, last=1)
+    run(options(own_tiles, tmp_path / "run", "--supervised-only", ignore_label=ignored, input_size="16,16"))
     assert (max(numbers_of(tmp_path / "run", "loss_ce")) == 0) == (ignored == 0)
+
+
+@pytest.mark.parametrize(("ids", "changes"), [(255, {}), (2, {"ignore_label": 2}), (2, {"val": True})])
+def test_masks_without_a_label_are_refused_before_the_run_begins(
+    own_tiles: TinySet, tmp_path: Path, capsys: pytest.CaptureFixture[str], ids: int, changes: dict[str, Any]
+):
+    out = tmp_path / "run"
+    run(options(own_tiles, out, "--supervised-only", num_steps=1))
+    before = contents(out)
+    write_masks(own_tiles, ids, last=ids)
+    settings = dict(changes)
+    if settings.pop("val", False):  # the labelled tiles have labels, those of the validation list have none
+        write_image(own_tiles.folder / "masks" / "tile0.png", np.full((32, 32), 255, np.uint8))
+        settings["val_list"] = write_list(own_tiles.folder / "one.txt", ["tile0"])
+    capsys.readouterr()
+    line = error_line(capsys, 1, train_s4gan.main, options(own_tiles, out, "--overwrite", **settings))
+    assert "no pixel of the" in line
+    assert (f"--val-list {own_tiles.folder / 'one.txt'}" if "val_list" in settings else "the labelled tiles") in line
+    assert contents(out) == before
+
+
+def validation_of(out: Path) -> list[str]:
+    return [row["val_mean_iou"] for row in rows_of(out)]
+
+
+def test_validation_leaves_out_the_ignored_label_and_names_tiles_that_were_learned_from(
+    own_tiles: TinySet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Ignored by its id, or marked 255 in the masks: the same validation."""
+    changes = {"val_list": own_tiles.list_path, "num_steps": 1, "labeled_ratio": "0.3"}
+    run(options(own_tiles, tmp_path / "by id", ignore_label=1, **changes))
+    said = capsys.readouterr().err
+    assert f"warning: 3 of 14 tiles of {own_tiles.list_path} were labelled training tiles of this run" in said
+    run(options(own_tiles, tmp_path / "all", **changes))
+    for name in own_tiles.names:
+        path = own_tiles.folder / "masks" / f"{name}.png"
+        ids = np.array(Image.open(path))
+        ids[ids == 1] = 255
+        write_image(path, ids)
+    run(options(own_tiles, tmp_path / "marked", **changes))
+    assert validation_of(tmp_path / "by id") == validation_of(tmp_path / "marked")
+    assert validation_of(tmp_path / "by id") != validation_of(tmp_path / "all")
+
+
+def test_a_network_that_the_last_update_has_spoilt_is_not_kept(
+    training_tiles: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The loss of step 2 is finite, the weights after it are not."""
+    steps = iter((1, 2))
+
+    def spoil(s4gan: S4GAN) -> None:
+        original(s4gan)
+        if next(steps) == 2:
+            next(s4gan.generator.parameters()).data.fill_(math.nan)
+
+    original = S4GAN._step_generator
+    monkeypatch.setattr(S4GAN, "_step_generator", spoil)
+    monkeypatch.setattr(S4GAN, "_teach_discriminator", lambda *_: {})
+    out = tmp_path / "run"
+    flags = options(training_tiles, out, "--supervised-only", val_list=training_tiles.folder / "val.txt", eval_every=1)
+    line = error_line(capsys, 1, train_s4gan.main, flags)
+    assert "NaN or infinite values in 1 tensors (backbone." in line
+    assert "after step 2" in line
+    assert f"the last good checkpoint is {out / 'checkpoint1.pth'}" in line
+    assert not (out / "checkpoint2.pth").exists()
+    assert all(value.isfinite().all() for value in torch.load(out / "best.pth", weights_only=True).values())
+
+
+def test_a_validation_of_maps_that_are_not_finite_chooses_nothing(
+    training_tiles: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    forward = DeepLabV2.forward
+    monkeypatch.setattr(DeepLabV2, "forward", lambda self, x: forward(self, x) * (1 if self.training else math.nan))
+    flags = {"val_list": training_tiles.folder / "val.txt", "eval_every": 1}
+    run(options(training_tiles, tmp_path / "run", "--supervised-only", **flags))
+    assert "not validated: the network's output is NaN or infinite" in capsys.readouterr().err
+    assert validation_of(tmp_path / "run") == ["", ""]
+    assert not (tmp_path / "run" / "best.pth").exists()
 
 
 def test_no_image_above_the_threshold_means_no_self_training(training_tiles: TinySet, tmp_path: Path):

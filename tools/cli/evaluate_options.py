@@ -10,6 +10,8 @@ from tools.cli.shared_options import add_data_options, add_machine_options
 from utils.evaluation.evaluate import Views
 from utils.precision import PRECISIONS
 
+FIRST_STEP, LAST_STEP = 100, 20000  # of the published range, which goes on by the first
+
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command's options."""
@@ -20,9 +22,18 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
     _add_results(parser)
     add_crf_options(parser)
     args = parser.parse_args(argv)
-    if args.end_eval < args.start_eval:
+    if not args.follow:  # else the run says where its range ends
+        settle_range(args, FIRST_STEP, LAST_STEP, FIRST_STEP)
+    if None not in (args.start_eval, args.end_eval) and args.end_eval < args.start_eval:
         parser.error(f"--end-eval {args.end_eval} lies before --start-eval {args.start_eval}")
     return args
+
+
+def settle_range(args: argparse.Namespace, first: int, last: int, every: int) -> None:
+    """Fill in what was not given of the range of steps."""
+    args.step_eval = args.step_eval or every
+    args.start_eval = args.start_eval or first
+    args.end_eval = args.end_eval or last
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +45,9 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         help="tiles that only the checkpoint chosen on --data-list is scored on",
     )
     data.add_argument("--num-classes", type=count(2), metavar="N", help="pixel classes; checked, not needed")
+    data.add_argument(
+        "--ignore-label", type=count(0, 255), metavar="ID", help="mask id that is not scored; default that of the run"
+    )
     data.add_argument(
         "--input-size",
         type=image_size,
@@ -52,11 +66,19 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("checkpoints").add_argument
     add("--checkpoint-dir", type=Path, default=Path("checkpoint"), metavar="DIR", help="folder of the run")
-    add("--start-eval", type=count(), default=100, metavar="N", help="first step")
-    add("--end-eval", type=count(), default=20000, metavar="N", help="last step")
-    add("--step-eval", type=count(), default=100, metavar="N", help="steps between checkpoints")
+    own = "with --follow as the run's options.json says"
+    add("--start-eval", type=count(), metavar="N", help=f"first step; default {FIRST_STEP}, {own}")
+    add("--end-eval", type=count(), metavar="N", help=f"last step; default {LAST_STEP}, {own}")
+    add("--step-eval", type=count(), metavar="N", help=f"steps between checkpoints; default {FIRST_STEP}, {own}")
     add("--all", action="store_true", help="every checkpoint of the folder, whatever its step")
     add("--follow", action="store_true", help="wait for the checkpoints of a training that is running")
+    add(
+        "--max-idle-minutes",
+        type=number(0, above=True),
+        default=60.0,
+        metavar="M",
+        help="with --follow: end where nothing in the run's folder has changed for so long",
+    )
     add("--max-hours", type=number(0, above=True), metavar="H", help="end after this time, with what is evaluated")
     add("--backbone", type=one_of("backbone", list(BACKBONES)), help="of the generator; default as options.json says")
 

@@ -18,7 +18,7 @@ from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
 from data.transforms import segmentation_evaluation
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from model.networks.resnet import IMAGENET_FILES
+from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
 from tools.cli import train_options
@@ -30,7 +30,6 @@ from utils.precision import resolve_precision
 from utils.runs.folder import checkpoint_space
 
 PERFECT_TILES = 16  # tiles that the perfect predictor answers
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def weights(seen: Examination) -> Finding:
@@ -38,10 +37,10 @@ def weights(seen: Examination) -> Finding:
     given, backbone = seen.args.restore_from, seen.args.backbone
     if given is not None and given.lower() == "none":
         return Finding("weights", "-", "none: training starts from random weights")
-    path = Path(given) if given is not None else ROOT / "pretrained_models" / IMAGENET_FILES.get(backbone, "none")
+    path = Path(given) if given is not None else default_weights(backbone)
+    if path is None:
+        return Finding("weights", "-", f"not given; {backbone} starts from random weights")
     if given is None and not path.is_file():
-        if backbone not in IMAGENET_FILES:
-            return Finding("weights", "-", f"not given; {backbone} starts from random weights")
         return Finding("weights", "warn", f"a default run starts from {path.name}, which is not in {path.parent}")
     network = DeepLabV2(seen.description.num_classes, backbone)
     try:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from utils import distributed
 from utils.batches import MaskedBatch
+from utils.errors import DataError
 from utils.evaluation.metric import TileMatrices
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.precision import autocast
@@ -38,6 +40,13 @@ class Views:
 
 
 PLAIN = Views()
+
+
+BROKEN_MAPS = "the network's output is NaN or infinite; use --precision fp32, or an earlier checkpoint"
+
+
+class BrokenMapsError(DataError):
+    """A network's output is NaN or infinite, so that its likeliest class means nothing."""
 
 
 def predict_logits(network: Network, batch: MaskedBatch, device: torch.device, precision: str) -> Tensor:
@@ -127,19 +136,26 @@ def evaluate(
 
     Returns:
         The tiles' confusion matrices, and those of the refined maps.
+
+    Raises:
+        BrokenMapsError: the network's output is not finite, on this process's tiles or on another's.
     """
     plain = TileMatrices(num_classes, device)
     refined = TileMatrices(num_classes, device) if refine else None
+    broken = torch.zeros((), dtype=torch.int64, device=device)  # batches; read once, at the end
     for batch in batches:
         if refine is None and views.is_plain:
             maps = predict_logits(network, batch, device, precision)  # their argmax is that of the probabilities
         else:
             maps = predict_probabilities(network, batch, device, precision, views)
+        broken += ~torch.isfinite(maps).all()
         masks = masks_of(batch) if masks_of else None
         _count(plain, maps, batch, masks, keep)
-        if refine is not None and refined is not None:
+        if refine is not None and refined is not None and not bool(broken):  # the CPU waits for each map anyway
             height, width = maps.shape[2:]
             _count(refined, refine(maps, batch.image[:, :, :height, :width]), batch, masks)
+    if distributed.any_process(bool(broken)):
+        raise BrokenMapsError(BROKEN_MAPS)
     return plain, refined
 
 

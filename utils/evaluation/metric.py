@@ -164,6 +164,11 @@ def class_ratios(right: Counts, truth: Counts, predicted: Counts) -> dict[str, t
     }
 
 
+def fraction(value: float | None, digits: int = 3) -> str:
+    """A score as text; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 def tile_mean_iou(tiles: Tensor) -> Tensor:
     """Mean IoU of each tile over the classes in its truth.
 

@@ -191,3 +191,20 @@ def test_names_from_a_file_stay_on_one_line(tmp_path: Path):
     message = refused(load_network, generator(), path)
     assert "'a\\nerror: b\\x1b[2J'" in message
     assert len(message) < 1000
+
+
+# --- Weights of a training that has diverged --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float):
+    weights = tiny_weights()
+    name = next(name for name, tensor in weights.items() if tensor.is_floating_point())
+    weights[name].view(-1)[-1] = value
+    backbone = tiny_backbone()
+    save_zip({name: weights[name] for name in backbone.state_dict()}, tmp_path / "weights.pth")
+    before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    for load in (load_backbone, load_network):
+        line = refused(load, backbone, tmp_path / "weights.pth")
+        assert f"tensors hold NaN or infinite values ({name}); expected finite weights" in line
+    assert_equal(backbone.state_dict(), before)

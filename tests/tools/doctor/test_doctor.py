@@ -14,6 +14,7 @@ from PIL import Image
 
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.weights import defaults
 from tests.conftest import COLOURS, TinySet, patches, picture, write_custom, write_image, write_list
 from tools import prepare_data
 from tools.doctor import checks, report, runs
@@ -336,7 +337,7 @@ def test_the_share_of_weights_that_would_load(capsys, custom_set, tmp_path):
 
 
 def test_a_default_run_needs_its_weights(capsys, custom_set, monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(defaults, "_FOLDER", tmp_path / "pretrained_models")
     found = findings(capsys, custom_set, 0, **{"--backbone": "resnet101"})["weights"]
     assert found["level"] == "warn"
     assert "resnet101-63fe2227.pth" in found["text"]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.evaluation.evaluate import Views, evaluate, predict_probabilities
+from utils.evaluation.evaluate import BrokenMapsError, Views, evaluate, predict_probabilities
 
 CPU = torch.device("cpu")
 C = 4
@@ -250,3 +250,25 @@ def test_predictions_can_be_kept():
     evaluate(read_classes, [batch], C, CPU, keep=lambda of, prediction: kept.append((of, prediction)))
     assert kept[0][0] is batch
     assert torch.equal(kept[0][1], batch.image[:, 0, :30, :20].long() // 50)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("refine", [None, lambda probabilities, _: probabilities])
+def test_maps_that_are_not_finite_are_no_maps(value, refine):
+    """One value of the second batch."""
+    batches = [make_batch((30, 20), (40, 40))] * 2
+    calls = iter((False, True))
+
+    def network(images: Tensor) -> Tensor:
+        logits = read_classes(images)
+        if next(calls):
+            logits[1, 2, 3, 4] = value
+        return logits
+
+    with pytest.raises(BrokenMapsError, match="NaN or infinite"):
+        evaluate(network, batches, C, CPU, refine=refine)
+
+
+def test_what_a_network_says_of_the_padding_need_not_be_finite():
+    matrix, _ = evaluate(outside(lambda part: part.fill_(float("nan"))), [make_batch((30, 20), (40, 40))], C, CPU)
+    assert matrix.scores().mean_iou == 1

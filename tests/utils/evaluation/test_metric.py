@@ -11,7 +11,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from utils.evaluation.metric import ConfusionMatrix, Scores, TileMatrices, tile_mean_iou
+from utils.evaluation.metric import ConfusionMatrix, Scores, TileMatrices, fraction, tile_mean_iou
 
 
 def test_scores_by_hand():
@@ -178,3 +178,7 @@ def test_a_tile_takes_four_bytes_for_a_pair_of_classes():
 def test_mean_iou_of_a_tile_is_over_its_own_classes():
     tiles = torch.tensor([[[3, 1, 0], [0, 0, 0], [0, 0, 0]], [[1, 0, 1], [0, 2, 0], [0, 0, 0]]])
     assert tile_mean_iou(tiles).tolist() == [0.75, 0.75]
+
+
+def test_a_score_that_does_not_exist_is_a_dash():
+    assert (fraction(0.0), fraction(2 / 3), fraction(1 / 3, 4), fraction(None)) == ("0.000", "0.667", "0.3333", "–")
