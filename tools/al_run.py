@@ -64,6 +64,7 @@ class LearningRun:
         self._has_written = False
         self._stop = StopRequest()
         self._saved_at = self._clock = time.perf_counter()
+        self._saved = ""  # where in the rounds the state on the disk stands
 
     # --- beginning, resuming, ending ----------------------------------------------------------------------------------
 
@@ -91,6 +92,7 @@ class LearningRun:
                 raise DataError(
                     f"{self.folder.state} does not fit this run ({reason}); start over with --overwrite"
                 ) from error
+            self._saved = self.title
             say(f"resuming after {len(self.state.finished)} rounds, with {len(self.selection.queried)} tiles queried")
         else:
             say("no state was saved yet: starting over")
@@ -108,6 +110,16 @@ class LearningRun:
         if self.state.numbers or not self._has_written:
             self._write_results(rounds)
             self.save_state()
+
+    def unsaved(self) -> str:
+        """What would be lost if the run ended now, and from where it could go on."""
+        if not self._saved:
+            return f"no state had been saved in {self.folder.path}, all is lost; --overwrite starts over"
+        seconds = time.perf_counter() - self._saved_at
+        return (
+            f"the work of {seconds:.0f} s is lost; the same command with --resume goes on in {self._saved} "
+            f"({self.folder.state})"
+        )
 
     def close(self) -> None:
         """Close the log."""
@@ -340,6 +352,7 @@ class LearningRun:
         """Write what `resume` needs."""
         if distributed.is_main():
             save_tensors(self.folder.state, self.state.state_dict())
+            self._saved = self.title
         self._saved_at = self._clock = time.perf_counter()
 
 

@@ -56,7 +56,7 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
     refuse_earlier_results(args)
-    stop = StopRequest(args.max_hours)
+    stop = StopRequest(args.max_hours, partial(unsaved, args.save_dir / "scores.csv"))
     if args.follow and args.backbone is None:
         with stop:
             wait_for_run(RunFolder(args.checkpoint_dir), stop)
@@ -150,6 +150,12 @@ def facts(args: argparse.Namespace, network: DeepLabV2, data_list: TileList) -> 
         "processes": distributed.world_size(),
         "torch": str(torch.__version__),
     }
+
+
+def unsaved(scores: Path) -> str:
+    """What an end in the middle of a checkpoint loses."""
+    kept = f"; {scores} holds those evaluated before" if scores.is_file() else ""
+    return f"the scores of the checkpoint under way are lost{kept}"
 
 
 def exit_code(checkpoints: Checkpoints, stop: StopRequest) -> int:

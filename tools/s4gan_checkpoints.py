@@ -28,6 +28,7 @@ class CheckpointWriter:
         self.args, self.folder, self.s4gan = args, folder, s4gan
         self._writer, self._snapshot = BackgroundWriter(), Snapshot()
         self._times: list[float] = []
+        self.saved_step = 0  # of the state on the disk
 
     def save(self, step: int, best_step: int) -> None:
         """Write both networks, and remove old ones but for the best where only the newest are kept."""
@@ -49,11 +50,16 @@ class CheckpointWriter:
         self._writer.submit(write)
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Write `last.pth`."""
+        """Write `last.pth`; once it is there, its `step` is `saved_step`."""
         self._writer.wait()
         copied = self._snapshot.take(state, "state")
         self._synchronise()
-        self._writer.submit(lambda: save_tensors(self.folder.last, copied))
+
+        def write() -> None:
+            save_tensors(self.folder.last, copied)
+            self.saved_step = copied["step"]
+
+        self._writer.submit(write)
 
     def save_best(self) -> None:
         """Write the generator as the best so far, at once."""

@@ -52,6 +52,7 @@ class TrainingRun:
         self.validation = open_validation(args, description)
         self.log: MetricsLog | None = None  # in the main process
         self._broken_step = torch.zeros((), dtype=torch.int64)
+        self._step = 0  # steps finished
 
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
@@ -89,7 +90,18 @@ class TrainingRun:
             self._open_log(step)
             print(f"resuming after step {step}" if step else "no state was saved yet: starting over")
         distributed.barrier()
+        self._step = self.checkpoints.saved_step = step
         return step
+
+    def unsaved(self) -> str:
+        """What would be lost if the run ended now, and from where it could go on."""
+        saved = self.checkpoints.saved_step
+        if saved == self._step and saved:
+            return f"the state after step {saved} is saved; the same command with --resume goes on"
+        if saved:
+            lost = f"step {self._step} is" if saved + 1 == self._step else f"steps {saved + 1} to {self._step} are"
+            return f"{lost} lost; the same command with --resume goes on after step {saved} ({self.folder.last})"
+        return f"no state had been saved in {self.folder.path}, all steps are lost; --overwrite starts over"
 
     def finish(self, step: int) -> None:
         """Write what the end of a run leaves: its state, curves and pictures.
@@ -136,7 +148,7 @@ class TrainingRun:
         Raises:
             DataError: a loss is not finite.
         """
-        args = self.args
+        args, self._step = self.args, step
         last = step == args.num_steps
         logging, saving = step % args.log_every == 0 or last, step % args.save_pred_every == 0 or last
         validating = self.validation is not None and (step % args.eval_every == 0 or last)

@@ -89,7 +89,7 @@ def select(args: argparse.Namespace) -> int:
         learning.begin({"resolved_precision": precision, "torch": str(torch.__version__)})
     announce(args, selection, classifier, f"{precision} on {device}")
     try:
-        with StopRequest() as stop:
+        with StopRequest(unsaved=learning.unsaved) as stop:
             is_waiting = learning.rounds(stop)
     except Stopped:
         reason = stop.reason or "another process was asked to end"

@@ -105,7 +105,7 @@ def train(args: argparse.Namespace) -> int:
         None if supervised else training_batches(args, tiles, unlabelled, "unlabelled", device, first_step)
     )
     try:
-        with StopRequest(args.max_hours) as stop:
+        with StopRequest(args.max_hours, training.unsaved) as stop:
             finished = loop(args, training, labelled_batches, unlabelled_batches, first_step, stop)
             training.finish(finished)
     except BaseException:

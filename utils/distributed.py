@@ -5,7 +5,6 @@ processes, so that the sum of the processes' gradients is the gradient of one pr
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar, cast
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from utils.errors import LostProcessError
+from utils.output import say as say  # of the main process alone
 
 T = TypeVar("T")
 
@@ -194,9 +194,3 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         dist.all_reduce(flat)
     for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
-
-
-def say(text: str, file: object = None) -> None:
-    """Print in the main process only."""
-    if is_main():
-        print(text, file=file or sys.stdout, flush=True)  # type: ignore[arg-type]
