@@ -336,6 +336,7 @@ class LearningRun:
     def _write_results(self, rounds: list[dict[str, float]]) -> None:
         if distributed.is_main():
             self.folder.write_results(self.listed, self.selection, rounds, self.state.predicted)
+        distributed.barrier()  # sheets of many tiles take the main process long
         self._has_written = True
 
     def _open_log(self) -> None:

@@ -113,11 +113,11 @@ class TrainingRun:
         self.checkpoints.say_disk_use()
         self.save_state(step)
         self.checkpoints.wait()
-        if not distributed.is_main():
-            return
-        assert self.log is not None
-        self.log.close()
-        plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.s4gan.settings))
+        if distributed.is_main():
+            assert self.log is not None
+            self.log.close()
+            plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.s4gan.settings))
+        distributed.barrier()
 
     def close(self) -> None:
         """Wait for a write under way; for the way out after an error."""
@@ -167,6 +167,8 @@ class TrainingRun:
             self.checkpoints.save(step, self.best_step)
         if pausing and distributed.is_main():
             self._save_panels(step)
+        if saving or pausing or validating:
+            distributed.barrier()  # the main process has written and drawn, which may take long
         if pausing and not last:
             self.save_state(step)
         return values

@@ -7,6 +7,7 @@ processes, so that the sum of the processes' gradients is the gradient of one pr
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar, cast
 
 import torch
@@ -14,23 +15,38 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from utils.errors import LostProcessError
+from utils.meeting import Meeting, lost
 from utils.output import say as say  # of the main process alone
 
 T = TypeVar("T")
 
 
-def start(device_type: str) -> None:
-    """Join the other processes where `torchrun` started several: nccl on CUDA, gloo on the CPU."""
+_meeting: Meeting | None = None  # of several processes
+
+
+def start(device_type: str, deadline: timedelta | None = None) -> None:
+    """Join the other processes where `torchrun` started several: nccl on CUDA, gloo on the CPU.
+
+    Args:
+        device_type: `cuda` or `cpu`.
+        deadline: of a message, from the first process that sends it to the last; None: torch's own, 10 minutes with
+            nccl and 30 with gloo. `barrier`, `main_first`, `from_main` and `gather_batches` wait without one.
+    """
+    global _meeting
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         if device_type == "cuda":
             torch.cuda.set_device(local_rank())
-        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=deadline)
+        _meeting = Meeting(rank(), world_size())
 
 
 def stop() -> None:
     """Leave the other processes."""
+    global _meeting
     if dist.is_initialized():
+        if _meeting is not None:
+            _meeting.close()
+            _meeting = None
         dist.destroy_process_group()
 
 
@@ -55,10 +71,27 @@ def is_main() -> bool:
 
 
 def barrier() -> None:
-    """Wait for the other processes."""
+    """Wait for the other processes, however long their work takes.
+
+    Raises:
+        LostProcessError: one of them ended.
+    """
+    if _meeting is not None:
+        _meeting.wait_for_all()
     if dist.is_initialized():
         with others_alive():
-            dist.barrier()
+            dist.barrier()  # the store may end with the first process, and is not asked any more by the others
+
+
+@contextmanager
+def _awaited() -> Iterator[None]:
+    """Around work that others wait for: they are told where it fails."""
+    try:
+        yield
+    except BaseException:
+        if _meeting is not None:
+            _meeting.say_ended()
+        raise
 
 
 @contextmanager
@@ -73,15 +106,14 @@ def others_alive() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():  # its errors have no own type
             raise
-        raise LostProcessError(
-            f"process {rank()} ends because another one did; that one's message says why (--debug shows torch's)"
-        ) from error
+        raise lost(rank()) from error
 
 
 def main_first(work: Callable[[], T]) -> T:
     """Let the main process do something first, such as building a cache that the others then find."""
     if is_main():
-        result = work()
+        with _awaited():
+            result = work()
         barrier()
         return result
     barrier()
@@ -92,7 +124,11 @@ def from_main(work: Callable[[], T]) -> T:
     """Let the main process do something alone, such as deciding, and give its result to all."""
     if not dist.is_initialized():
         return work()
-    result: list[T | None] = [work() if is_main() else None]
+    result: list[T | None] = [None]
+    if is_main():
+        with _awaited():
+            result = [work()]
+    barrier()
     with others_alive():
         dist.broadcast_object_list(result, src=0)
     return cast(T, result[0])
@@ -141,6 +177,7 @@ def gather_batches(rows: Tensor, batch_size: int, count: int) -> Tensor:
     """
     if not dist.is_initialized():
         return rows
+    barrier()  # shares of equally many tiles may take unequally long
     gathered = rows.new_zeros(count, *rows.shape[1:])
     gathered[torch.arange(count) // batch_size % world_size() == rank()] = rows
     return total(gathered)
