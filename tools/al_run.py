@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from data.unreadable import UNREADABLE
 from model.learner import Learner, Scores, recent_mean
@@ -20,6 +19,7 @@ from tools.al_state import RunState
 from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError
+from utils.progress import progress
 from utils.runs.files import load_state, save_tensors
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.log import MetricsLog
@@ -282,7 +282,7 @@ class LearningRun:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _watch(self, batches: DataLoader[Any], task: str, validation: LabelledList | None = None) -> Iterator[Any]:
-        """Pass batches on under a progress bar, on the lookout for tiles that cannot be read.
+        """Pass batches on and say how far they have come, on the lookout for tiles that cannot be read.
 
         Raises:
             DataError: there is one, and it may not be left out; the state is saved.
@@ -290,8 +290,7 @@ class LearningRun:
         listed, found = self.listed, self._unreadable
         if validation is not None:
             listed, found = validation, self._unreadable_in_validation
-        bar = {"unit": "batch", "leave": False, "disable": None if distributed.is_main() else True}
-        for batch in tqdm(batches, f"{self.title} {task}", **bar):
+        for batch in progress(batches, len(batches), f"{self.title} {task}", "batch"):
             unreadable = [] if batch is None else batch.tile[batch.label == UNREADABLE].tolist()
             if unreadable and not self.args.skip_bad_images:
                 self.save_state()

@@ -13,6 +13,7 @@ Tiles of a --data-list are brought to tile size as in training; all maps come ba
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from data.dataset_json import load_description
 from data.descriptions import Description
@@ -38,6 +38,7 @@ from utils.evaluation.crf import CRFSettings, refine_batch
 from utils.evaluation.windows import Classify, blended_strips
 from utils.images import normalise, to_unit_range
 from utils.precision import PRECISIONS, autocast, resolve_precision
+from utils.progress import Progress
 
 WITHOUT_EFFECT = {"debug", "overwrite", "save_dir"}  # options that no map depends on
 
@@ -132,12 +133,11 @@ def predict(args: argparse.Namespace) -> int:
     folder = MapFolder(args.save_dir, facts.classes, facts.colours, args.ids_only)
     folder.begin(args.overwrite, record(args, facts, window, precision, device))
     skipped: list[str] = []
-    with tqdm(total=len(images), desc="predicting", unit="image", disable=None) as progress:
+    with Progress(len(images), "predicting", "image", leave=True) as progress:
         for group, pixels in read_in_groups(images, window, args.batch_size, skipped):
-            ids = predict_ids(pixels, classify, window, args.overlap, args.batch_size)
+            ids = predict_ids(pixels, classify, window, args.overlap, args.batch_size, progress.update)
             for number_in_group, image in enumerate(group):
                 folder.write(image, pixels[number_in_group], ids[number_in_group])
-            progress.update(len(group))
     if len(skipped) == len(images):
         raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
     folder.finish()
@@ -193,13 +193,19 @@ def refined_by_crf(classify: Classify, settings: CRFSettings) -> Classify:
 
 
 def predict_ids(
-    pixels: np.ndarray, classify: Classify, window: tuple[int, int], overlap: float, batch_size: int
+    pixels: np.ndarray,
+    classify: Classify,
+    window: tuple[int, int],
+    overlap: float,
+    batch_size: int,
+    finished: Callable[[float], None] = lambda _: None,
 ) -> np.ndarray:
     """Likeliest classes of images of one size.
 
     Args:
         pixels: uint8 RGB, shape (N, H, W, 3).
         classify, window, overlap, batch_size: as for `blended_strips`.
+        finished: told after each strip how many images, or what part of them, it has finished.
 
     Returns:
         Ids, uint8, shape (N, H, W).
@@ -207,7 +213,9 @@ def predict_ids(
     ids = np.empty(pixels.shape[:3], np.uint8)
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
     for top, probabilities in blended_strips(images, classify, window, overlap, batch_size):
-        ids[:, top : top + probabilities.shape[2]] = probabilities.argmax(dim=1).cpu().numpy()
+        rows = probabilities.shape[2]
+        ids[:, top : top + rows] = probabilities.argmax(dim=1).cpu().numpy()
+        finished(len(ids) * rows / pixels.shape[1])
     return ids
 
 

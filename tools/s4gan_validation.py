@@ -12,6 +12,7 @@ from tools.cli.shared_options import resolve_cache
 from utils import distributed
 from utils.evaluation.evaluate import evaluate
 from utils.evaluation.metric import Scores
+from utils.progress import progress
 
 
 def open_validation(args: argparse.Namespace, description: Description) -> Tiles | None:
@@ -32,5 +33,12 @@ def validate(s4gan: S4GAN, tiles: Tiles, args: argparse.Namespace) -> float:
     generator = s4gan.generator.eval()
     distributed.share_buffers(generator)  # the main process's, which are those of the checkpoints
     num_classes = tiles.reader.description.num_classes
-    matrix, _ = evaluate(generator, batches, num_classes, s4gan.device, s4gan.settings.precision)
+    watched = progress(batches, len(batches), "validating", "batch")
+    matrix, _ = evaluate(
+        generator,
+        watched,
+        num_classes,
+        s4gan.device,
+        s4gan.settings.precision,
+    )
     return Scores.of(distributed.total(matrix.counts).cpu()).mean_iou or 0.0

@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from data.descriptions import Description
 from data.samplers import EndlessBatches, build_loader
@@ -49,6 +48,7 @@ from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.precision import allow_tf32, resolve_precision
+from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.seeds import seed_everything
@@ -125,27 +125,21 @@ def loop(
     stop: StopRequest,
 ) -> int:
     """Step until the end or until asked to stop; returns the number of steps finished."""
-    progress = tqdm(
-        range(first_step, args.num_steps),
-        "training",
-        initial=first_step,
-        total=args.num_steps,
-        unit="step",
-        disable=None if distributed.is_main() else True,
-    )
-    for step in progress:
-        started = time.perf_counter()
-        labelled = next(labelled_batches)
-        unlabelled = next(unlabelled_batches) if unlabelled_batches is not None else None
-        waited = time.perf_counter() - started
-        losses = training.s4gan.train_step(labelled, unlabelled, step)
-        finished = step + 1  # files and log lines are named by steps finished
-        seconds = time.perf_counter() - started
-        values = training.after_step(finished, losses, (seconds, waited))
-        if values is not None:
-            progress.set_postfix({name: f"{v:.3f}" for name, v in values.items() if name.startswith("loss")})
-        if stop_agreed(stop, finished, every=args.log_every if training.s4gan.device.type == "cuda" else 1):
-            return finished
+    with Progress(args.num_steps, "training", "step", first_step, leave=True) as progress:
+        for step in range(first_step, args.num_steps):
+            started = time.perf_counter()
+            labelled = next(labelled_batches)
+            unlabelled = next(unlabelled_batches) if unlabelled_batches is not None else None
+            waited = time.perf_counter() - started
+            losses = training.s4gan.train_step(labelled, unlabelled, step)
+            finished = step + 1  # files and log lines are named by steps finished
+            seconds = time.perf_counter() - started
+            values = training.after_step(finished, losses, (seconds, waited))
+            if values is not None:
+                progress.show({name: value for name, value in values.items() if name.startswith("loss")})
+            progress.update()
+            if stop_agreed(stop, finished, every=args.log_every if training.s4gan.device.type == "cuda" else 1):
+                return finished
     return args.num_steps
 
 
