@@ -20,6 +20,7 @@ from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError
 from utils.progress import progress
+from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_tensors
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.log import MetricsLog
@@ -88,9 +89,8 @@ class LearningRun:
             try:
                 self.state.load_state_dict(state)
             except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-                reason = str(error).partition("\n")[0].rstrip(":")
                 raise DataError(
-                    f"{self.folder.state} does not fit this run ({reason}); start over with --overwrite"
+                    f"{self.folder.state} does not fit this run: {misfit(error)}; start over with --overwrite"
                 ) from error
             self._saved = self.title
             say(f"resuming after {len(self.state.finished)} rounds, with {len(self.selection.queried)} tiles queried")

@@ -24,7 +24,7 @@ from model.networks.resnet import BACKBONES
 from tools.benchmarks.clock import Row
 from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
 from tools.benchmarks.training import measure_training
-from tools.cli.parser import CommandParser, count, image_size, one_of
+from tools.cli.parser import CommandParser, batch_size, count, image_size, one_of
 from tools.cli.running import run
 from tools.cli.shared_options import add_data_options, add_machine_options, resolve_device
 from utils.precision import PRECISIONS, resolve_precision
@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         "--model-name", type=one_of("network", classifier_names()), default="res50", help="of the learner"
     )
     parser.add_argument(
-        "--batch-size", type=count(), default=10, metavar="N", help="labelled, and again unlabelled, tiles"
+        "--batch-size", type=batch_size, default=10, metavar="N", help="labelled, and again unlabelled, tiles"
     )
     parser.add_argument("--input-size", type=image_size, default=(320, 320), metavar="H,W", help="pixels of a crop")
     parser.add_argument("--steps", type=count(2), default=10, metavar="N", help="measured steps, after one to warm up")

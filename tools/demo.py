@@ -109,7 +109,9 @@ def report(out: Path, train_names: list[str], test_names: list[str], train_list:
     """Print the table, as it came out, and the paths of the pictures."""
     rows = []
     for choice in ("chosen", "random"):
-        scores = json.loads(next((out / choice / "results").glob("best_scores_[0-9]*.json")).read_text())
+        scores = json.loads(
+            next((out / choice / "results").glob("best_scores_[0-9]*.json")).read_text(encoding="utf-8")
+        )
         labelled = read_names_array(out / choice / "checkpoint" / "labelled_names.txt", UCM, train_names, train_list)
         train = open_tiles(UCM, out / "data", train_names, labelled)
         test = open_tiles(UCM, out / "data", test_names, test_names)

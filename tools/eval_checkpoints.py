@@ -91,11 +91,11 @@ class Checkpoints:
 
     def _take_stock(self) -> None:
         """Keep the steps whose checkpoint is there, and name the others."""
-        found = self.folder.steps()
-        wanted = found if self.args.all else [step for step in self.pending if step in set(found)]
+        found, there = self.folder.steps(), set(self.folder.steps())
+        wanted = found if self.args.all else [step for step in self.pending if step in there]
         if not wanted:
             raise OptionError(self._nothing_there(found))
-        missing = [step for step in self.pending if step not in set(found)]
+        missing = [step for step in self.pending if step not in there]
         self.pending = wanted
         self._pass_over(missing)
 
@@ -125,7 +125,8 @@ class Checkpoints:
         if self.args.all:
             step = next((step for step in found if step > self._newest), None)
             return step, [], step is None and self._newest >= self.args.end_eval
-        step = next((step for step in self.pending if step in set(found)), None)
+        there = set(found)
+        step = next((step for step in self.pending if step in there), None)
         if step is None:
             return None, [], not self.pending
         return step, [earlier for earlier in self.pending if earlier < step], False  # a training writes them in order

@@ -19,6 +19,7 @@ from utils.distributed import say
 from utils.errors import OptionError
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
+from utils.output import valid_text
 from utils.runs.files import make_folder, storage_error, write_json, write_text
 
 CLASS_COLUMNS = {
@@ -108,7 +109,7 @@ class Results:
         with self._storage_errors():
             for name, value in values.items():
                 if value is not None:
-                    self._events.add_scalar(name, value, evaluation.step)
+                    self._events.add_scalar(valid_text(name), value, evaluation.step)
             self._events.flush()
 
     @contextmanager

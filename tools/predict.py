@@ -27,7 +27,7 @@ from data.dataset_json import load_description
 from data.descriptions import Description
 from model.networks.resnet import BACKBONES
 from tools.cli.crf_options import add_crf_options, crf_settings
-from tools.cli.parser import CommandParser, count, dataset_name, image_size, number, one_of
+from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
 from tools.cli.running import run
 from tools.cli.shared_options import as_plain, resolve_description, resolve_device
 from tools.predict_images import find_images, read_in_groups
@@ -109,7 +109,7 @@ def _add_prediction(parser: argparse.ArgumentParser) -> None:
     add("--overlap", type=number(0, 0.9), default=0.5, metavar="R", help="share of a window that the next one covers")
     add("--flip", action="store_true", help="average with the prediction of the mirrored image")
     add("--crf", action="store_true", help="refine each window by a dense CRF: seconds a window, on the CPU")
-    add("--batch-size", type=count(), default=8, metavar="N", help="windows of a batch")
+    add("--batch-size", type=batch_size, default=8, metavar="N", help="windows of a batch")
     add("--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto")
     add("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     add("--debug", action="store_true", help="show a traceback with an error")

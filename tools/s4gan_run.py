@@ -24,6 +24,7 @@ from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
+from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.log import MetricsLog
@@ -220,9 +221,8 @@ class TrainingRun:
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")
             raise DataError(
-                f"{self.folder.last} does not fit this run ({reason}); start over with --overwrite"
+                f"{self.folder.last} does not fit this run: {misfit(error)}; start over with --overwrite"
             ) from error
 
     def _open_log(self, step: int) -> None:

@@ -123,3 +123,8 @@ def one_line(text: str) -> str:
     """A message as one line of printable characters, whatever a path or a file put into it."""
     line = " ".join(text.split())
     return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def valid_text(text: str) -> str:
+    """Text for what takes Unicode only, such as fonts: a byte of a file name that is no text comes as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.output import SafeStream, is_main_process, one_line, say
+from utils.output import SafeStream, is_main_process, one_line, say, valid_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTING = """
@@ -77,6 +77,11 @@ def test_text_that_an_encoding_lacks_comes_as_escapes(encoding):
 def test_a_message_is_one_printable_line():
     assert one_line("a\n b\tc") == "a b c"
     assert one_line("caf\udce9 \x1b[31mred ×") == "caf\\udce9 \\x1b[31mred ×"
+
+
+def test_bytes_that_are_no_text_come_as_escapes_and_all_else_as_it_is():
+    assert valid_text("é × 🌍") == "é × 🌍"
+    assert valid_text("caf\udce9") == "caf\\udce9"
 
 
 @pytest.mark.parametrize(("size", "rank", "speaks"), [("1", "3", True), ("2", "0", True), ("2", "1", False)])
