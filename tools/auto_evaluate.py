@@ -18,33 +18,38 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-import torch
-
-from data.descriptions import Description
-from model.networks.deeplabv2 import DeepLabV2
-from model.networks.resnet import BACKBONES
 from tools.cli import evaluate_options
-from tools.cli.crf_options import crf_settings
-from tools.cli.mask_remarks import say_mask_remarks
-from tools.cli.running import run
-from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
-from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
-from tools.eval_list import TileList
-from tools.eval_results import Results, refuse_earlier_results
-from utils import distributed
-from utils.distributed import say
-from utils.errors import DataError, OptionError
-from utils.evaluation.crf import refine_batch
-from utils.precision import keep_convolutions_in, resolve_precision
-from utils.runs.folder import RunFolder
-from utils.runs.interrupt import StopRequest
-
-SKIPPED = 4  # exit code: finished, but some checkpoints were left out
+from tools.cli.running import parse_first, run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
     return evaluate_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
+import torch
+
+from data.descriptions import Description
+from model.networks.deeplabv2 import DeepLabV2
+from model.networks.names import BACKBONES
+from tools.cli.crf_options import crf_settings
+from tools.cli.mask_remarks import say_mask_remarks
+from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
+from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
+from tools.eval_list import TileList
+from tools.eval_results import Results, refuse_earlier_results
+from utils import distributed
+from utils.errors import DataError, OptionError
+from utils.evaluation.crf import refine_batch
+from utils.output import say
+from utils.precision import keep_convolutions_in, resolve_precision
+from utils.runs.folder import RunFolder
+from utils.runs.interrupt import StopRequest
+
+SKIPPED = 4  # exit code: finished, but some checkpoints were left out
 
 
 def auto_evaluate(args: argparse.Namespace) -> int:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from model.weights.loading import load_network, read_network
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError, OptionError, UserError
+from utils.output import say
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.suggest import first_names

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from model.methods.s4gan import S4GAN
-from utils import distributed
 from utils.errors import OptionError
+from utils.output import say
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 from utils.runs.folder import RunFolder, checkpoint_space
@@ -94,7 +94,7 @@ class CheckpointWriter:
         times = self._times
         if len(times) > 1:
             seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._size() / 1e6
-            distributed.say(
+            say(
                 f"checkpoints of {megabytes:.0f} MB every {seconds:.1f} s: {megabytes / seconds:.1f} MB/s; "
                 f"training waited {self._writer.waited:.1f} s for the disk"
             )

@@ -18,6 +18,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.cli import train_options
+from tools.cli.running import parse_first, run
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    return train_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
 import torch
 from torch import nn
 
@@ -29,12 +41,10 @@ from data.transforms import segmentation_training
 from model.methods.s4gan import S4GAN
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from model.networks.resnet import IMAGENET_FILES
+from model.networks.names import BACKBONES
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
-from tools.cli import train_options
 from tools.cli.mask_remarks import say_mask_remarks
-from tools.cli.running import run
 from tools.cli.shared_options import (
     check_num_classes,
     resolve_cache,
@@ -45,19 +55,14 @@ from tools.cli.shared_options import (
 from tools.cli.train_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError, OptionError
+from utils.output import say
 from utils.precision import allow_tf32, resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.seeds import seed_everything
 from utils.selection.budget import labelled_count
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
-    return train_options.parse_args(__doc__, argv)
 
 
 def train(args: argparse.Namespace) -> int:
@@ -213,8 +218,9 @@ def restore_generator(args: argparse.Namespace, generator: DeepLabV2) -> bool:
         if has_state(args):
             return bool(recorded["imagenet_weights"])
     source = args.restore_from
-    if source is None and args.backbone in IMAGENET_FILES:
-        default = Path(__file__).resolve().parents[1] / "pretrained_models" / IMAGENET_FILES[args.backbone]
+    file = BACKBONES[args.backbone]
+    if source is None and file is not None:
+        default = Path(__file__).resolve().parents[1] / "pretrained_models" / file
         if not default.is_file():
             raise OptionError(
                 f"--restore-from was not given and {default} is not there; fetch it (pretrained_models/README.md), "

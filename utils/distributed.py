@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from utils.meeting import Meeting, lost
-from utils.output import say as say  # of the main process alone
 
 T = TypeVar("T")
 

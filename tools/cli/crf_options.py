@@ -3,7 +3,7 @@
 import argparse
 
 from tools.cli.parser import count, number
-from utils.evaluation.crf import MIN_SIGMA, CRFSettings
+from utils.evaluation.crf_settings import MIN_SIGMA, CRFSettings
 
 
 def add_crf_options(parser: argparse.ArgumentParser) -> None:

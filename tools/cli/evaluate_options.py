@@ -2,13 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model.networks.resnet import BACKBONES
+from model.networks.names import BACKBONES
 from tools.cli.crf_options import add_crf_options
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
-from utils.evaluation.evaluate import Views
-from utils.precision import PRECISIONS
+from utils.number_formats import PRECISIONS
+
+if TYPE_CHECKING:
+    from utils.evaluation.evaluate import Views
 
 MAX_STEPS = 1_000_000  # checkpoints of a range
 
@@ -100,6 +103,8 @@ def _scales(text: str) -> tuple[float, ...]:
     return scales
 
 
-def views_of(args: argparse.Namespace) -> Views:
+def views_of(args: argparse.Namespace) -> "Views":
     """The views of a tile that are averaged."""
+    from utils.evaluation.evaluate import Views  # with torch
+
     return Views(args.scales, args.flip)

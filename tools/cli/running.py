@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any, TextIO
 
 from utils.errors import UserError, warn
@@ -33,6 +35,25 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
         except SystemExit as stop:
             return int(stop.code or 0)
         return _outcome(main, args)
+
+
+def parse_first(parse: Callable[[], argparse.Namespace]) -> None:
+    """End the process here where the options ask for `--help` or are refused: the imports that follow take seconds.
+
+    For a process that runs one command: a Ctrl-C during those imports is one line too, and torch's C++ side keeps its
+    warnings, which hold tracebacks of lost connections, to itself.
+    """
+    with safe_streams():
+        parse()
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    sys.excepthook = _short_interrupt
+
+
+def _short_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("error: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
 
 
 def _outcome(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespace) -> int:

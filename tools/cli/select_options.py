@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from model.networks.classifier import classifier_names
+from model.networks.names import classifier_names
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
-from utils.precision import PRECISIONS
-from utils.selection.strategies import STRATEGIES
+from utils.number_formats import PRECISIONS
+from utils.selection.names import STRATEGY_NAMES
 
 # What may differ between a run and its resumption: where it runs, who answers, what becomes of unreadable tiles.
 FREE_ON_RESUME = {
@@ -52,7 +52,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("selection").add_argument
-    add("--query-strategy", type=strategy, default="margin", metavar="NAME", help=f"one of {', '.join(STRATEGIES)}")
+    add("--query-strategy", type=strategy, default="margin", metavar="NAME", help=f"one of {', '.join(STRATEGY_NAMES)}")
     add("--labeled-ratio", type=ratio, default="0.05", metavar="R", help="share of the list to choose")
     add("--alpha", type=ratio, default="0.1", help="initial pool as a share of the target")
     add("--beta", type=ratio, default="0.5", help="tiles of a round as a share of the initial pool")
@@ -110,7 +110,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 
 def strategy(text: str) -> str:
     """A query strategy in any case, with hyphens or underscores."""
-    return str(one_of("query strategy", list(STRATEGIES))(text.replace("-", "_")))
+    return str(one_of("query strategy", STRATEGY_NAMES)(text.replace("-", "_")))
 
 
 def class_names(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
 from data.transforms import segmentation_evaluation
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from model.networks.resnet import IMAGENET_FILES
+from model.networks.names import BACKBONES
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
 from tools.cli import train_options
@@ -39,9 +39,9 @@ def weights(seen: Examination) -> Finding:
     given, backbone = seen.args.restore_from, seen.args.backbone
     if given is not None and given.lower() == "none":
         return Finding("weights", "-", "none: training starts from random weights")
-    path = Path(given) if given is not None else ROOT / "pretrained_models" / IMAGENET_FILES.get(backbone, "none")
+    path = Path(given) if given is not None else ROOT / "pretrained_models" / (BACKBONES[backbone] or "none")
     if given is None and not path.is_file():
-        if backbone not in IMAGENET_FILES:
+        if BACKBONES[backbone] is None:
             return Finding("weights", "-", f"not given; {backbone} starts from random weights")
         return Finding("weights", "warn", f"a default run starts from {path.name}, which is not in {path.parent}")
     network = DeepLabV2(seen.description.num_classes, backbone)
