@@ -189,4 +189,7 @@ def _collate(samples: list[Any]) -> Any:
 def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)  # workers share the machine with training
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches them too; the main process decides when they end
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))  # so may a queue's SIGTERM, in the middle of a step
+    if hasattr(signal, "alarm"):  # not on Windows, which ends them without a signal
+        signal.signal(
+            signal.SIGTERM, lambda *_: signal.alarm(GRACE)
+        )  # so may a queue's SIGTERM, in the middle of a step

@@ -46,10 +46,66 @@ def unsafe_loads(source: str) -> Iterator[str]:
             yield f"line {node.lineno}: {ast.unparse(node)}"
 
 
+UNIX_MODULES = {"fcntl", "grp", "posix", "pwd", "resource", "termios", "tty", "pty", "syslog"}
+UNIX_NAMES = {
+    "os": {
+        "fork", "getuid", "geteuid", "getgid", "getpgid", "killpg", "setsid", "sysconf", "sched_getaffinity",
+        "posix_fadvise", "statvfs", "mkfifo", "getloadavg", "uname",
+    },
+    "signal": {"SIGKILL", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGCHLD", "alarm", "pause"},
+}  # fmt: skip
+
+
+def unguarded_unix(source: str) -> Iterator[str]:
+    """Modules and names that only Unix has, outside of a `try`, a `with suppress(...)` or an `if hasattr(...)`."""
+    tree = ast.parse(source)
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try)
+        or (isinstance(node, ast.With) and "suppress(" in "".join(ast.unparse(item) for item in node.items))
+        or (isinstance(node, ast.If) and "hasattr(" in ast.unparse(node.test))
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in UNIX_MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in UNIX_MODULES:
+            yield node.module
+        elif isinstance(node, ast.Attribute) and node.attr in UNIX_NAMES.get(ast.unparse(node.value), ()):
+            yield ast.unparse(node)
+
+
+def unnamed_encodings(source: str) -> Iterator[str]:
+    """Calls that open a text file, or read or write one, without an encoding."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or any(k.arg == "encoding" for k in node.keywords):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in ("Image", "os", "archive")
+        mode = next((a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
+        is_open = name == "open" and (own or isinstance(node.func, ast.Name)) and "b" not in mode
+        if is_open or (name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute)):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path: Path):
     folder = path.relative_to(ROOT).parts[0]
     assert own_imports(path.read_text(encoding="utf-8"), folder) <= ALLOWED[folder]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_only_unix_has_is_asked_for_first(path: Path):
+    assert list(unguarded_unix(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_files_name_their_encoding(path: Path):
+    """Python's default is that of the machine."""
+    assert list(unnamed_encodings(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -82,6 +138,39 @@ def test_all_four_folders_are_read_and_the_guarded_loads_are_seen():
 )
 def test_imports_are_found_wherever_they_stand(source: str, imported: set[str]):
     assert own_imports(source, "utils") == imported
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import resource", 1),
+        ("from fcntl import flock", 1),
+        ("def f():\n    import pwd", 1),
+        ("try:\n    import resource\nexcept ImportError:\n    pass", 0),
+        ("os.sysconf('SC_PHYS_PAGES')", 1),
+        ("with suppress(AttributeError):\n    os.sysconf('SC_PHYS_PAGES')", 0),
+        ("if hasattr(os, 'sched_getaffinity'):\n    os.sched_getaffinity(0)", 0),
+        ("getattr(signal, 'SIGHUP', None)", 0),
+    ],
+)
+def test_what_only_unix_has_is_found(source: str, found: int):
+    assert len(list(unguarded_unix(source))) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("path.open()", 1),
+        ("path.open('a', newline='')", 1),
+        ("open(path, 'w')", 1),
+        ("path.read_text()", 1),
+        ("path.open('rb')", 0),
+        ("path.open(encoding='utf-8')", 0),
+        ("Image.open(path)", 0),
+    ],
+)
+def test_unnamed_encodings_are_found(source: str, found: int):
+    assert len(list(unnamed_encodings(source))) == found
 
 
 @pytest.mark.parametrize(

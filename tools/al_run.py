@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from data.unreadable import UNREADABLE
 from model.learner import Learner, Scores, recent_mean
@@ -18,8 +17,10 @@ from tools.al_feed import Feed
 from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
 from tools.al_state import RunState
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError
+from utils.output import say
+from utils.progress import progress
+from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_tensors
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.log import MetricsLog
@@ -64,6 +65,7 @@ class LearningRun:
         self._has_written = False
         self._stop = StopRequest()
         self._saved_at = self._clock = time.perf_counter()
+        self._saved = ""  # where in the rounds the state on the disk stands
 
     # --- beginning, resuming, ending ----------------------------------------------------------------------------------
 
@@ -87,10 +89,10 @@ class LearningRun:
             try:
                 self.state.load_state_dict(state)
             except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-                reason = str(error).partition("\n")[0].rstrip(":")
                 raise DataError(
-                    f"{self.folder.state} does not fit this run ({reason}); start over with --overwrite"
+                    f"{self.folder.state} does not fit this run: {misfit(error)}; start over with --overwrite"
                 ) from error
+            self._saved = self.title
             say(f"resuming after {len(self.state.finished)} rounds, with {len(self.selection.queried)} tiles queried")
         else:
             say("no state was saved yet: starting over")
@@ -108,6 +110,16 @@ class LearningRun:
         if self.state.numbers or not self._has_written:
             self._write_results(rounds)
             self.save_state()
+
+    def unsaved(self) -> str:
+        """What would be lost if the run ended now, and from where it could go on."""
+        if not self._saved:
+            return f"no state had been saved in {self.folder.path}, all is lost; --overwrite starts over"
+        seconds = time.perf_counter() - self._saved_at
+        return (
+            f"the work of {seconds:.0f} s is lost; the same command with --resume goes on in {self._saved} "
+            f"({self.folder.state})"
+        )
 
     def close(self) -> None:
         """Close the log."""
@@ -270,7 +282,7 @@ class LearningRun:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _watch(self, batches: DataLoader[Any], task: str, validation: LabelledList | None = None) -> Iterator[Any]:
-        """Pass batches on under a progress bar, on the lookout for tiles that cannot be read.
+        """Pass batches on and say how far they have come, on the lookout for tiles that cannot be read.
 
         Raises:
             DataError: there is one, and it may not be left out; the state is saved.
@@ -278,8 +290,7 @@ class LearningRun:
         listed, found = self.listed, self._unreadable
         if validation is not None:
             listed, found = validation, self._unreadable_in_validation
-        bar = {"unit": "batch", "leave": False, "disable": None if distributed.is_main() else True}
-        for batch in tqdm(batches, f"{self.title} {task}", **bar):
+        for batch in progress(batches, len(batches), f"{self.title} {task}", "batch"):
             unreadable = [] if batch is None else batch.tile[batch.label == UNREADABLE].tolist()
             if unreadable and not self.args.skip_bad_images:
                 self.save_state()
@@ -324,6 +335,7 @@ class LearningRun:
     def _write_results(self, rounds: list[dict[str, float]]) -> None:
         if distributed.is_main():
             self.folder.write_results(self.listed, self.selection, rounds, self.state.predicted)
+        distributed.barrier()  # sheets of many tiles take the main process long
         self._has_written = True
 
     def _open_log(self) -> None:
@@ -340,6 +352,7 @@ class LearningRun:
         """Write what `resume` needs."""
         if distributed.is_main():
             save_tensors(self.folder.state, self.state.state_dict())
+            self._saved = self.title
         self._saved_at = self._clock = time.perf_counter()
 
 

@@ -19,39 +19,44 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.cli import evaluate_options
+from tools.cli.running import parse_first, run
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    return evaluate_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
 import torch
 
 from data.descriptions import Description
 from data.splits import read_names
 from model.networks.deeplabv2 import DeepLabV2
-from model.networks.resnet import BACKBONES
-from tools.cli import evaluate_options
+from model.networks.names import BACKBONES
 from tools.cli.crf_options import crf_settings
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import prediction
-from tools.cli.running import run
 from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
 from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
 from tools.eval_results import Results, refuse_earlier_results
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BrokenMapsError
 from utils.evaluation.seen import count_seen, on_seen_tiles
 from utils.labels import IGNORE_INDEX
+from utils.output import say
 from utils.precision import keep_convolutions_in, resolve_precision
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.record import RunRecord, read_record
 
 SKIPPED = 4  # exit code: finished, but some checkpoints were left out
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
-    return evaluate_options.parse_args(__doc__, argv)
 
 
 def auto_evaluate(args: argparse.Namespace) -> int:
@@ -63,7 +68,7 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
     refuse_earlier_results(args)
-    stop = StopRequest(args.max_hours)
+    stop = StopRequest(args.max_hours, partial(unsaved, args.save_dir / "scores.csv"))
     if args.follow and args.backbone is None:
         with stop:
             wait_for_run(RunFolder(args.checkpoint_dir), stop)
@@ -215,6 +220,12 @@ def say_next(
         backbone = None if record else args.backbone
         window = None if record and record.tile_size else tile_list.tiles.reader.tile_size
         say(str(prediction(args.dataset, args.data_dir, tile_list.path, checkpoint, backbone, window)))
+
+
+def unsaved(scores: Path) -> str:
+    """What an end in the middle of a checkpoint loses."""
+    kept = f"; {scores} holds those evaluated before" if scores.is_file() else ""
+    return f"the scores of the checkpoint under way are lost{kept}"
 
 
 def exit_code(checkpoints: Checkpoints, stop: StopRequest) -> int:

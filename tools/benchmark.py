@@ -17,58 +17,27 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-import torch
-
-from model.networks.classifier import classifier_names
-from model.networks.resnet import BACKBONES
-from tools.benchmarks.clock import Row
-from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
-from tools.benchmarks.training import measure_training
-from tools.cli.parser import CommandParser, count, image_size, one_of
-from tools.cli.running import run
-from tools.cli.shared_options import add_data_options, add_machine_options, resolve_device
-from utils.precision import PRECISIONS, resolve_precision
-from utils.runs.files import write_json
-from utils.runs.seeds import seed_everything
-from utils.selection.strategies import STRATEGIES
-
-PARTS = ("train", "learner", "evaluation", "checkpoint", "pool")
+from tools.cli import benchmark_options
+from tools.cli.running import parse_first, run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
-    parser = CommandParser(description=__doc__)
-    add_data_options(parser, "--dataset", required=False)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS[:4]), help="what to measure")
-    parser.add_argument("--plain", action="store_true", help="also measure fp32, contiguous, no cache, no workers")
-    parser.add_argument(
-        "--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help="of the generator"
-    )
-    parser.add_argument(
-        "--model-name", type=one_of("network", classifier_names()), default="res50", help="of the learner"
-    )
-    parser.add_argument(
-        "--batch-size", type=count(), default=10, metavar="N", help="labelled, and again unlabelled, tiles"
-    )
-    parser.add_argument("--input-size", type=image_size, default=(320, 320), metavar="H,W", help="pixels of a crop")
-    parser.add_argument("--steps", type=count(2), default=10, metavar="N", help="measured steps, after one to warm up")
-    parser.add_argument(
-        "--query-strategy",
-        choices=list(STRATEGIES),
-        default="margin",
-        help="of the part pool, whose tiles are made",
-    )
-    parser.add_argument(
-        "--pool-tiles", nargs="+", type=count(200), default=[2000, 100000], metavar="N", help="sizes of its pools"
-    )
-    parser.add_argument("--compile", action="store_true", help="compile the networks")
-    parser.add_argument("--out", type=Path, default=Path("benchmark.json"), metavar="FILE", help="the table as JSON")
-    machine = add_machine_options(parser, seed=0)
-    machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format")
-    args = parser.parse_args(argv)
-    if args.dataset is not None and (args.data_dir is None or args.data_list is None):
-        parser.error("--dataset needs --data-dir and --data-list; without --dataset synthetic tensors are used")
-    return args
+    return benchmark_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
+import torch
+
+from tools.benchmarks.clock import Row
+from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
+from tools.benchmarks.training import measure_training
+from tools.cli.shared_options import resolve_device
+from utils.precision import resolve_precision
+from utils.runs.files import write_json
+from utils.runs.seeds import seed_everything
 
 
 def benchmark(args: argparse.Namespace) -> None:

@@ -15,25 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-import numpy as np
-import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-from data.descriptions import UCM
-from data.splits import read_names, read_names_array
-from data.tiles import Tiles, open_tiles
-from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
-from tools.cli.next_command import typed_again
 from tools.cli.parser import CommandParser, count
-from tools.cli.running import run
-from utils.errors import UserError
-from utils.evaluation.metric import ConfusionMatrix, Scores, fraction
-from utils.labels import IGNORE_INDEX
-
-RATIO = "0.2"
-PIXELS_PER_TILE = 400  # of a labelled tile, to fit the colour baseline
+from tools.cli.running import parse_first, run
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -49,6 +32,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--random-seed", type=count(0), default=0, metavar="S", help="seed of everything random")
     parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
     return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from data.descriptions import UCM
+from data.splits import read_names, read_names_array
+from data.tiles import Tiles, open_tiles
+from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
+from tools.cli.next_command import typed_again
+from utils.errors import UserError
+from utils.evaluation.metric import ConfusionMatrix, Scores, fraction
+from utils.labels import IGNORE_INDEX
+
+RATIO = "0.2"
+PIXELS_PER_TILE = 400  # of a labelled tile, to fit the colour baseline
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -109,7 +114,9 @@ def report(out: Path, train_names: list[str], test_names: list[str], train_list:
     """Print the table, as it came out, and the paths of the pictures."""
     rows = []
     for choice in ("chosen", "random"):
-        scores = json.loads(next((out / choice / "results").glob("best_scores_[0-9]*.json")).read_text())
+        scores = json.loads(
+            next((out / choice / "results").glob("best_scores_[0-9]*.json")).read_text(encoding="utf-8")
+        )
         labelled = read_names_array(out / choice / "checkpoint" / "labelled_names.txt", UCM, train_names, train_list)
         train = open_tiles(UCM, out / "data", train_names, labelled)
         test = open_tiles(UCM, out / "data", test_names, test_names)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from model.weights.loading import load_network, read_network
 from tools.cli.evaluate_options import FIRST_STEP, LAST_STEP, settle_range
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError, OptionError, UserError
+from utils.output import say
 from utils.runs.folder import RunFolder
 from utils.runs.idle import IdleWatch
 from utils.runs.interrupt import StopRequest
@@ -126,11 +126,11 @@ class Checkpoints:
 
     def _take_stock(self) -> None:
         """Keep the steps whose checkpoint is there, and name the others."""
-        found = self.folder.steps()
-        wanted = found if self.args.all else [step for step in self.pending if step in set(found)]
+        found, there = self.folder.steps(), set(self.folder.steps())
+        wanted = found if self.args.all else [step for step in self.pending if step in there]
         if not wanted:
             raise OptionError(self._nothing_there(found))
-        missing = [step for step in self.pending if step not in set(found)]
+        missing = [step for step in self.pending if step not in there]
         self.pending = wanted
         self._pass_over(missing)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from data.descriptions import Description
 from data.labelled import require_labelled_pixels
@@ -25,6 +24,7 @@ from utils.errors import DataError
 from utils.evaluation.evaluate import Network, Refine, evaluate, predict_probabilities
 from utils.evaluation.intervals import Ends, Interval, class_intervals, mean_iou_interval
 from utils.evaluation.metric import Scores, TileMatrices
+from utils.progress import progress
 from utils.suggest import first_names
 
 _NAMED = 5  # tiles in a message
@@ -118,10 +118,9 @@ class TileList:
                 zip(torch.as_tensor(batch.tile).tolist(), prediction.to("cpu", torch.uint8).numpy(), strict=True)
             )
 
-        bar = {"unit": "batch", "leave": False, "disable": None if distributed.is_main() else True}
         plain, refined = evaluate(
             network,
-            tqdm(self.loader, f"step {step}", **bar),
+            progress(self.loader, len(self.loader), f"evaluating step {step}", "batch"),
             self.description.num_classes,
             self.device,
             self.precision,

@@ -15,10 +15,10 @@ from tools.eval_pictures import PICTURES, draw, draw_curve
 from tools.eval_report import write_report
 from tools.eval_summary import COLUMNS, Row, Verdict, in_words, print_verdict, rank, summary_of
 from utils import distributed
-from utils.distributed import say
 from utils.errors import OptionError
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
+from utils.output import say, valid_text
 from utils.runs.files import make_folder, storage_error, write_json, write_text
 
 CLASS_COLUMNS = {
@@ -108,7 +108,7 @@ class Results:
         with self._storage_errors():
             for name, value in values.items():
                 if value is not None:
-                    self._events.add_scalar(name, value, evaluation.step)
+                    self._events.add_scalar(valid_text(name), value, evaluation.step)
             self._events.flush()
 
     @contextmanager

@@ -12,10 +12,24 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.cli.parser import CommandParser
+from tools.cli.running import parse_first, run
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    parser = CommandParser(description=__doc__)
+    parser.add_argument("--demo", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder of a demo run")
+    parser.add_argument("--out", type=Path, default=Path("assets"), metavar="DIR", help="folder of the pictures")
+    parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
 from PIL import Image
 
-from tools.cli.parser import CommandParser
-from tools.cli.running import run
 from utils.drawing.pictures import grid_height, save_figure
 from utils.errors import OptionError
 from utils.runs.files import write_atomically
@@ -33,15 +47,6 @@ OF_A_RUN = {  # pictures of a demo run, by name: where they lie in its folder
     "confusion": "chosen/results/confusion.png",
 }
 CAPTION_LINES = 4  # under a chosen tile
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
-    parser = CommandParser(description=__doc__)
-    parser.add_argument("--demo", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder of a demo run")
-    parser.add_argument("--out", type=Path, default=Path("assets"), metavar="DIR", help="folder of the pictures")
-    parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
-    return parser.parse_args(argv)
 
 
 def make_pictures(args: argparse.Namespace) -> None:

@@ -13,106 +13,45 @@ Tiles of a --data-list are brought to tile size as in training; all maps come ba
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.cli import predict_options
+from tools.cli.running import parse_first, run
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    return predict_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from data.dataset_json import load_description
 from data.descriptions import Description
-from model.networks.resnet import BACKBONES
-from tools.cli.crf_options import add_crf_options, crf_settings
-from tools.cli.parser import CommandParser, count, dataset_name, image_size, number, one_of
-from tools.cli.running import run
+from tools.cli.crf_options import crf_settings
 from tools.cli.shared_options import as_plain, resolve_description, resolve_device
 from tools.predict_images import find_images, read_in_groups
 from tools.predict_network import NetworkFacts, load_generator, network_facts
 from tools.predict_results import MapFolder
 from utils.errors import DataError, OptionError
-from utils.evaluation.crf import CRFSettings, refine_batch
+from utils.evaluation.crf import refine_batch
+from utils.evaluation.crf_settings import CRFSettings
 from utils.evaluation.evaluate import BROKEN_MAPS
 from utils.evaluation.windows import Classify, blended_strips
 from utils.images import normalise, to_unit_range
-from utils.precision import PRECISIONS, autocast, resolve_precision
+from utils.precision import autocast, resolve_precision
+from utils.progress import Progress
 
 WITHOUT_EFFECT = {"debug", "overwrite", "save_dir"}  # options that no map depends on
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
-    parser = CommandParser(description=__doc__)
-    _add_network(parser)
-    _add_images(parser)
-    _add_prediction(parser)
-    add_crf_options(parser)
-    results = parser.add_argument_group("results")
-    results.add_argument("--save-dir", type=Path, default=Path("predictions"), metavar="DIR", help="folder of the maps")
-    results.add_argument("--ids-only", action="store_true", help="leave out colour/ and overlay/")
-    results.add_argument("--overwrite", action="store_true", help="replace the prediction in --save-dir")
-    args = parser.parse_args(argv)
-    if args.data_list is not None and (args.dataset is None or args.data_dir is None):
-        parser.error("--data-list needs --dataset and --data-dir, which say where its tiles lie")
-    if args.data_list is not None and args.scale != 1:
-        parser.error("--scale is for --images; tiles of --data-list are brought to tile size as in training")
-    if (args.dataset or "").lower() == "custom" and args.data_dir is None:
-        parser.error("--dataset custom needs --data-dir, where its dataset.json lies")
-    return args
-
-
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    network = parser.add_argument_group("network")
-    checkpoint = network.add_mutually_exclusive_group()
-    checkpoint.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint<step>.pth or best.pth")
-    checkpoint.add_argument(
-        "--checkpoint-dir",
-        type=Path,
-        default=Path("checkpoint"),
-        metavar="DIR",
-        help="folder of a run: its best.pth, or else its newest checkpoint",
-    )
-    network.add_argument(
-        "--backbone", type=one_of("backbone", list(BACKBONES)), help="of the generator; default as options.json says"
-    )
-
-
-def _add_images(parser: argparse.ArgumentParser) -> None:
-    images = parser.add_argument_group("images")
-    source = images.add_mutually_exclusive_group(required=True)
-    source.add_argument("--images", type=Path, metavar="PATH", help="an image file, or a folder with all below it")
-    source.add_argument("--data-list", type=Path, metavar="FILE", help="names of a data set's tiles, one a line")
-    images.add_argument(
-        "--dataset",
-        "--dataset-name",
-        dest="dataset",
-        type=dataset_name,
-        metavar="NAME",
-        help="ucm, deepglobe or custom; of the list, or in place of options.json",
-    )
-    images.add_argument("--data-dir", type=Path, metavar="DIR", help="the data set's folder")
-    images.add_argument(
-        "--scale",
-        type=number(0, 8, above=True),
-        default=1.0,
-        metavar="S",
-        help="resize images by this factor first: ground size of their pixels over that of the training tiles'",
-    )
-
-
-def _add_prediction(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("prediction").add_argument
-    add("--input-size", type=image_size, metavar="H,W", help="pixels of a window; default the tile size of the run")
-    add("--overlap", type=number(0, 0.9), default=0.5, metavar="R", help="share of a window that the next one covers")
-    add("--flip", action="store_true", help="average with the prediction of the mirrored image")
-    add("--crf", action="store_true", help="refine each window by a dense CRF: seconds a window, on the CPU")
-    add("--batch-size", type=count(), default=8, metavar="N", help="windows of a batch")
-    add("--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto")
-    add("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
-    add("--debug", action="store_true", help="show a traceback with an error")
 
 
 @torch.inference_mode()
@@ -133,12 +72,11 @@ def predict(args: argparse.Namespace) -> int:
     folder = MapFolder(args.save_dir, facts.classes, facts.colours, args.ids_only)
     folder.begin(args.overwrite, record(args, facts, window, precision, device))
     skipped: list[str] = []
-    with tqdm(total=len(images), desc="predicting", unit="image", disable=None) as progress:
+    with Progress(len(images), "predicting", "image", leave=True) as progress:
         for group, pixels in read_in_groups(images, window, args.batch_size, skipped):
-            ids = predict_ids(pixels, classify, window, args.overlap, args.batch_size)
+            ids = predict_ids(pixels, classify, window, args.overlap, args.batch_size, progress.update)
             for number_in_group, image in enumerate(group):
                 folder.write(image, pixels[number_in_group], ids[number_in_group])
-            progress.update(len(group))
     if len(skipped) == len(images):
         raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
     folder.finish()
@@ -194,13 +132,19 @@ def refined_by_crf(classify: Classify, settings: CRFSettings) -> Classify:
 
 
 def predict_ids(
-    pixels: np.ndarray, classify: Classify, window: tuple[int, int], overlap: float, batch_size: int
+    pixels: np.ndarray,
+    classify: Classify,
+    window: tuple[int, int],
+    overlap: float,
+    batch_size: int,
+    finished: Callable[[float], None] = lambda _: None,
 ) -> np.ndarray:
     """Likeliest classes of images of one size.
 
     Args:
         pixels: uint8 RGB, shape (N, H, W, 3).
         classify, window, overlap, batch_size: as for `blended_strips`.
+        finished: told after each strip how many images, or what part of them, it has finished.
 
     Returns:
         Ids, uint8, shape (N, H, W).
@@ -213,7 +157,9 @@ def predict_ids(
     for top, probabilities in blended_strips(images, classify, window, overlap, batch_size):
         if not torch.isfinite(probabilities).all():
             raise DataError(BROKEN_MAPS)
-        ids[:, top : top + probabilities.shape[2]] = probabilities.argmax(dim=1).cpu().numpy()
+        rows = probabilities.shape[2]
+        ids[:, top : top + rows] = probabilities.argmax(dim=1).cpu().numpy()
+        finished(len(ids) * rows / pixels.shape[1])
     return ids
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.descriptions import Description
 from model.networks.deeplabv2 import DeepLabV2
-from model.networks.resnet import BACKBONES
+from model.networks.names import BACKBONES
 from model.weights.loading import load_network
 from utils.colours import RGB
 from utils.errors import DataError, OptionError

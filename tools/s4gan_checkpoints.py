@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from model.methods.s4gan import S4GAN
-from utils import distributed
 from utils.errors import OptionError
+from utils.output import say
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 from utils.runs.folder import RunFolder, checkpoint_space
@@ -28,6 +28,7 @@ class CheckpointWriter:
         self.args, self.folder, self.s4gan = args, folder, s4gan
         self._writer, self._snapshot = BackgroundWriter(), Snapshot()
         self._times: list[float] = []
+        self.saved_step = 0  # of the state on the disk
 
     def save(self, step: int, best_step: int) -> None:
         """Write both networks, and remove old ones but for the best where only the newest are kept."""
@@ -49,11 +50,16 @@ class CheckpointWriter:
         self._writer.submit(write)
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Write `last.pth`."""
+        """Write `last.pth`; once it is there, its `step` is `saved_step`."""
         self._writer.wait()
         copied = self._snapshot.take(state, "state")
         self._synchronise()
-        self._writer.submit(lambda: save_tensors(self.folder.last, copied))
+
+        def write() -> None:
+            save_tensors(self.folder.last, copied)
+            self.saved_step = copied["step"]
+
+        self._writer.submit(write)
 
     def save_best(self) -> None:
         """Write the generator as the best so far, at once."""
@@ -88,7 +94,7 @@ class CheckpointWriter:
         times = self._times
         if len(times) > 1:
             seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._size() / 1e6
-            distributed.say(
+            say(
                 f"checkpoints of {megabytes:.0f} MB every {seconds:.1f} s: {megabytes / seconds:.1f} MB/s; "
                 f"training waited {self._writer.waited:.1f} s for the disk"
             )

@@ -25,6 +25,7 @@ from utils.errors import DataError, OptionError
 from utils.finite import not_finite
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
+from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.log import MetricsLog
@@ -54,6 +55,7 @@ class TrainingRun:
         self.validation = open_validation(args, description, tiles.labelled)
         self.log: MetricsLog | None = None  # in the main process
         self._broken_step = torch.zeros((), dtype=torch.int64)
+        self._step = 0  # steps finished
 
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
@@ -91,7 +93,18 @@ class TrainingRun:
             self._open_log(step)
             print(f"resuming after step {step}" if step else "no state was saved yet: starting over")
         distributed.barrier()
+        self._step = self.checkpoints.saved_step = step
         return step
+
+    def unsaved(self) -> str:
+        """What would be lost if the run ended now, and from where it could go on."""
+        saved = self.checkpoints.saved_step
+        if saved == self._step and saved:
+            return f"the state after step {saved} is saved; the same command with --resume goes on"
+        if saved:
+            lost = f"step {self._step} is" if saved + 1 == self._step else f"steps {saved + 1} to {self._step} are"
+            return f"{lost} lost; the same command with --resume goes on after step {saved} ({self.folder.last})"
+        return f"no state had been saved in {self.folder.path}, all steps are lost; --overwrite starts over"
 
     def finish(self, step: int) -> None:
         """Write what the end of a run leaves: its state, curves and pictures.
@@ -104,11 +117,11 @@ class TrainingRun:
         self.checkpoints.say_disk_use()
         self.save_state(step)
         self.checkpoints.wait()
-        if not distributed.is_main():
-            return
-        assert self.log is not None
-        self.log.close()
-        plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.s4gan.settings))
+        if distributed.is_main():
+            assert self.log is not None
+            self.log.close()
+            plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.s4gan.settings))
+        distributed.barrier()
 
     def close(self) -> None:
         """Wait for a write under way; for the way out after an error."""
@@ -139,7 +152,7 @@ class TrainingRun:
         Raises:
             DataError: a loss is not finite.
         """
-        args = self.args
+        args, self._step = self.args, step
         last = step == args.num_steps
         logging, saving = step % args.log_every == 0 or last, step % args.save_pred_every == 0 or last
         validating = self.validation is not None and (step % args.eval_every == 0 or last)
@@ -160,6 +173,8 @@ class TrainingRun:
             self.checkpoints.save(step, self.best_step)
         if pausing and distributed.is_main():
             self._save_panels(step)
+        if saving or pausing or validating:
+            distributed.barrier()  # the main process has written and drawn, which may take long
         if pausing and not last:
             self.save_state(step)
         return values
@@ -211,9 +226,8 @@ class TrainingRun:
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-            reason = str(error).partition("\n")[0].rstrip(":")
             raise DataError(
-                f"{self.folder.last} does not fit this run ({reason}); start over with --overwrite"
+                f"{self.folder.last} does not fit this run: {misfit(error)}; start over with --overwrite"
             ) from error
 
     def _open_log(self, step: int) -> None:

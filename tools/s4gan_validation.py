@@ -13,10 +13,11 @@ from data.transforms import segmentation_evaluation
 from model.methods.s4gan import S4GAN
 from tools.cli.shared_options import resolve_cache
 from utils import distributed
-from utils.distributed import say
 from utils.evaluation.evaluate import BrokenMapsError, evaluate
 from utils.evaluation.metric import Scores
 from utils.evaluation.seen import on_seen_tiles
+from utils.output import say
+from utils.progress import progress
 
 
 def open_validation(args: argparse.Namespace, description: Description, labelled: Collection[str]) -> Tiles | None:
@@ -55,8 +56,9 @@ def validate(s4gan: S4GAN, tiles: Tiles, args: argparse.Namespace) -> float | No
     generator = s4gan.generator.eval()
     distributed.share_buffers(generator)  # the main process's, which are those of the checkpoints
     num_classes = tiles.reader.description.num_classes
+    watched = progress(batches, len(batches), "validating", "batch")
     try:
-        matrix, _ = evaluate(generator, batches, num_classes, s4gan.device, s4gan.settings.precision)
+        matrix, _ = evaluate(generator, watched, num_classes, s4gan.device, s4gan.settings.precision)
     except BrokenMapsError as error:
         say(f"warning: not validated: {error}", file=sys.stderr)
         return None

@@ -17,6 +17,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.cli import select_options
+from tools.cli.running import parse_first, run
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    return select_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
 import numpy as np
 import torch
 
@@ -31,14 +43,12 @@ from model.networks.classifier import FEATURES, Classifier
 from tools.al_feed import Feed
 from tools.al_results import UNKNOWN, LabelledList, SelectionFolder
 from tools.al_run import LearningRun
-from tools.cli import select_options
 from tools.cli.next_command import NextStep, training, typed_again
-from tools.cli.running import run
 from tools.cli.select_options import array_path
 from tools.cli.shared_options import check_num_classes, resolve_cache, resolve_description, resolve_device
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError, OptionError
+from utils.output import say
 from utils.precision import resolve_precision
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.seeds import seed_everything
@@ -47,11 +57,6 @@ from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
 
 WAITING, SKIPPED, TERMINATED = 3, 4, 143  # exit codes
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
-    return select_options.parse_args(__doc__, argv)
 
 
 def select(args: argparse.Namespace) -> int:
@@ -90,7 +95,7 @@ def select(args: argparse.Namespace) -> int:
         learning.begin({"resolved_precision": precision, "torch": str(torch.__version__)})
     announce(args, selection, classifier, f"{precision} on {device}")
     try:
-        with StopRequest() as stop:
+        with StopRequest(unsaved=learning.unsaved) as stop:
             is_waiting = learning.rounds(stop)
     except Stopped:
         reason = stop.reason or "another process was asked to end"

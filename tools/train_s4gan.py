@@ -18,9 +18,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.cli import train_options
+from tools.cli.running import parse_first, run
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command's options."""
+    return train_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from data.descriptions import Description
 from data.labelled import require_labelled_pixels
@@ -34,10 +45,8 @@ from model.networks.discriminator import Discriminator
 from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
-from tools.cli import train_options
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import NextStep, evaluation
-from tools.cli.running import run
 from tools.cli.shared_options import (
     check_num_classes,
     resolve_cache,
@@ -48,18 +57,14 @@ from tools.cli.shared_options import (
 from tools.cli.train_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed
-from utils.distributed import say
 from utils.errors import DataError, OptionError
+from utils.output import say
 from utils.precision import allow_tf32, resolve_precision
+from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.seeds import seed_everything
 from utils.selection.budget import labelled_count
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
-    return train_options.parse_args(__doc__, argv)
 
 
 def train(args: argparse.Namespace) -> int:
@@ -109,7 +114,7 @@ def train(args: argparse.Namespace) -> int:
         None if supervised else training_batches(args, tiles, unlabelled, "unlabelled", device, first_step)
     )
     try:
-        with StopRequest(args.max_hours) as stop:
+        with StopRequest(args.max_hours, training.unsaved) as stop:
             finished = loop(args, training, labelled_batches, unlabelled_batches, first_step, stop)
             training.finish(finished)
     except BaseException:
@@ -129,27 +134,21 @@ def loop(
     stop: StopRequest,
 ) -> int:
     """Step until the end or until asked to stop; returns the number of steps finished."""
-    progress = tqdm(
-        range(first_step, args.num_steps),
-        "training",
-        initial=first_step,
-        total=args.num_steps,
-        unit="step",
-        disable=None if distributed.is_main() else True,
-    )
-    for step in progress:
-        started = time.perf_counter()
-        labelled = next(labelled_batches)
-        unlabelled = next(unlabelled_batches) if unlabelled_batches is not None else None
-        waited = time.perf_counter() - started
-        losses = training.s4gan.train_step(labelled, unlabelled, step)
-        finished = step + 1  # files and log lines are named by steps finished
-        seconds = time.perf_counter() - started
-        values = training.after_step(finished, losses, (seconds, waited))
-        if values is not None:
-            progress.set_postfix({name: f"{v:.3f}" for name, v in values.items() if name.startswith("loss")})
-        if stop_agreed(stop, finished, every=args.log_every if training.s4gan.device.type == "cuda" else 1):
-            return finished
+    with Progress(args.num_steps, "training", "step", first_step, leave=True) as progress:
+        for step in range(first_step, args.num_steps):
+            started = time.perf_counter()
+            labelled = next(labelled_batches)
+            unlabelled = next(unlabelled_batches) if unlabelled_batches is not None else None
+            waited = time.perf_counter() - started
+            losses = training.s4gan.train_step(labelled, unlabelled, step)
+            finished = step + 1  # files and log lines are named by steps finished
+            seconds = time.perf_counter() - started
+            values = training.after_step(finished, losses, (seconds, waited))
+            if values is not None:
+                progress.show({name: value for name, value in values.items() if name.startswith("loss")})
+            progress.update()
+            if stop_agreed(stop, finished, every=args.log_every if training.s4gan.device.type == "cuda" else 1):
+                return finished
     return args.num_steps
 
 

@@ -5,9 +5,9 @@ processes, so that the sum of the processes' gradients is the gradient of one pr
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar, cast
 
 import torch
@@ -15,22 +15,37 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from utils.errors import LostProcessError
+from utils.meeting import Meeting, lost
 
 T = TypeVar("T")
 
 
-def start(device_type: str) -> None:
-    """Join the other processes where `torchrun` started several: nccl on CUDA, gloo on the CPU."""
+_meeting: Meeting | None = None  # of several processes
+
+
+def start(device_type: str, deadline: timedelta | None = None) -> None:
+    """Join the other processes where `torchrun` started several: nccl on CUDA, gloo on the CPU.
+
+    Args:
+        device_type: `cuda` or `cpu`.
+        deadline: of a message, from the first process that sends it to the last; None: torch's own, 10 minutes with
+            nccl and 30 with gloo. `barrier`, `main_first`, `from_main` and `gather_batches` wait without one.
+    """
+    global _meeting
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         if device_type == "cuda":
             torch.cuda.set_device(local_rank())
-        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=deadline)
+        _meeting = Meeting(rank(), world_size())
 
 
 def stop() -> None:
     """Leave the other processes."""
+    global _meeting
     if dist.is_initialized():
+        if _meeting is not None:
+            _meeting.close()
+            _meeting = None
         dist.destroy_process_group()
 
 
@@ -55,10 +70,27 @@ def is_main() -> bool:
 
 
 def barrier() -> None:
-    """Wait for the other processes."""
+    """Wait for the other processes, however long their work takes.
+
+    Raises:
+        LostProcessError: one of them ended.
+    """
+    if _meeting is not None:
+        _meeting.wait_for_all()
     if dist.is_initialized():
         with others_alive():
-            dist.barrier()
+            dist.barrier()  # the store may end with the first process, and is not asked any more by the others
+
+
+@contextmanager
+def _awaited() -> Iterator[None]:
+    """Around work that others wait for: they are told where it fails."""
+    try:
+        yield
+    except BaseException:
+        if _meeting is not None:
+            _meeting.say_ended()
+        raise
 
 
 @contextmanager
@@ -73,15 +105,14 @@ def others_alive() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():  # its errors have no own type
             raise
-        raise LostProcessError(
-            f"process {rank()} ends because another one did; that one's message says why (--debug shows torch's)"
-        ) from error
+        raise lost(rank()) from error
 
 
 def main_first(work: Callable[[], T]) -> T:
     """Let the main process do something first, such as building a cache that the others then find."""
     if is_main():
-        result = work()
+        with _awaited():
+            result = work()
         barrier()
         return result
     barrier()
@@ -92,7 +123,11 @@ def from_main(work: Callable[[], T]) -> T:
     """Let the main process do something alone, such as deciding, and give its result to all."""
     if not dist.is_initialized():
         return work()
-    result: list[T | None] = [work() if is_main() else None]
+    result: list[T | None] = [None]
+    if is_main():
+        with _awaited():
+            result = [work()]
+    barrier()
     with others_alive():
         dist.broadcast_object_list(result, src=0)
     return cast(T, result[0])
@@ -141,6 +176,7 @@ def gather_batches(rows: Tensor, batch_size: int, count: int) -> Tensor:
     """
     if not dist.is_initialized():
         return rows
+    barrier()  # shares of equally many tiles may take unequally long
     gathered = rows.new_zeros(count, *rows.shape[1:])
     gathered[torch.arange(count) // batch_size % world_size() == rank()] = rows
     return total(gathered)
@@ -194,9 +230,3 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         dist.all_reduce(flat)
     for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(summed.view_as(gradient))
-
-
-def say(text: str, file: object = None) -> None:
-    """Print in the main process only."""
-    if is_main():
-        print(text, file=file or sys.stdout, flush=True)  # type: ignore[arg-type]

@@ -2,6 +2,8 @@
 
 import sys
 
+from utils.output import one_line
+
 
 class UserError(Exception):
     """Base of all errors whose message is written for the user of a command.
@@ -32,4 +34,4 @@ class LostProcessError(UserError):
 
 def warn(message: str) -> None:
     """One line on stderr about something that does not end the command."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {one_line(message)}", file=sys.stderr, flush=True)

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+from utils.number_formats import NUMBER_FORMATS
+
+_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, dtype) for name, dtype in NUMBER_FORMATS.items()}
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

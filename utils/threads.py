@@ -5,9 +5,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from utils.machine import usable_cores
+from utils.progress import Progress
 
 _AHEAD = 16  # items begun or queued before the first result is taken, per thread
 
@@ -18,12 +17,12 @@ Result = TypeVar("Result")
 def in_threads(
     work: Callable[[Item], Result], items: Sequence[Item], label: str, unit: str, threads: int | None = None
 ) -> list[Result]:
-    """Work on items in threads, under a progress bar; the first error ends it.
+    """Work on items in threads, and say how far it has come; the first error ends it.
 
     Args:
         work: called once for each item.
         items: what to work on.
-        label, unit: of the progress bar.
+        label, unit: what is done, and what an item is, for the user.
         threads: at most so many; None: one for each core.
 
     Returns:
@@ -38,8 +37,7 @@ def stream_in_threads(
     """As `in_threads`, one result after the other, with few of them in memory at a time; closing it ends the work."""
     cores = usable_cores()
     threads = min(cores, threads or cores)
-    progress = tqdm(total=len(items), desc=label, unit=unit, disable=None, leave=False)
-    with ThreadPoolExecutor(threads) as pool, progress:
+    with ThreadPoolExecutor(threads) as pool, Progress(len(items), label, unit) as progress:
         ahead = deque(pool.submit(work, item) for item in items[: threads * _AHEAD])
         try:
             for place in range(len(items)):

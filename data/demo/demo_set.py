@@ -14,6 +14,7 @@ from data.demo import land, town, traffic
 from data.demo.canvas import Canvas
 from data.demo.outlines import TILE
 from data.demo.textures import noise
+from utils.progress import progress
 
 ODD_SIZES = ((247, 247), (256, 251), (253, 256), (242, 256))  # rows and columns of tiles that are not 256×256
 ODD_EVERY = 8
@@ -78,7 +79,7 @@ def draw_demo(out: Path, tiles_per_class: int, seed: int) -> list[str]:
     for folder in ("UCMerced_Images", "UCMerced_Labels"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     names = []
-    for index, scene in enumerate(SCENE_PAINTERS):
+    for index, scene in enumerate(progress(SCENE_PAINTERS, len(SCENE_PAINTERS), "drawing", "scene")):
         for number in range(tiles_per_class):
             name = f"{scene}{number:02d}"
             image, mask = draw_scene(scene, np.random.default_rng((seed, index, number)))

@@ -8,15 +8,14 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tqdm import tqdm
-
 from data.descriptions import leaves_folder
 from utils.errors import DataError, OptionError
+from utils.progress import progress
 
 _CHUNK = 1 << 20  # bytes
 _ENCRYPTED = 0x1  # bit of a zip entry's flags
@@ -109,7 +108,7 @@ class FolderSource:
         """Link relatively, so that source and target may move together; or copy."""
         if copy and targets:
             check_space(sum(file.size for file, _ in targets), targets[0][1].parent, str(self.path))
-        for file, target in _progress(targets, "copying" if copy else "linking"):
+        for file, target in progress(targets, len(targets), "copying" if copy else "linking", "file"):
             if copy:
                 shutil.copyfile(self.path / file.path, target)
             else:
@@ -178,7 +177,7 @@ class ZipSource:
         if targets:
             check_space(sum(file.size for file, _ in targets), targets[0][1].parent, str(self.path))
         with zipfile.ZipFile(self.path) as archive:
-            for file, target in _progress(targets, "unpacking"):
+            for file, target in progress(targets, len(targets), "unpacking", "file"):
                 with target.open("wb") as unpacked:
                     for chunk in self._unpack(archive, file):
                         unpacked.write(chunk)
@@ -227,8 +226,3 @@ def check_space(needed: int, folder: Path, what: str) -> None:
 def digest(value: object) -> str:
     """A short text that tells values for JSON apart."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
-
-
-def _progress(targets: Sequence[tuple[SourceFile, Path]], label: str) -> Iterable[tuple[SourceFile, Path]]:
-    progress: Iterable[tuple[SourceFile, Path]] = tqdm(targets, desc=label, unit="file", disable=None, leave=False)
-    return progress

@@ -8,18 +8,13 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import MaxVit, VisionTransformer
 
+from model.networks.names import SHORT_NAMES, classifier_names
 from model.networks.resnet import TinyResNet
 from model.weights.loading import LoadReport, load_backbone
 from utils.errors import OptionError
 from utils.suggest import unknown
 
-SHORT_NAMES = {"res50": "resnet50", "res101": "resnet101"}  # as published; vgg16 is torchvision's own name
 FEATURES = 1000
-
-
-def classifier_names() -> list[str]:
-    """Names that `--model-name` takes: the short ones, the tiny one, every torchvision classifier."""
-    return [*SHORT_NAMES, "tiny", *models.list_models(module=models)]
 
 
 class Classifier(nn.Module):

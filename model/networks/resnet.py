@@ -3,7 +3,8 @@
 from typing import Any
 
 from torch import nn
-from torchvision.models.resnet import Bottleneck, ResNet, resnet50, resnet101
+from torchvision import models
+from torchvision.models.resnet import Bottleneck, ResNet
 
 
 class TinyResNet(ResNet):
@@ -17,10 +18,6 @@ class TinyResNet(ResNet):
         return super()._make_layer(block, planes // 4, *args, **kwargs)
 
 
-BACKBONES = {"resnet101": resnet101, "resnet50": resnet50, "tiny": TinyResNet}
-IMAGENET_FILES = {"resnet101": "resnet101-63fe2227.pth", "resnet50": "resnet50-0676ba61.pth"}
-
-
 def build_resnet(name: str) -> ResNet:
-    """A ResNet with fresh weights: `resnet101`, `resnet50` or `tiny`."""
-    return BACKBONES[name]()
+    """A ResNet with fresh weights, by a name of `model.networks.names.BACKBONES`."""
+    return TinyResNet() if name == "tiny" else models.get_model(name, weights=None)

@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from model.networks.names import BACKBONES
 from model.weights.files import read_state_dict
 from model.weights.reasons import README, shape_text, weights_error
 from utils.finite import not_finite
 from utils.suggest import first_names
-
-_IMAGENET_FILES = {"ResNet-50": "resnet50-0676ba61.pth", "ResNet-101": "resnet101-63fe2227.pth"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
     skipped = [name for name in found if name.startswith(_NOT_NEEDED) and name not in own]
     counters = [name for name in own if name.endswith(".num_batches_tracked") and name not in found]
     weights = {name: tensor for name, tensor in found.items() if name not in skipped}
-    fitting = _IMAGENET_FILES.get(_resnet(own) or "", "the ImageNet weights of this network")
+    fitting = BACKBONES.get((_resnet(own) or "").lower().replace("-", "")) or "the ImageNet weights of this network"
     mismatch = _mismatch(own, weights, optional=counters)
     if mismatch:
         raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", f"use {fitting} ({README})")

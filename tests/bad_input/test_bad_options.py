@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import PUBLISHED, error_line
+from tests.conftest import PUBLISHED, error_line, main_of
 from tools import prepare_data
 
 NOT_A_SHARE = ["0", "-0.1", "1.01", "nan", "inf", "x", "", "0,05", "5%", "1e999", "sNaN"]
@@ -18,6 +18,12 @@ BAD_OPTIONS = [
     *(("auto_evaluate", name, "0", "whole number") for name in ("start_eval", "end_eval", "step_eval")),
     ("auto_evaluate", "start_eval", "2", "lies before"),
     *((command, "batch_size", "0", "whole number") for command in PUBLISHED),
+    *((command, "batch_size", value, "from 1 to 65536") for command in PUBLISHED for value in ("1000000000", "65537")),
+    ("train_AL", "score_batch_size", "1000000000", "from 1 to 65536"),
+    ("train_AL", "dropout_passes", "1000000000", "from 2 to 1000"),
+    ("train_AL", "labeled_ratio", "0." + "1" * 300, "at most 20 characters"),
+    ("auto_evaluate", "end_eval", "2000000000", "2000000000 checkpoints, and 1000000 are the most"),
+    ("auto_evaluate", "crf_iterations", "1000000000", "from 0 to 1000"),
     *((command, "num_workers", "-1", "whole number") for command in PUBLISHED),
     *((command, "random_seed", "-1", "whole number") for command in PUBLISHED),
     *((command, "dataset", "costum", "did you mean custom") for command in PUBLISHED),
@@ -56,6 +62,32 @@ BAD_OPTIONS = [
 @pytest.mark.parametrize(("command", "name", "value", "words"), BAD_OPTIONS)
 def test_option_is_refused(argv, refused, custom_set, command, name, value, words):
     assert words in refused(2, command, argv(command, custom_set, **{name: value}))
+
+
+INTEGERS = [(command, name) for command, names in {
+    "train_AL": "num_classes random_seed num_workers num_epochs batch_size score_batch_size dropout_passes",
+    "train_s4gan": "num_classes random_seed num_workers ignore_label batch_size accumulate num_steps st_start "
+    "save_pred_every save_state_every keep_last eval_every log_every save_after_iter",
+    "auto_evaluate": "num_classes random_seed num_workers start_eval end_eval step_eval gpu batch_size resamples "
+    "crf_iterations",
+}.items() for name in names.split()]  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "name"), INTEGERS)
+@pytest.mark.parametrize("value", ["2.5", "1e3", "9" * 30, "9" * 5000, "٣.٥", ""])
+def test_a_fractional_or_huge_number_is_refused_in_every_integer_option(argv, capsys, custom_set, command, name, value):
+    line = error_line(capsys, 2, main_of(command), argv(command, custom_set, **{name: value}))
+    assert "expected a whole number" in line
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("train_s4gan", "batch_size"), ("train_AL", "score_batch_size"), ("auto_evaluate", "batch_size")],
+)
+def test_a_batch_larger_than_the_memory_is_refused(argv, refused, custom_set, command, name):
+    line = refused(2, command, argv(command, custom_set, **{name: 65536, "input_size": "16384,16384"}))
+    assert "GB of memory; lower it, or --input-size" in line
 
 
 @pytest.mark.parametrize(

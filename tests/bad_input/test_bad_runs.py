@@ -49,8 +49,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return run, texts
 
 
-DAMAGED = ("empty", "web page", "noise", "cut", "a list", "D for G", "code", "code, plain pickle")
-BAD_STATES = {kind: BAD_WEIGHTS[kind] for kind in DAMAGED} | {
+DAMAGED = {
+    "empty": "it is empty",
+    "web page": "it is not a file that this program saved",
+    "noise": "it is not a file that this program saved",
+    "cut": "it is cut off",
+    "another zip": "it is an archive of something else",
+    "a list": "holds list",
+    "D for G": "it lacks 'generator'",
+    "code": "it holds more than tensors and plain values",
+    "code, plain pickle": "it is not a file that this program saved",
+}
+BAD_STATES = {kind: (BAD_WEIGHTS[kind][0], words) for kind, words in DAMAGED.items()} | {
+    "a wrong byte": (
+        lambda _: tensors_file({"step": torch.zeros(9)}).replace(b"ctorch", b"cto\xffch", 1),
+        "it is damaged: the checksum of",
+    ),
     "a state without networks": (lambda _: tensors_file({"step": 1, "random": {}}), "does not fit this run"),
     "networks of another run": (
         lambda _: tensors_file({"step": 1, "generator": DeepLabV2(5, "tiny").state_dict()}),
@@ -66,6 +80,9 @@ def test_state_to_resume_from_is_refused_and_never_run(refused, trained, tmp_pat
     (tmp_path / "run" / "last.pth").write_bytes(BAD_STATES[kind][0](tmp_path / "executed"))
     line = refused(1, "train_s4gan", [*options, "--checkpoint-dir", str(tmp_path / "run"), "--resume"])
     assert "last.pth" in line
+    assert BAD_STATES[kind][1] in line
+    for torchs in ("weights_only", "miniz", "Pytorch", "PyTorch", "state_dict", "zip archive"):
+        assert torchs not in line
     assert not (tmp_path / "executed").exists()
 
 
@@ -77,7 +94,7 @@ def test_state_with_a_missing_part_is_refused(refused, trained, tmp_path, missin
     del state[missing]
     torch.save(state, tmp_path / "run" / "last.pth")
     line = refused(1, "train_s4gan", [*options, "--checkpoint-dir", str(tmp_path / "run"), "--resume"])
-    assert f"does not fit this run ('{missing}')" in line
+    assert f"does not fit this run: it lacks '{missing}'" in line
 
 
 def test_damaged_log_does_not_keep_a_run_from_being_resumed(accepted, trained, tmp_path):

@@ -17,7 +17,8 @@ from model.networks.deeplabv2 import DeepLabV2
 from tests.conftest import CUSTOM, TinySet, contents, error_line, picture, write_image, write_list
 from tools import predict
 from utils.drawing.pictures import colourise, overlay
-from utils.evaluation.crf import CRFSettings, dense_crf
+from utils.evaluation.crf import dense_crf
+from utils.evaluation.crf_settings import CRFSettings
 from utils.images import normalise, to_unit_range
 
 CLASSES = CUSTOM["classes"]

@@ -18,7 +18,7 @@ from tests.tools.test_train_AL import before, forked, killed_at
 from tests.tools.test_train_s4gan import at_call, options, rows_of, run
 from tools import s4gan_checkpoints, s4gan_run, train_s4gan
 from tools.s4gan_run import TrainingRun
-from utils.runs import files
+from utils.runs import files, interrupt
 
 STEPS = 7
 
@@ -244,18 +244,42 @@ def test_asked_to_end_with_all_its_workers_and_twice_it_saves_and_goes_on(
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-def test_a_second_ctrl_c_ends_at_once(
+def twice() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_pressed_twice_saves_and_goes_on(
     training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, monkeypatch, capsys
 ):
-    def twice() -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-
     argv = argv_of(training_tiles, tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(TrainingRun, "after_step", before(TrainingRun.after_step, twice))
-        assert "interrupted" in error_line(capsys, 130, train_s4gan.main, argv)
+        run(argv, 130)
+    assert "interrupted: state saved after step 1;" in capsys.readouterr().out
     run([*argv, "--resume"])
+    assert_same_run(tmp_path / "run", uninterrupted)
+
+
+@pytest.mark.parametrize(
+    ("call", "lost"),
+    [
+        (1, "no state had been saved in {folder}, all steps are lost; --overwrite starts over"),
+        (6, "steps 4 to 5 are lost; the same command with --resume goes on after step 3 ({folder}/last.pth)"),
+    ],
+)
+def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(
+    training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, monkeypatch, capsys, call, lost
+):
+    argv = argv_of(training_tiles, tmp_path / "run")
+    calls = iter(range(1, 10**6))
+    with monkeypatch.context() as patch:
+        patch.setattr(interrupt, "SAME_KEYPRESS", 0.0)
+        impatient = before(TrainingRun.after_step, lambda: twice() if next(calls) == call else None)
+        patch.setattr(TrainingRun, "after_step", impatient)
+        line = error_line(capsys, 130, train_s4gan.main, argv)
+    assert line == f"error: interrupted again, ended at once: {lost.format(folder=tmp_path / 'run')}"
+    run([*argv, "--resume"] if call > 1 else [*argv, "--overwrite"])
     assert_same_run(tmp_path / "run", uninterrupted)
 
 

@@ -21,7 +21,7 @@ from tests.utils.test_distributed import in_processes
 from tools import al_results, al_run, train_AL
 from tools.al_feed import Feed
 from tools.al_run import LearningRun
-from utils.runs import files
+from utils.runs import files, interrupt
 from utils.selection.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -325,6 +325,21 @@ def test_asked_to_end_it_saves_and_goes_on(
     assert next(calls) == moment + 1  # it ended after that very batch
     run([*argv, "--resume"])
     assert names_of(tmp_path) == names_of(uninterrupted)
+
+
+def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(tiles: TinySet, tmp_path: Path, monkeypatch, capsys):
+    argv = options(tiles, tmp_path)
+    calls = iter(range(1, 10**6))
+
+    def ask() -> None:
+        if next(calls) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(interrupt, "SAME_KEYPRESS", 0.0)
+    monkeypatch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
+    line = error_of(capsys, argv, 130)
+    assert line.startswith("error: interrupted again, ended at once: no state had been saved in")
 
 
 @pytest.mark.parametrize("strategy", ["bald", "badge"])

@@ -3,9 +3,13 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,14 +20,18 @@ from model.learner import Learner
 from model.networks.classifier import FEATURES, Classifier
 from tests.model.test_learner import Batch, in_batches, make_tiles
 from utils import distributed
+from utils.errors import DataError, LostProcessError
+from utils.meeting import Meeting
 
 TIMEOUT = 60  # seconds
 
 
-def in_processes(count: int, work: Callable[[], Any], killed: int | None = None) -> list[Any]:
+def in_processes(
+    count: int, work: Callable[[], Any], killed: int | None = None, deadline: timedelta | None = None
+) -> list[Any]:
     """What `work` returns in each of several processes that torchrun's variables tell of one another.
 
-    Of the one that is going to be killed, None is returned.
+    Of the one that is going to be killed, None is returned. The deadline is that of their messages.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -35,7 +43,7 @@ def in_processes(count: int, work: Callable[[], Any], killed: int | None = None)
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         os.environ.update(address, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(count))
         try:
-            distributed.start("cpu")
+            distributed.start("cpu", deadline)
             answer = (work(), None)
         except BaseException:
             answer = (None, traceback.format_exc())
@@ -83,6 +91,61 @@ def test_processes_agree_and_share():
         )
 
     assert in_processes(2, work) == [(["decided", 0], True, False, [2, 1], [1, 1])] * 2
+
+
+DEADLINE = timedelta(seconds=1)
+
+
+def test_others_wait_longer_than_a_message_may_take():
+    """For what the main process does first, or alone, and for shares that take longer."""
+
+    def slowly(value: str) -> str:
+        if distributed.is_main():
+            time.sleep(1.2)
+        return value
+
+    def work() -> list[Any]:
+        answers = [distributed.main_first(lambda: slowly("decoded")), distributed.from_main(lambda: slowly("chosen"))]
+        slowly("share")
+        return [*answers, distributed.gather_batches(torch.ones(1), 1, 2).tolist()]
+
+    assert in_processes(2, work, deadline=DEADLINE) == [["decoded", "chosen", [1, 1]]] * 2
+
+
+@pytest.mark.parametrize("section", [distributed.main_first, distributed.from_main])
+def test_work_of_the_main_process_that_fails_ends_the_others_at_once(section):
+    def work() -> str:
+        def fail() -> None:
+            raise DataError("the set is damaged")
+
+        try:
+            section(fail)
+        except (DataError, LostProcessError) as error:
+            return f"{type(error).__name__}: {error}"
+        return "nothing happened"
+
+    main, other = in_processes(2, work)
+    assert main == "DataError: the set is damaged"
+    assert other.startswith("LostProcessError: process 1 ends because another one did")
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_process_that_is_killed_is_noticed_by_those_that_wait(monkeypatch, killed):
+    """The main process holds the store; another one is missed for its signs of life."""
+    monkeypatch.setattr(distributed, "Meeting", partial(Meeting, beat=0.05, patience=0.5))
+
+    def work() -> str:
+        distributed.barrier()
+        if distributed.rank() == killed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            distributed.barrier()
+        except LostProcessError as error:
+            return str(error)
+        return "nothing happened"
+
+    answers = in_processes(2, work, killed)
+    assert answers[1 - killed].startswith(f"process {1 - killed} ends because another one did")
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 11])

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from model.networks.deeplabv2 import DeepLabV2
-from utils.precision import PRECISIONS, allow_tf32, autocast, keep_convolutions_in, resolve_precision
+from utils.number_formats import PRECISIONS
+from utils.precision import allow_tf32, autocast, keep_convolutions_in, resolve_precision
 
 CPU = torch.device("cpu")
 

@@ -1,6 +1,5 @@
 """Measuring: seconds that are waited for, bytes at their peak, and the arithmetic that this machine can do at best."""
 
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from utils.machine import peak_resident
 from utils.precision import autocast
 
 
@@ -51,4 +51,4 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: the most that the device allocated, or the most that this process had resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_resident() or 0

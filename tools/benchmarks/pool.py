@@ -1,7 +1,6 @@
 """What a pool costs the active learner: peak memory and seconds of one round, over tiles made on the fly."""
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from data.samplers import Draw, OrderedBatches, build_loader
 from data.tiles import ClassificationSample
 from model.learner import Learner
 from model.networks.classifier import Classifier
+from utils.machine import peak_resident
 from utils.selection.budget import Budget
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
@@ -58,5 +58,5 @@ def _one_round(size: int, strategy: str) -> PoolCost:
     labelled_features = learner.score(labelled, 0, True).features if wants.features else None
     scored = time.perf_counter()
     selection.query(scores.probabilities, scores.features, labelled_features, scores.disagreement)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_resident() or 0
     return PoolCost(peak, scored - started, time.perf_counter() - scored)

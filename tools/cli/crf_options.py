@@ -3,7 +3,7 @@
 import argparse
 
 from tools.cli.parser import count, number
-from utils.evaluation.crf import MIN_SIGMA, CRFSettings
+from utils.evaluation.crf_settings import MIN_SIGMA, CRFSettings
 
 
 def add_crf_options(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_crf_options(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="strength of the kernel of position and colour; 0 drops it",
     )
-    add("--crf-iterations", type=count(0), default=default.iterations, metavar="N", help="mean-field updates")
+    add("--crf-iterations", type=count(0, 1000), default=default.iterations, metavar="N", help="mean-field updates")
 
 
 def crf_settings(args: argparse.Namespace) -> CRFSettings:

@@ -2,13 +2,18 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model.networks.resnet import BACKBONES
+from model.networks.names import BACKBONES
 from tools.cli.crf_options import add_crf_options
-from tools.cli.parser import CommandParser, count, image_size, number, one_of
+from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
-from utils.evaluation.evaluate import Views
-from utils.precision import PRECISIONS
+from utils.number_formats import PRECISIONS
+
+if TYPE_CHECKING:
+    from utils.evaluation.evaluate import Views
+
+MAX_STEPS = 1_000_000  # checkpoints of a range
 
 FIRST_STEP, LAST_STEP = 100, 20000  # of the published range, which goes on by the first
 
@@ -26,6 +31,13 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
         settle_range(args, FIRST_STEP, LAST_STEP, FIRST_STEP)
     if None not in (args.start_eval, args.end_eval) and args.end_eval < args.start_eval:
         parser.error(f"--end-eval {args.end_eval} lies before --start-eval {args.start_eval}")
+    steps = (args.end_eval - args.start_eval) // args.step_eval + 1
+    if steps > MAX_STEPS and not args.all:
+        parser.error(
+            f"--start-eval, --end-eval and --step-eval ask for {steps} checkpoints, and {MAX_STEPS} are the most; "
+            "raise --step-eval"
+        )
+    refuse_huge_batch(parser, "--batch-size", args.batch_size or 1, args.input_size)
     return args
 
 
@@ -90,7 +102,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     machine.add_argument(
-        "--batch-size", type=count(), metavar="N", help="tiles of a batch; default 4 on a CPU, 16 on a GPU"
+        "--batch-size", type=batch_size, metavar="N", help="tiles of a batch; default 4 on a CPU, 16 on a GPU"
     )
 
 
@@ -113,6 +125,8 @@ def _scales(text: str) -> tuple[float, ...]:
     return scales
 
 
-def views_of(args: argparse.Namespace) -> Views:
+def views_of(args: argparse.Namespace) -> "Views":
     """The views of a tile that are averaged."""
+    from utils.evaluation.evaluate import Views  # with torch
+
     return Views(args.scales, args.flip)

@@ -1,12 +1,14 @@
 """The parser of all commands, and the types of their options: each says what it expected and what it found."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from data.descriptions import DATASET_NAMES
+from utils.machine import total_memory
 from utils.suggest import unknown
 
 OptionType = Callable[[str], Any]
@@ -81,14 +83,19 @@ def dataset_name(text: str) -> str:
     return text
 
 
+MAX_DIGITS = 20  # of a ratio, which stands in the names of files
+
+
 def ratio(text: str) -> Decimal:
     """A number in (0, 1], kept as exact decimal."""
+    if len(text) > MAX_DIGITS:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_DIGITS} characters, found '{_short(text)}'")
     try:
         value = Decimal(text)
     except InvalidOperation:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{text}'") from None
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{_short(text)}'") from None
     if not value.is_finite() or not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{text}'")
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{_short(text)}'")
     return value
 
 
@@ -101,9 +108,9 @@ def number(minimum: float, maximum: float = float("inf"), above: bool = False) -
         try:
             value = float(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"expected {expected}, found '{text}'") from None
+            raise argparse.ArgumentTypeError(f"expected {expected}, found '{_short(text)}'") from None
         if not (minimum < value if above else minimum <= value) or not value <= maximum or value == float("inf"):
-            raise argparse.ArgumentTypeError(f"expected {expected}, found '{text}'")
+            raise argparse.ArgumentTypeError(f"expected {expected}, found '{_short(text)}'")
         return value
 
     return parse
@@ -116,12 +123,32 @@ def count(minimum: int = 1, maximum: int = 2**31 - 1) -> OptionType:
         try:
             value = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"expected a whole number, found '{text}'") from None
+            raise argparse.ArgumentTypeError(f"expected a whole number, found '{_short(text)}'") from None
         if not minimum <= value <= maximum:
-            raise argparse.ArgumentTypeError(f"expected a whole number from {minimum} to {maximum}, found {value}")
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number from {minimum} to {maximum}, found {_short(text)}"
+            )
         return value
 
     return parse
+
+
+batch_size = count(1, 65536)  # tiles
+
+
+def refuse_huge_batch(parser: argparse.ArgumentParser, option: str, tiles: int, size: tuple[int, int]) -> None:
+    """End with exit code 2 where the images of a batch alone, as 32-bit numbers, exceed this machine's memory."""
+    needed, memory = 12 * tiles * size[0] * size[1] // int(os.environ.get("WORLD_SIZE", "1")), total_memory()
+    if memory is not None and needed > memory:
+        parser.error(
+            f"{option} {tiles}: the images of a batch, {size[0]}×{size[1]} pixels each, take {needed / 1e9:.0f} GB, "
+            f"and this machine has {memory / 1e9:.0f} GB of memory; lower it, or --input-size"
+        )
+
+
+def _short(text: str) -> str:
+    """What was typed, as far as a message needs it."""
+    return text if len(text) <= 40 else f"{text[:40]}… ({len(text)} characters)"
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -129,7 +156,7 @@ def image_size(text: str) -> tuple[int, int]:
     try:
         height, width = (int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected height,width such as 320,320, found '{text}'") from None
+        raise argparse.ArgumentTypeError(f"expected height,width such as 320,320, found '{_short(text)}'") from None
     if not (16 <= height <= 16384 and 16 <= width <= 16384):
-        raise argparse.ArgumentTypeError(f"expected height,width of 16 to 16384 pixels each, found '{text}'")
+        raise argparse.ArgumentTypeError(f"expected height,width of 16 to 16384 pixels each, found '{_short(text)}'")
     return height, width

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -9,11 +10,11 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import Any, TextIO
 
-import torch
-
-from utils.errors import UserError
+from utils.errors import UserError, warn
+from utils.output import one_line, safe_streams
 
 WARNINGS_SHOWN = 5  # from one place in the code, such as masks with stray colours
 
@@ -28,10 +29,34 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
     Returns:
         0 done; 1 data; 2 options; 3 waiting for labels; 4 finished with omissions; 130 Ctrl-C; 143 SIGTERM.
     """
-    try:
-        args = parse(argv)
-    except SystemExit as stop:
-        return int(stop.code or 0)
+    with safe_streams():
+        try:
+            args = parse(argv)
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        return _outcome(main, args)
+
+
+def parse_first(parse: Callable[[], argparse.Namespace]) -> None:
+    """End the process here where the options ask for `--help` or are refused: the imports that follow take seconds.
+
+    For a process that runs one command: a Ctrl-C during those imports is one line too, and torch's C++ side keeps its
+    warnings, which hold tracebacks of lost connections, to itself.
+    """
+    with safe_streams():
+        parse()
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    sys.excepthook = _short_interrupt
+
+
+def _short_interrupt(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("error: interrupted", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _outcome(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespace) -> int:
     try:
         with _sigterm_raises(), _short_messages():
             return main(args) or 0
@@ -39,18 +64,19 @@ def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., a
         return _fail(_text_of(error), error.exit_code, args)
     except OSError as error:  # of a file that no message of ours foresaw
         return _fail(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", 1, args)
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        return _fail(f"the device ran out of memory; {_memory_advice(args)}", 1, args)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130, args)
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "interrupted", 130, args)
     except Terminated:
         return _fail("terminated", 143, args)
+    except Exception as error:
+        if _is_out_of_memory(error):
+            return _fail(f"the device ran out of memory; {_memory_advice(args)}", 1, args)
+        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        return _fail(f"a fault of this program, not of its input ({what}); --debug shows where", 1, args)
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU
         return True
     return "can't allocate memory" in str(error)  # torch's allocator on the CPU has no error of its own
 
@@ -71,7 +97,7 @@ def _text_of(error: UserError) -> str:
 def _fail(message: str, code: int, args: argparse.Namespace) -> int:
     if args.debug:
         traceback.print_exc()
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return code
 
 
@@ -93,10 +119,10 @@ def _short_messages() -> Iterator[None]:
     ) -> None:
         places[filename, lineno] += 1
         if places[filename, lineno] <= WARNINGS_SHOWN:
-            print("warning: " + " ".join(str(message).split()), file=sys.stderr)
+            warn(str(message))
 
     def show_thread(broken: threading.ExceptHookArgs) -> None:  # such as TensorBoard's writer, on a full disk
-        print(f"warning: a thread ended with {broken.exc_type.__name__}: {broken.exc_value}", file=sys.stderr)
+        warn(f"a thread ended with {broken.exc_type.__name__}: {broken.exc_value}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -106,7 +132,7 @@ def _short_messages() -> Iterator[None]:
         finally:
             threading.excepthook = hook
             if hidden := sum(max(0, times - WARNINGS_SHOWN) for times in places.values()):
-                print(f"warning: {hidden} more of these were not shown", file=sys.stderr)
+                warn(f"{hidden} more of these were not shown")
 
 
 @contextlib.contextmanager

@@ -4,11 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from model.networks.classifier import classifier_names
-from tools.cli.parser import CommandParser, count, image_size, number, one_of, ratio
+from model.networks.names import classifier_names
+from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
-from utils.precision import PRECISIONS
-from utils.selection.strategies import STRATEGIES
+from utils.number_formats import PRECISIONS
+from utils.selection.names import STRATEGY_NAMES
 
 # What may differ between a run and its resumption: where it runs, who answers, what becomes of unreadable tiles.
 FREE_ON_RESUME = {
@@ -32,6 +32,8 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
         parser.error("--resume goes on with a run and --overwrite replaces it; give one of them")
     if args.stop_at_accuracy is not None and args.val_list is None:
         parser.error("--stop-at-accuracy needs --val-list, the tiles that the accuracy is measured on")
+    refuse_huge_batch(parser, "--batch-size", args.batch_size, args.input_size)
+    refuse_huge_batch(parser, "--score-batch-size", args.score_batch_size, args.input_size)
     args.argv = list(sys.argv[1:] if argv is None else argv)
     return args
 
@@ -50,12 +52,18 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("selection").add_argument
-    add("--query-strategy", type=strategy, default="margin", metavar="NAME", help=f"one of {', '.join(STRATEGIES)}")
+    add("--query-strategy", type=strategy, default="margin", metavar="NAME", help=f"one of {', '.join(STRATEGY_NAMES)}")
     add("--labeled-ratio", type=ratio, default="0.05", metavar="R", help="share of the list to choose")
     add("--alpha", type=ratio, default="0.1", help="initial pool as a share of the target")
     add("--beta", type=ratio, default="0.5", help="tiles of a round as a share of the initial pool")
     add("--include-initial-pool", action="store_true", help="the initial pool counts in the budget and in the result")
-    add("--dropout-passes", type=count(2), default=20, metavar="N", help="passes with dropout of the strategy bald")
+    add(
+        "--dropout-passes",
+        type=count(2, 1000),
+        default=20,
+        metavar="N",
+        help="passes of the strategy bald",
+    )
     add("--stop-at-accuracy", type=number(0, 1), metavar="A", help="end early at this accuracy on --val-list")
 
 
@@ -88,8 +96,8 @@ def _add_classifier(parser: argparse.ArgumentParser) -> None:
     add("--learning-rate", type=number(0, above=True), default=0.001, help="of SGD")
     add("--momentum", type=number(0, 1), default=0.9, help="of SGD")
     add("--num-epochs", type=count(), default=50, metavar="N", help="epochs of each round")
-    add("--batch-size", type=count(), default=4, metavar="N", help="tiles of a training batch, over all processes")
-    add("--score-batch-size", type=count(), default=32, metavar="N", help="tiles of a scoring batch")
+    add("--batch-size", type=batch_size, default=4, metavar="N", help="tiles of a training batch, over all processes")
+    add("--score-batch-size", type=batch_size, default=32, metavar="N", help="tiles of a scoring batch")
     add("--retrain", choices=("continue", "scratch"), default="continue", help="weights at the start of a round")
 
 
@@ -102,7 +110,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
 
 def strategy(text: str) -> str:
     """A query strategy in any case, with hyphens or underscores."""
-    return str(one_of("query strategy", list(STRATEGIES))(text.replace("-", "_")))
+    return str(one_of("query strategy", STRATEGY_NAMES)(text.replace("-", "_")))
 
 
 def class_names(text: str) -> tuple[str, ...]:

@@ -4,16 +4,17 @@ import argparse
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from data.cache import CacheSettings
 from data.dataset_json import load_description
 from data.descriptions import Description
 from tools.cli.parser import count, dataset_name, one_of
-from utils import distributed
 from utils.errors import OptionError
+
+if TYPE_CHECKING:
+    import torch
+
+    from data.cache import CacheSettings
 
 
 def add_data_options(
@@ -56,33 +57,39 @@ def add_machine_options(parser: argparse.ArgumentParser, seed: int) -> Any:
     return group
 
 
-def resolve_device(args: argparse.Namespace) -> torch.device:
+def resolve_device(args: argparse.Namespace) -> "torch.device":
     """The device that the options ask for; `--device` wins over `--cuda` and `--gpu`; each process has its own.
 
     Raises:
         OptionError: CUDA was asked for and is absent.
     """
+    import torch  # seconds
+
+    from utils.distributed import local_rank
+
     gpu = getattr(args, "gpu", None)
     asked = args.device or ("cuda" if getattr(args, "cuda", False) or gpu is not None else "auto")
     if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise OptionError("CUDA was asked for, but torch sees no CUDA device; use --device cpu, or check the driver")
-    index = distributed.local_rank() if gpu is None else gpu
+    index = local_rank() if gpu is None else gpu
     if index >= torch.cuda.device_count():
         raise OptionError(f"GPU {index}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
     return torch.device("cuda", index)
 
 
-def resolve_workers(args: argparse.Namespace, device: torch.device) -> int:
+def resolve_workers(args: argparse.Namespace, device: "torch.device") -> int:
     """Loader processes: as asked, else none beside CPU training and up to 8 beside a GPU."""
     if args.num_workers is not None:
         return int(args.num_workers)
     return min(8, max(1, (os.cpu_count() or 2) - 1)) if device.type == "cuda" else 0
 
 
-def resolve_cache(args: argparse.Namespace) -> CacheSettings | None:
+def resolve_cache(args: argparse.Namespace) -> "CacheSettings | None":
     """The cache that the options ask for."""
+    from data.cache import CacheSettings  # with torch
+
     return None if args.no_cache else CacheSettings(args.data_dir, args.cache_dir)
 
 

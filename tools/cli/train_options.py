@@ -2,14 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.descriptions import Description
-from model.methods.s4gan import S4GANSettings
-from model.networks.resnet import BACKBONES
-from tools.cli.parser import CommandParser, count, image_size, number, one_of, ratio
+from model.networks.names import BACKBONES
+from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
 from utils.labels import IGNORE_INDEX
-from utils.precision import PRECISIONS
+from utils.number_formats import PRECISIONS
+
+if TYPE_CHECKING:
+    from model.methods.s4gan import S4GANSettings
 
 # What may differ between a run and its resumption: where it runs, what it reports, what it keeps.
 FREE_ON_RESUME = {
@@ -36,6 +39,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
         )
     if args.resume and args.overwrite:
         parser.error("--resume goes on with a run and --overwrite replaces it; give one of them")
+    refuse_huge_batch(parser, "--batch-size", args.batch_size // args.accumulate, args.input_size)
     if args.batch_size % args.accumulate:
         parser.error(f"--accumulate {args.accumulate} does not divide --batch-size {args.batch_size}")
     return args
@@ -83,7 +87,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--restore-from-D", metavar="WEIGHTS", help="checkpoint<step>_D.pth of the discriminator")
     add(
         "--batch-size",
-        type=count(),
+        type=batch_size,
         default=10,
         metavar="N",
         help="labelled, and again unlabelled, tiles a step, over all processes",
@@ -139,8 +143,10 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     add("--save-after-iter", type=count(0), default=1000, metavar="N", help="write them after this step")
 
 
-def settings_of(args: argparse.Namespace, precision: str, from_imagenet: bool) -> S4GANSettings:
+def settings_of(args: argparse.Namespace, precision: str, from_imagenet: bool) -> "S4GANSettings":
     """The method's settings from the options."""
+    from model.methods.s4gan import S4GANSettings  # with torch
+
     return S4GANSettings(
         num_steps=args.num_steps,
         threshold_st=args.threshold_st,

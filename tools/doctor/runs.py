@@ -26,6 +26,7 @@ from tools.doctor.checks import Examination, Finding, by
 from utils.errors import DataError, UserError
 from utils.evaluation.evaluate import evaluate
 from utils.labels import IGNORE_INDEX
+from utils.machine import free_memory, total_memory
 from utils.precision import resolve_precision
 from utils.runs.folder import checkpoint_space
 
@@ -156,10 +157,7 @@ def device(seen: Examination) -> Finding:
         name = torch.cuda.get_device_name(seen.device)
     else:
         name = f"CPU, {torch.get_num_threads()} threads"
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        free = (
-            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else 0
-        )
+        total, free = total_memory() or 0, free_memory() or 0
     memory = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB memory free" if free else f"{total / 1e9:.1f} GB memory"
     text = f"{name}; {memory}; precision auto is {precision}"
     values = {"device": str(seen.device), "name": name, "free": free, "total": total, "precision": precision}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from utils.drawing.pictures import save_figure
+from utils.output import valid_text
 
 _INK, _BAR, _MARK, _PALE = "#1f2933", "#2a6f97", "#d1495b", "#9fb3c8"
 LINE_COLOURS = (_BAR, _MARK, "#6a994e")
@@ -81,8 +82,8 @@ def save_confusion(path: Path, title: str, counts: np.ndarray, names: Sequence[s
     figure = new_figure(side + 0.8, max(2.8, 2.2 + 0.36 * len(true)))
     axis = figure.subplots()
     shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axis.set_xticks(range(len(columns)), [names[i] for i in columns], rotation=90, fontsize=8)
-    axis.set_yticks(range(len(true)), [names[i] for i in true], fontsize=8)
+    axis.set_xticks(range(len(columns)), [valid_text(names[i]) for i in columns], rotation=90, fontsize=8)
+    axis.set_yticks(range(len(true)), [valid_text(names[i]) for i in true], fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
     _title(axis, title)
     if len(columns) <= _WITH_NUMBERS:
@@ -136,7 +137,7 @@ def save_class_bars(
     left.set_xticks([0, 0.25, 0.5, 0.75, 1])
     right.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     right.set_xlim(0, 1.35 * max([share for _, share, *_ in rows], default=1))
-    left.set_yticks(range(len(rows)), [name for _, _, name, _ in rows], fontsize=9)
+    left.set_yticks(range(len(rows)), [valid_text(name) for _, _, name, _ in rows], fontsize=9)
     save_figure(path, figure)
 
 

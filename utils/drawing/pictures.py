@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.colours import RGB
 from utils.labels import IGNORE_INDEX
+from utils.output import valid_text
 from utils.runs.files import write_atomically
 
 IGNORE_COLOUR: RGB = (0, 0, 0)
@@ -101,7 +102,7 @@ def grid_height(rows: int, caption_lines: int, size: int = 160) -> int:
 def _fit(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     """Shorten each line to a width in pixels."""
     fitted = []
-    for line in text.split("\n"):
+    for line in valid_text(text).split("\n"):
         shortened = line
         while font.getlength(shortened) > width and len(shortened) > 1:
             shortened = shortened[:-2] + "…"
@@ -148,7 +149,8 @@ def save_bars(path: Path, title: str, names: Sequence[str], series: Mapping[str,
     width = 0.8 / len(series)
     for index, (label, shares) in enumerate(series.items()):
         axis.bar(np.arange(len(names)) + index * width, shares, width, label=label, align="edge")
-    axis.set_xticks(np.arange(len(names)) + 0.4, names, rotation=90 if len(names) > 6 else 0, fontsize=8)
+    places, texts = np.arange(len(names)) + 0.4, [valid_text(name) for name in names]
+    axis.set_xticks(places, texts, rotation=90 if len(names) > 6 else 0, fontsize=8)
     axis.set(ylabel="share")
     figure.suptitle(title, fontsize=11)
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1.01), borderaxespad=0, ncols=len(series), frameon=False)
@@ -156,9 +158,16 @@ def save_bars(path: Path, title: str, names: Sequence[str], series: Mapping[str,
 
 
 def save_figure(path: Path, figure: Any) -> None:
-    """Write a matplotlib figure as a PNG, atomically."""
+    """Write a matplotlib figure as a PNG, atomically; its texts mean what they say, `$` and `\\` included."""
+    from matplotlib import rc_context  # slow to import
+    from matplotlib.text import Text
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    with rc_context({"text.parse_math": False}):  # for the texts of ticks, which are made while it is drawn
+        for text in figure.findobj(Text):
+            text.set_parse_math(False)
+            text.set_text(valid_text(text.get_text()))
+        figure.savefig(buffer, format="png", dpi=110)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
@@ -209,7 +218,7 @@ def with_legend(picture: Image.Image, names: Sequence[str], colours: Sequence[RG
     """Put the classes' names and colours to the right of a picture."""
     font = ImageFont.load_default(_TEXT)
     line = _TEXT + 8
-    width = 2 * _GAP + line + int(max(font.getlength(name) for name in names)) + _GAP
+    width = 2 * _GAP + line + int(max(font.getlength(valid_text(name)) for name in names)) + _GAP
     height = max(picture.height, len(names) * line + 2 * _GAP)
     sheet = Image.new("RGB", (picture.width + width, height), "white")
     sheet.paste(picture)
@@ -217,7 +226,7 @@ def with_legend(picture: Image.Image, names: Sequence[str], colours: Sequence[RG
     for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
         x, y = picture.width + _GAP, _GAP + index * line
         draw.rectangle((x, y, x + line - 6, y + line - 6), fill=tuple(colour), outline="black")
-        draw.text((x + line, y), name, fill="black", font=font)
+        draw.text((x + line, y), valid_text(name), fill="black", font=font)
     return sheet
 
 

@@ -12,7 +12,6 @@ Time grows with the number of pixel pairs of similar colour: filter tiles, not w
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,11 +20,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 from torch import Tensor
 
-from utils.errors import DataError, OptionError
+from utils.errors import DataError
+from utils.evaluation.crf_settings import CRFSettings
 from utils.machine import usable_cores
 
 MIN_PROBABILITY = 1e-5  # a class ruled out by the network can still be brought back by its neighbours
-MIN_SIGMA = 0.25  # pixels and levels are whole numbers: the next one is out of reach here (e^-8)
 
 _FAINT = 0.05  # blocks with a kernel value above it are always heard
 _NEGLIGIBLE = 32.0  # bound on the normalised kernel mass lost with the blocks left out, if all were as loud as they may
@@ -39,40 +38,6 @@ _CHUNK = 64  # blocks heard at once
 _FAR = 32  # coordinates from here on are squared in double precision
 
 Filter = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class CRFSettings:
-    """Parameters of the CRF; the defaults suit DeepLab's outputs.
-
-    Args:
-        iterations: mean-field updates, 0 or more.
-        gaussian_sigma: reach of the position kernel, in pixels.
-        gaussian_weight: strength of the position kernel, 0 or more.
-        bilateral_sigma_xy: reach of the bilateral kernel in position, in pixels.
-        bilateral_sigma_rgb: reach of the bilateral kernel in each colour channel, in levels of 0-255.
-        bilateral_weight: strength of the bilateral kernel, 0 or more.
-
-    Raises:
-        OptionError: a negative count or weight, or a reach below `MIN_SIGMA`.
-    """
-
-    iterations: int = 10
-    gaussian_sigma: float = 1.0
-    gaussian_weight: float = 3.0
-    bilateral_sigma_xy: float = 67.0
-    bilateral_sigma_rgb: float = 3.0
-    bilateral_weight: float = 4.0
-
-    def __post_init__(self) -> None:
-        for name in ("gaussian_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb"):
-            if not MIN_SIGMA <= getattr(self, name) < np.inf:
-                raise OptionError(
-                    f"{name} is {getattr(self, name)}, expected {MIN_SIGMA} or more (weight 0 drops a kernel)"
-                )
-        for name in ("iterations", "gaussian_weight", "bilateral_weight"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise OptionError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
 
 def refine_batch(probabilities: Tensor, images: Tensor, settings: CRFSettings) -> Tensor:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from utils.errors import DataError, OptionError
+from utils.runs.damage import what_is_wrong
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -74,8 +75,8 @@ def storage_error(path: Path, error: OSError) -> OptionError | DataError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+    """Write UTF-8 text atomically; a byte of a file name that is no text comes as an escape, in JSON as its own."""
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -116,9 +117,10 @@ def load_state(path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # torch meets damaged bytes with almost any exception
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(f"{path} cannot be read ({reason}); restore it, or start over") from error
+        raise DataError(f"{path} cannot be read: {what_is_wrong(path)}; restore it, or start over") from error
     if not isinstance(state, dict):
         raise DataError(f"{path} holds {type(state).__name__}, expected a saved state; start over")
     return state

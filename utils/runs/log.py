@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
+from utils.output import valid_text
 from utils.runs.files import storage_error, write_text
 
 
@@ -32,7 +33,7 @@ class MetricsLog:
         kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if path.exists() else []
         write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
         with self._storage_errors():
-            self._file = path.open("a", newline="")
+            self._file = path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
             self.events = SummaryWriter(str(events), purge_step=first_step + 1 if first_step else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -42,7 +43,7 @@ class MetricsLog:
             self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
             self._file.flush()
             for name, value in values.items():
-                self.events.add_scalar(name, value, step)
+                self.events.add_scalar(valid_text(name), value, step)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Add an RGB picture, uint8 (H, W, 3), to TensorBoard."""

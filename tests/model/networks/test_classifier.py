@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from model.networks.classifier import FEATURES, Classifier, classifier_names
+from model.networks.classifier import FEATURES, Classifier
+from model.networks.names import classifier_names
 from utils.errors import DataError, OptionError
 from utils.images import normalise
 

@@ -2,7 +2,7 @@ import pytest
 
 from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.parser import CommandParser
-from utils.evaluation.crf import CRFSettings
+from utils.evaluation.crf_settings import CRFSettings
 
 
 def parsed(*options: str) -> CRFSettings:

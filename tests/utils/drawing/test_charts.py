@@ -3,6 +3,9 @@ import pytest
 from PIL import Image
 
 from utils.drawing.charts import save_class_bars, save_confusion, save_score_curve
+from utils.drawing.curves import Panel, plot_curves
+from utils.drawing.pictures import picture_grid, save_bars, save_picture, with_legend
+from utils.runs.log import MetricsLog
 
 
 def pixels_of(path) -> np.ndarray:
@@ -62,3 +65,26 @@ def test_class_bars_show_the_intervals_there_are(tmp_path):
         save_class_bars(path, "title", ["field", "forest", "none"], [0.8, 0.4, None], [0.7, 0.3, 0], intervals)
     assert count(tmp_path / "with.png", MARK) > 50
     assert count(tmp_path / "without.png", MARK) == 0
+
+
+@pytest.mark.parametrize("name", [r"$\frac{$", "$x$ and $y$", "50 % \\alpha", "a_b^c", "caf\udce9", "a\nb"])
+def test_a_class_may_be_called_anything(tmp_path, name):
+    """Dollars are not taken for formulas, and what no font has does not end a run."""
+    names = [name, "forest"]
+    save_score_curve(tmp_path / "curve.png", name, [1, 2], [0.2, 0.5], [(0.1, 0.3), (0.4, 0.6)], 2)
+    save_confusion(tmp_path / "confusion.png", name, np.array([[3, 1], [1, 3]]), names)
+    save_class_bars(tmp_path / "classes.png", name, names, [0.2, 0.5], [0.5, 0.5], [(0.1, 0.3), (None, None)])
+    save_bars(tmp_path / "bars.png", name, names, {name: [0.2, 0.8]})
+    log = MetricsLog(tmp_path / "metrics.csv", [name], tmp_path / "events")
+    log.write(1, {name: 0.5})
+    log.close()
+    plot_curves(tmp_path / "metrics.csv", tmp_path / "curves.png", [Panel(name, {name: name})])
+    save_picture(tmp_path / "grid.png", picture_grid([[np.zeros((4, 4, 3), np.uint8)]], [[name]]))
+    save_picture(tmp_path / "legend.png", with_legend(Image.new("RGB", (4, 4)), names, [(0, 0, 0), (1, 1, 1)]))
+    assert len(list(tmp_path.glob("*.png"))) == 7
+
+
+def test_a_dollar_is_drawn_as_one(tmp_path):
+    for title in ("$x$", "x"):
+        save_bars(tmp_path / f"{len(title)}.png", title, ["a"], {"b": [1.0]})
+    assert not np.array_equal(pixels_of(tmp_path / "3.png"), pixels_of(tmp_path / "1.png"))

@@ -6,7 +6,8 @@ from scipy.special import softmax
 
 from utils.errors import DataError, OptionError
 from utils.evaluation import crf
-from utils.evaluation.crf import CRFSettings, dense_crf
+from utils.evaluation.crf import dense_crf
+from utils.evaluation.crf_settings import CRFSettings
 
 SIZE = 24
 SETTINGS = {

@@ -11,17 +11,7 @@ import pytest
 import torch
 
 from tests.files import Hostile
-from utils.runs.files import (
-    load_state,
-    make_folder,
-    read_json,
-    save_array,
-    save_tensors,
-    storage_error,
-    write_atomically,
-    write_json,
-    write_text,
-)
+from utils.runs.files import (load_state, make_folder, read_json, save_array, save_tensors, storage_error, write_atomically, write_json, write_text)
 from utils.errors import DataError, OptionError
 
 
@@ -178,3 +168,12 @@ def test_a_damaged_state_is_one_line_with_its_name(tmp_path: Path):
     torch.save([1, 2], path)
     with pytest.raises(DataError, match="holds list, expected a saved state"):
         load_state(path)
+
+
+def test_options_that_are_no_text_come_back_from_json_as_they_were(tmp_path):
+    """A folder whose name is not UTF-8 reaches Python with surrogates."""
+    options = {"data_dir": "caf\udce9/256×256"}
+    write_json(tmp_path / "options.json", options)
+    assert read_json(tmp_path / "options.json") == options
+    write_text(tmp_path / "names.csv", "caf\udce9\n")
+    assert (tmp_path / "names.csv").read_text(encoding="utf-8") == "caf\\udce9\n"

@@ -1,0 +1,81 @@
+"""The options of tools/predict.py."""
+
+import argparse
+from pathlib import Path
+
+from model.networks.names import BACKBONES
+from tools.cli.crf_options import add_crf_options
+from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
+from utils.number_formats import PRECISIONS
+
+
+def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command's options."""
+    parser = CommandParser(description=description)
+    _add_network(parser)
+    _add_images(parser)
+    _add_prediction(parser)
+    add_crf_options(parser)
+    results = parser.add_argument_group("results")
+    results.add_argument("--save-dir", type=Path, default=Path("predictions"), metavar="DIR", help="folder of the maps")
+    results.add_argument("--ids-only", action="store_true", help="leave out colour/ and overlay/")
+    results.add_argument("--overwrite", action="store_true", help="replace the prediction in --save-dir")
+    args = parser.parse_args(argv)
+    if args.data_list is not None and (args.dataset is None or args.data_dir is None):
+        parser.error("--data-list needs --dataset and --data-dir, which say where its tiles lie")
+    if args.data_list is not None and args.scale != 1:
+        parser.error("--scale is for --images; tiles of --data-list are brought to tile size as in training")
+    if (args.dataset or "").lower() == "custom" and args.data_dir is None:
+        parser.error("--dataset custom needs --data-dir, where its dataset.json lies")
+    return args
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    network = parser.add_argument_group("network")
+    checkpoint = network.add_mutually_exclusive_group()
+    checkpoint.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint<step>.pth or best.pth")
+    checkpoint.add_argument(
+        "--checkpoint-dir",
+        type=Path,
+        default=Path("checkpoint"),
+        metavar="DIR",
+        help="folder of a run: its best.pth, or else its newest checkpoint",
+    )
+    network.add_argument(
+        "--backbone", type=one_of("backbone", list(BACKBONES)), help="of the generator; default as options.json says"
+    )
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    images = parser.add_argument_group("images")
+    source = images.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", type=Path, metavar="PATH", help="an image file, or a folder with all below it")
+    source.add_argument("--data-list", type=Path, metavar="FILE", help="names of a data set's tiles, one a line")
+    images.add_argument(
+        "--dataset",
+        "--dataset-name",
+        dest="dataset",
+        type=dataset_name,
+        metavar="NAME",
+        help="ucm, deepglobe or custom; of the list, or in place of options.json",
+    )
+    images.add_argument("--data-dir", type=Path, metavar="DIR", help="the data set's folder")
+    images.add_argument(
+        "--scale",
+        type=number(0, 8, above=True),
+        default=1.0,
+        metavar="S",
+        help="resize images by this factor first: ground size of their pixels over that of the training tiles'",
+    )
+
+
+def _add_prediction(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("prediction").add_argument
+    add("--input-size", type=image_size, metavar="H,W", help="pixels of a window; default the tile size of the run")
+    add("--overlap", type=number(0, 0.9), default=0.5, metavar="R", help="share of a window that the next one covers")
+    add("--flip", action="store_true", help="average with the prediction of the mirrored image")
+    add("--crf", action="store_true", help="refine each window by a dense CRF: seconds a window, on the CPU")
+    add("--batch-size", type=batch_size, default=8, metavar="N", help="windows of a batch")
+    add("--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto")
+    add("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
+    add("--debug", action="store_true", help="show a traceback with an error")
