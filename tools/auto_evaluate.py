@@ -29,7 +29,7 @@ from tools.cli.running import run
 from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
 from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
-from tools.eval_results import Results, refuse_earlier_results
+from tools.eval_results import RESULTS, Results
 from utils import distributed
 from utils.distributed import say
 from utils.errors import DataError, OptionError
@@ -37,6 +37,7 @@ from utils.evaluation.crf import refine_batch
 from utils.precision import keep_convolutions_in, resolve_precision
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
+from utils.runs.output import OutputFolder
 
 SKIPPED = 4  # exit code: finished, but some checkpoints were left out
 
@@ -48,13 +49,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def auto_evaluate(args: argparse.Namespace) -> int:
     """Evaluate every checkpoint of the range; returns the exit code."""
-    started = time.perf_counter()
     device = resolve_device(args)
-    precision = resolve_precision(args.precision, device)
     distributed.start(device.type)
+    folder = OutputFolder(args.save_dir, RESULTS)
+    with folder.claim(overwrite=args.overwrite):  # the folder of the checkpoints is only read: a training may hold it
+        return evaluate_into(folder, args, device)
+
+
+def evaluate_into(folder: OutputFolder, args: argparse.Namespace, device: torch.device) -> int:
+    """Evaluate into a folder that is this process's own; returns the exit code."""
+    started = time.perf_counter()
+    precision = resolve_precision(args.precision, device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
-    refuse_earlier_results(args)
     stop = StopRequest(args.max_hours)
     if args.follow and args.backbone is None:
         with stop:
@@ -65,11 +72,12 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     checkpoints = Checkpoints(args, network, stop)
     data_list = TileList(args, description, args.data_list, device, precision)
     test_list = TileList(args, description, args.test_list, device, precision) if args.test_list else None
-    results = Results(args, data_list, facts(args, network, data_list))
+    results = Results(args, folder, data_list, facts(args, network, data_list))
     with stop:
         for step in checkpoints:
-            results.begin()
-            if results.add(data_list.evaluate(network, step, refine)):
+            evaluation = data_list.evaluate(network, step, refine)
+            results.begin()  # not before: without an evaluation, earlier results stay
+            if results.add(evaluation):
                 checkpoints.keep_present()
     if results.best is None:
         reason = f": {stop.reason}" if stop.reason else ""
