@@ -87,7 +87,7 @@ class MapFolder(OutputFolder):
         """Whether a file is one that this command writes: of maps, only those of the record's images."""
         if not super().is_ours(name):
             return False
-        folder, _, file = name.partition("/")
+        file = name.partition("/")[2]
         return not file or self._images is None or file.removesuffix(".png") in self._images
 
     def _recorded_images(self) -> set[str] | None:

@@ -5,8 +5,9 @@
     torchrun --nproc_per_node=4 tools/train_AL.py ...
 
 Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy and their winning
-probabilities beside it (until the run has ended, the two are called ….partial.npy); rounds, pictures and the state for --resume to a folder there. Where tiles have no scene label
-it asks people: it writes to_label.csv and ends with exit code 3. The next command is printed at the end.
+probabilities beside it, both called ….partial.npy until the run has ended; rounds, pictures and the state for --resume
+to a folder there. Where tiles have no scene label it asks people: it writes to_label.csv and ends with exit code 3. The
+next command is printed at the end.
 """
 
 import argparse

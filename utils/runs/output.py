@@ -53,7 +53,7 @@ class OutputFolder:
     3. `begin` sets the run before aside and names the files of others, which stay; then the run's first files come.
     4. `establish`, once the run has something to show, removes the run before.
 
-    A block that ends with an error between 3 and 4 leaves the folder as it was; so does the first `claim` after a
+    A block that ends with an error between 3 and 4, or is interrupted there, leaves the folder as it was; so does the first `claim` after a
     process that was killed there, unless the new run has its record already.
 
     Args:
@@ -99,9 +99,10 @@ class OutputFolder:
                 )
             yield
             self.establish()
-        except BaseException:
-            self._roll_back()
-            raise
+        except BaseException as error:
+            if isinstance(error, Exception) or self._aside.is_dir() or not self.kind.can_resume:
+                self._roll_back()
+            raise  # a run that was interrupted before its first step goes on with --resume
         finally:
             lock.release()
             for folder in missing:
