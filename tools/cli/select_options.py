@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from data.splits import PARTIAL
 from model.networks.classifier import classifier_names
 from tools.cli.parser import CommandParser, count, image_size, number, one_of, ratio
 from tools.cli.shared_options import add_data_options, add_machine_options
@@ -128,4 +129,4 @@ def array_path(args: argparse.Namespace, content: str, is_over: bool = True) -> 
         is_over: whether nothing more will be asked for.
     """
     name = f"{args.query_strategy}_{content}_{args.labeled_ratio}_{args.alpha}_{args.beta}"
-    return Path(args.save_dir) / args.dataset / f"{name}{'' if is_over else '.partial'}.npy"
+    return Path(args.save_dir) / args.dataset / f"{name}{'' if is_over else PARTIAL}.npy"
