@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 CACHE = ".cache"  # decoded tiles, made anew from any files
+_LINK = "link"
 _KEPT = ".kept"  # added to the name of a file whose place the new preparation takes
 _EARLIER = re.compile(  # what was written before the manifest listed it
     r"(train|test|val)\.txt|(dataset|class_map|prepared)\.json|scene_labels\.csv"
@@ -17,7 +18,7 @@ _EARLIER = re.compile(  # what was written before the manifest listed it
 
 
 def list_files(folder: Path) -> dict[str, str]:
-    """Size and time of each file, by its path below the folder with `/`; a link counts as itself."""
+    """Size and time of each file, by its path below the folder with `/`; of a link its time alone."""
     found = {}
     for parent, folders, names in os.walk(folder):
         if Path(parent) == folder and CACHE in folders:
@@ -26,7 +27,8 @@ def list_files(folder: Path) -> dict[str, str]:
         for name in sorted([*names, *links]):
             path = Path(parent, name)
             facts = path.lstat()
-            found[path.relative_to(folder).as_posix()] = f"{facts.st_size} {facts.st_mtime_ns}"
+            size = _LINK if path.is_symlink() else facts.st_size
+            found[path.relative_to(folder).as_posix()] = f"{size} {facts.st_mtime_ns}"
     return found
 
 
@@ -43,15 +45,16 @@ def files_of_others(folder: Path, manifest: Mapping[str, Any], own: str) -> list
     if not isinstance(written, dict):
         return [name for name in found if not _EARLIER.fullmatch(name)]
     is_copy = not any(written.get(name) == facts for name, facts in found.items())  # all times are those of copying
-    return [
-        name
-        for name, facts in found.items()
-        if name not in written or (_size(written[name]) != _size(facts) if is_copy else written[name] != facts)
-    ]
+
+    def is_as_written(name: str, facts: str) -> bool:
+        before = str(written[name])
+        return before == facts or (is_copy and _size(before) in (_LINK, _size(facts)))  # copies of links are files
+
+    return [name for name, facts in found.items() if name not in written or not is_as_written(name, facts)]
 
 
-def _size(facts: object) -> str:
-    return str(facts).partition(" ")[0]
+def _size(facts: str) -> str:
+    return facts.partition(" ")[0]
 
 
 def carry_over(names: Sequence[str], old: Path, new: Path) -> list[str]:

@@ -14,6 +14,8 @@ from model.learner import Learner
 from model.methods.s4gan import S4GAN
 from tests.bad_input.test_bad_runs import chosen, trained  # noqa: F401
 from tests.conftest import contents, error_line, main_of, write_custom, write_image
+from tests.data.preparing.test_downloads import ucm
+from tests.data.preparing.test_downloads import write_ucm as write_downloads
 from tests.tools.test_train_AL import before, forked, killed_at
 from tools import al_results, eval_results, predict, s4gan_run, train_AL, train_s4gan
 from tools.al_run import LearningRun
@@ -364,18 +366,24 @@ def test_prepared_scenes_are_replaced_around_files_of_others(tmp_path, capsys):
     assert (out / "images" / "own.png").read_bytes() == b"mine"
 
 
-def test_a_copied_folder_is_not_taken_for_changed(tmp_path, capsys):
-    options = ["demo", "--tiles-per-class", "1", "--out"]
-    assert main_of("prepare_data")([*options, str(tmp_path / "a")]) == 0
-    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+@pytest.mark.parametrize("flags", [(), ("--copy",)])
+def test_a_copied_folder_is_not_taken_for_changed(tmp_path, capsys, flags):
+    write_downloads(tmp_path)
+    assert ucm(tmp_path, *flags) == 0
+    shutil.move(tmp_path / "out", tmp_path / "before")
+    shutil.copytree(tmp_path / "before", tmp_path / "out", copy_function=shutil.copyfile)
+    (tmp_path / "out" / "UCMerced_Labels" / "own.png").write_bytes(b"mine")
     capsys.readouterr()
-    assert main_of("prepare_data")([*options, str(tmp_path / "b"), "--random-seed", "1", "--overwrite"]) == 0
-    assert "kept in" not in capsys.readouterr().out
+    assert ucm(tmp_path, *flags, "--random-seed", "1", "--overwrite") == 0
+    assert capsys.readouterr().out.startswith(
+        f"kept in {tmp_path / 'out'}, as this command did not write them: UCMerced_Labels/own.png\n"
+    )
 
 
-def test_a_folder_whose_replacing_was_killed_comes_back(tmp_path):
-    options = ["demo", "--tiles-per-class", "1", "--out", str(tmp_path / "out")]
-    assert main_of("prepare_data")(options) == 0
+def test_a_folder_whose_replacing_was_killed_comes_back(tmp_path, capsys):
+    write_downloads(tmp_path)
+    assert ucm(tmp_path) == 0
     (tmp_path / "out").rename(tmp_path / ".out.12-ab.old")
-    assert main_of("prepare_data")(options) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert ucm(tmp_path) == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert not list(tmp_path.glob(".out*"))
