@@ -21,6 +21,7 @@ import numpy as np
 
 from utils.errors import DataError, OptionError, warn
 from utils.runs.files import storage_error
+from utils.runs.space import as_sizes, free_space
 from utils.threads import stream_in_threads
 
 _NOTES = "notes.json"  # beside the tiles
@@ -183,10 +184,11 @@ def _build(
 ) -> None:
     """Decode all tiles into a private folder and rename it; a builder that was faster wins."""
     needed = int(np.prod(shape, dtype=np.int64))
-    free = shutil.disk_usage(entry.parent).free
+    free = free_space(entry.parent)
     if needed > free:
+        texts = as_sizes(needed, free)
         raise DataError(
-            f"the cache of decoded {kind} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free at {entry.parent}; "
+            f"the cache of decoded {kind} needs {texts[0]}, {texts[1]} are free at {entry.parent}; "
             "give --cache-dir on another disk, or --no-cache"
         )
     private = entry.with_name(f".{entry.name}.{os.getpid()}-{secrets.token_hex(4)}")

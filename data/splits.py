@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from data.descriptions import Description, leaves_folder
-from utils.errors import DataError, OptionError
+from utils.errors import DataError, OptionError, warn
 from utils.runs.files import write_text
 from utils.suggest import first_names
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+PARTIAL = ".partial"  # ends the name, before `.npy`, of the array of a selection that has not ended
 _LONGEST_NAME = 200  # bytes between two slashes; file systems take 255, endings included
 
 
@@ -96,7 +97,11 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
         DataError: the array holds something else than text, is empty, repeats a name or names an unknown tile.
     """
     if not path.exists():
-        raise OptionError(f"no names array at {path}; tools/train_AL.py writes one and prints its path")
+        so_far = path.with_name(f"{path.stem}{PARTIAL}{path.suffix}")
+        hint = f"; {so_far} holds those so far, and train_AL.py --resume goes on" if so_far.exists() else ""
+        raise OptionError(f"no names array at {path}; tools/train_AL.py writes one and prints its path{hint}")
+    if path.stem.endswith(PARTIAL):
+        warn(f"{path} holds the names of a selection that has not ended; train_AL.py --resume goes on with it")
     if path.suffix == ".npy":
         names = [tile_name(str(name), description) for name in _load_text_array(path)]
     else:

@@ -3,9 +3,9 @@
 import argparse
 import math
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_bars, save_contact_sheets
 from utils.errors import DataError, OptionError
 from utils.output import say
-from utils.runs.files import make_folder, read_json, save_array, write_json
-from utils.runs.folder import refuse_other_options
+from utils.runs.files import read_json, save_array, write_json
+from utils.runs.folder import EVENTS, refuse_other_options
+from utils.runs.output import Kind, OutputFolder
 from utils.selection.rounds import Selection
 from utils.suggest import first_names
 
@@ -62,7 +63,21 @@ class LabelledList:
             return np.full((*self.tiles.reader.tile_size, 3), 128, np.uint8)
 
 
-class SelectionFolder:
+SELECTION = Kind(
+    noun="a run",
+    option="--save-dir",
+    record="options.json",
+    record_key="query_strategy",
+    files=r"(options|selection)\.json|(list|selected)\.txt|state\.pth|metrics\.csv|(histogram|learning_curve)\.png"
+    rf"|(chosen|to_label)(_\d+)?\.png|{EVENTS}",
+    worth=r"options\.json|state\.pth|selection\.json|selected\.txt",
+    folders=("tensorboard",),
+    people=r"to_label\.csv",
+    can_resume=True,
+)
+
+
+class SelectionFolder(OutputFolder):
     """The files of one run.
 
     Args:
@@ -70,33 +85,28 @@ class SelectionFolder:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.args, self.path = args, run_folder(args)
+        super().__init__(run_folder(args), SELECTION)
+        self.args = args
         self.options, self.list, self.state = (self.path / n for n in ("options.json", "list.txt", "state.pth"))
         self.to_label, self.metrics = self.path / "to_label.csv", self.path / "metrics.csv"
-        self.tensorboard = self.path / "tensorboard"
+        self.selected, self.tensorboard = self.path / "selected.txt", self.path / "tensorboard"
+        self._published_before: list[Path] = []  # by the run that is replaced
 
     # --- beginning and going on ---------------------------------------------------------------------------------------
 
-    @property
-    def holds_run(self) -> bool:
-        """Whether a run has begun here."""
-        return self.options.is_file()
-
-    def check_options(self) -> None:
-        """Refuse before any work what cannot be begun or resumed here.
+    def check_resumable(self) -> None:
+        """Refuse to go on with a run that had other options, or that has lost its state.
 
         Raises:
-            OptionError: there is a run, and neither `--resume` nor `--overwrite`; or options differ from the run's.
+            OptionError: it had, or it has.
         """
-        if not self.holds_run:
+        if not self.options.is_file():
             return
-        if self.args.resume:
-            recorded = read_json(self.options)
-            refuse_other_options(recorded, as_plain(self.args), FREE_ON_RESUME, self.path, "--save-dir")
-        elif not self.args.overwrite:
+        refuse_other_options(read_json(self.options), as_plain(self.args), FREE_ON_RESUME, self.path, "--save-dir")
+        if self.selected.is_file() and not self.state.is_file():
             raise OptionError(
-                f"{self.path} holds a run already; --resume goes on with it, --overwrite replaces it, "
-                "or give another --save-dir"
+                f"{self.state} is not there, so this run cannot go on exactly; restore it, or start over with "
+                f"--overwrite; the names chosen so far are in {self.selected}"
             )
 
     def check_list(self, names: Sequence[str]) -> None:
@@ -115,19 +125,31 @@ class SelectionFolder:
             f"{', '.join(changes) or 'its order is another'}; {self.list} is what it was; or begin with --overwrite"
         )
 
-    def begin(self, names: Sequence[str], record: Mapping[str, Any]) -> None:
+    def begin_with(self, names: Sequence[str], record: Mapping[str, Any]) -> None:
         """Make room for a new run and record its options and list; labels that people wrote stay."""
-        names_file = array_path(self.args, "names")
-        if names_file.exists() and not self.holds_run:
-            say(f"{names_file} of another seed's run will be replaced; its names stay in selected.txt of that run")
-        make_folder(self.path)
-        self.options.unlink(missing_ok=True)
-        for path in self.path.iterdir():
-            if path.suffix in (".json", ".pth", ".png", ".txt") or path == self.metrics:
-                path.unlink()
-        shutil.rmtree(self.tensorboard, ignore_errors=True)
+        arrays = [path for content in ("names", "probs") if (path := array_path(self.args, content)).exists()]
+        if arrays and self.has_published():
+            self._published_before = arrays
+        elif arrays:
+            say(f"{arrays[0]} of another run will be replaced in the end; its names stay in selected.txt of that run")
+        self.begin()
         write_names(self.list, names)
         write_json(self.options, as_plain(self.args) | dict(record))
+
+    def establish(self) -> None:
+        """Remove the run before with what it has published; an error no longer brings it back."""
+        super().establish()
+        for path in self._published_before:
+            path.unlink(missing_ok=True)
+        self._published_before = []
+
+    def has_published(self) -> bool:
+        """Whether the published names are those of the run in this folder, not of one with another seed."""
+        try:
+            published = np.load(array_path(self.args, "names"), allow_pickle=False)
+            return self.selected.read_text(encoding="utf-8").splitlines() == published.tolist()
+        except (OSError, ValueError):  # they are not there, or are nobody's
+            return False
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -172,7 +194,7 @@ class SelectionFolder:
         rounds: Sequence[Mapping[str, float]],
         predicted: np.ndarray,
     ) -> None:
-        """Write the names, their probabilities, the rounds and the pictures.
+        """Write what is chosen so far: names, their probabilities, the rounds and the pictures.
 
         Args:
             listed: the tiles.
@@ -180,13 +202,9 @@ class SelectionFolder:
             rounds: numbers of each round, such as loss and seconds.
             predicted: class that the classifier last took each tile for, or -1; shape (N,).
         """
-        thoughts, names = _thoughts(selection), listed.tiles.names
-        chosen = selection.result
-        chosen_names = [names[tile] for tile in chosen]
-        probabilities = [thoughts[tile][2] if tile in thoughts else math.nan for tile in chosen]
-        save_array(array_path(self.args, "names"), np.array(chosen_names, dtype=np.str_))
-        save_array(array_path(self.args, "probs"), np.array(probabilities, dtype=np.float32))
-        write_names(self.path / "selected.txt", chosen_names)
+        thoughts, chosen = _thoughts(selection), selection.result
+        self._write_arrays(listed, selection, is_over=False)
+        write_names(self.selected, [listed.tiles.names[tile] for tile in chosen])
         write_json(self.path / "selection.json", self._record(listed, selection, rounds))
         is_continued = len(selection.rounds) > 1 and not selection.skipped
         first = len(chosen) - len(selection.rounds[-1].tiles) if is_continued else 0
@@ -197,6 +215,26 @@ class SelectionFolder:
         title = "scene classes, as labelled" + ("" if (listed.labels != UNKNOWN).all() else " or else as predicted")
         save_bars(self.path / "histogram.png", title, listed.classes, shares)
         plot_curves(self.metrics, self.path / "learning_curve.png", CURVES, "labelled", "labelled tiles")
+
+    def publish(self, listed: LabelledList, selection: Selection) -> None:
+        """Give the names and probabilities of a run that is over the names that the next command takes."""
+        self._write_arrays(listed, selection, is_over=True)
+        for content in ("names", "probs"):
+            array_path(self.args, content, is_over=False).unlink(missing_ok=True)
+
+    def withdraw(self) -> None:
+        """Take back what an unfinished run has published, as it was done before there were partial arrays."""
+        if self.has_published():
+            for content in ("names", "probs"):
+                if (path := array_path(self.args, content)).exists():
+                    path.replace(array_path(self.args, content, is_over=False))
+
+    def _write_arrays(self, listed: LabelledList, selection: Selection, is_over: bool) -> None:
+        thoughts, chosen = _thoughts(selection), selection.result
+        probabilities = [thoughts[tile][2] if tile in thoughts else math.nan for tile in chosen]
+        save_array(array_path(self.args, "probs", is_over), np.array(probabilities, dtype=np.float32))
+        names = np.array([listed.tiles.names[tile] for tile in chosen], dtype=np.str_)
+        save_array(array_path(self.args, "names", is_over), names)
 
     def _record(
         self, listed: LabelledList, selection: Selection, rounds: Sequence[Mapping[str, float]]

@@ -70,11 +70,12 @@ class LearningRun:
     # --- beginning, resuming, ending ----------------------------------------------------------------------------------
 
     def begin(self, record: Mapping[str, Any]) -> None:
-        """Make the folder ready for a new run."""
+        """Make the folder ready for a new run, and save its first state."""
         if distributed.is_main():
-            self.folder.begin(self.listed.tiles.names, record)
+            self.folder.begin_with(self.listed.tiles.names, record)
         distributed.barrier()
         self._open_log()
+        self._write_state()  # before the first results, so that wherever it is killed, the run can go on
 
     def resume(self) -> None:
         """Take up the run of the folder where its state was saved.
@@ -99,17 +100,21 @@ class LearningRun:
         if unreadable - self.selection.skipped:  # the order of what is left is another
             self.selection.skipped |= unreadable
             self.state.forget_batches()
+        if distributed.is_main() and self.selection.remaining and not self.is_accurate_enough:
+            self.folder.withdraw()
         distributed.barrier()
         self._open_log()
 
     def finish(self) -> None:
-        """Write results and state where they are not written yet: there was a fit without a round, or no round."""
+        """Publish the names; before, write results and state where there was a fit without a round, or no round."""
         rounds = [*self.state.finished, self.state.numbers] if self.state.numbers else self.state.finished
         if self.state.numbers and distributed.is_main():
             self._write_log(len(rounds), self.state.numbers)
         if self.state.numbers or not self._has_written:
             self._write_results(rounds)
             self.save_state()
+        if distributed.is_main():
+            self.folder.publish(self.listed, self.selection)
 
     def unsaved(self) -> str:
         """What would be lost if the run ended now, and from where it could go on."""
@@ -334,6 +339,7 @@ class LearningRun:
 
     def _write_results(self, rounds: list[dict[str, float]]) -> None:
         if distributed.is_main():
+            self.folder.establish()
             self.folder.write_results(self.listed, self.selection, rounds, self.state.predicted)
         distributed.barrier()  # sheets of many tiles take the main process long
         self._has_written = True
@@ -349,7 +355,11 @@ class LearningRun:
     # --- state --------------------------------------------------------------------------------------------------------
 
     def save_state(self) -> None:
-        """Write what `resume` needs."""
+        """Write what `resume` needs; from then on the run is worth keeping."""
+        self._write_state()
+        self.folder.establish()
+
+    def _write_state(self) -> None:
         if distributed.is_main():
             save_tensors(self.folder.state, self.state.state_dict())
             self._saved = self.title

@@ -43,7 +43,7 @@ from tools.cli.next_command import prediction
 from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
 from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
-from tools.eval_results import Results, refuse_earlier_results
+from tools.eval_results import RESULTS, Results
 from utils import distributed
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
@@ -54,6 +54,7 @@ from utils.output import say
 from utils.precision import keep_convolutions_in, resolve_precision
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
+from utils.runs.output import OutputFolder
 from utils.runs.record import RunRecord, read_record
 
 SKIPPED = 4  # exit code: finished, but some checkpoints were left out
@@ -61,22 +62,28 @@ SKIPPED = 4  # exit code: finished, but some checkpoints were left out
 
 def auto_evaluate(args: argparse.Namespace) -> int:
     """Evaluate every checkpoint of the range; returns the exit code."""
-    started = time.perf_counter()
     device = resolve_device(args)
-    precision = resolve_precision(args.precision, device)
     distributed.start(device.type)
+    folder = OutputFolder(args.save_dir, RESULTS)
+    with folder.claim(overwrite=args.overwrite):  # the folder of the checkpoints is only read: a training may hold it
+        return evaluate_into(folder, args, device)
+
+
+def evaluate_into(folder: OutputFolder, args: argparse.Namespace, device: torch.device) -> int:
+    """Evaluate into a folder that is this process's own; returns the exit code."""
+    started = time.perf_counter()
+    precision = resolve_precision(args.precision, device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
-    refuse_earlier_results(args)
     stop = StopRequest(args.max_hours, partial(unsaved, args.save_dir / "scores.csv"))
     if args.follow and args.backbone is None:
         with stop:
             wait_for_run(RunFolder(args.checkpoint_dir), stop)
-    folder = run_folder(args)
-    record = read_record(folder.options) if folder.options.is_file() else None
+    training = run_folder(args)
+    record = read_record(training.options) if training.options.is_file() else None
     trained = record.ignore_label if record else IGNORE_INDEX
     ignored = trained if args.ignore_label is None else args.ignore_label
-    network = build_network(args, folder, record, description, precision, device)
+    network = build_network(args, training, record, description, precision, device)
     refine = partial(refine_batch, settings=crf_settings(args)) if args.crf else None
 
     checkpoints = Checkpoints(args, network, stop, record)
@@ -84,18 +91,19 @@ def auto_evaluate(args: argparse.Namespace) -> int:
     data_list = TileList(args, scored, args.data_list, device, precision)
     test_list = TileList(args, scored, args.test_list, device, precision) if args.test_list else None
     say_mask_remarks(data_list.tiles, test_list.tiles if test_list else None)
-    notes = [*about_ignored(description, ignored, trained), *about_seen(folder, data_list, test_list)]
+    notes = [*about_ignored(description, ignored, trained), *about_seen(training, data_list, test_list)]
     for note in notes:
         say(note)
-    results = Results(args, data_list, facts(args, network, data_list) | {"ignore_label": ignored, "notes": notes})
+    listed = facts(args, network, data_list) | {"ignore_label": ignored, "notes": notes}
+    results = Results(args, folder, data_list, listed)
     with stop:
         for step in checkpoints:
             try:
                 evaluation = data_list.evaluate(network, step, refine)
             except BrokenMapsError as error:
-                checkpoints.leave_out(step, f"{folder.generator(step)}: {error}")
+                checkpoints.leave_out(step, f"{training.generator(step)}: {error}")
                 continue
-            results.begin()
+            results.begin()  # not before: without an evaluation, earlier results stay
             if results.add(evaluation):
                 checkpoints.keep_present()
     if results.best is None:
@@ -107,7 +115,7 @@ def auto_evaluate(args: argparse.Namespace) -> int:
         checkpoints.return_to(results.best.step)
         test = test_list.evaluate(network, results.best.step, refine)
     results.finish(checkpoints, test, test_list, time.perf_counter() - started)
-    say_next(args, folder, record, results.best.step, test_list or data_list)
+    say_next(args, training, record, results.best.step, test_list or data_list)
     distributed.stop()
     return exit_code(checkpoints, stop)
 

@@ -3,7 +3,7 @@
 import argparse
 import csv
 import io
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +15,12 @@ from tools.eval_pictures import PICTURES, draw, draw_curve
 from tools.eval_report import write_report
 from tools.eval_summary import COLUMNS, Row, Verdict, in_words, print_verdict, rank, summary_of
 from utils import distributed
-from utils.errors import OptionError
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
 from utils.output import say, valid_text
-from utils.runs.files import make_folder, storage_error, write_json, write_text
+from utils.runs.files import storage_error, write_json, write_text
+from utils.runs.folder import EVENTS
+from utils.runs.output import Kind, OutputFolder
 
 CLASS_COLUMNS = {
     "iou": "IoU",
@@ -27,7 +28,16 @@ CLASS_COLUMNS = {
     "users_accuracy": "user's accuracy",
     "f1": "F1",
 }
-_FILES = ("options.json", "scores.csv", "summary.json", "report.html", *PICTURES)
+_SCORES = r"scores\.csv|summary\.json|report\.html|best_scores_.*\.json"
+RESULTS = Kind(
+    noun="results of an earlier evaluation",
+    option="--save-dir",
+    record="options.json",
+    record_key="start_eval",
+    files="|".join((r"options\.json", _SCORES, *map(re.escape, PICTURES), EVENTS)),
+    worth=_SCORES,
+    folders=("tensorboard",),
+)
 
 
 class Results:
@@ -35,19 +45,22 @@ class Results:
 
     Args:
         args: the command's options.
+        folder: where it is written, claimed by the caller.
         chosen_on: the list that the choice is made on.
         facts: network, sizes and machine, for the summary.
     """
 
-    def __init__(self, args: argparse.Namespace, chosen_on: TileList, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, args: argparse.Namespace, folder: OutputFolder, chosen_on: TileList, facts: Mapping[str, Any]
+    ) -> None:
         self.args, self.chosen_on, self.facts = args, chosen_on, dict(facts)
-        self.path = args.save_dir
+        self.folder, self.path = folder, folder.path
         self.rows: list[Row] = []
         self.best: Evaluation | None = None
         self._events: Any = None
 
     def begin(self) -> None:
-        """Make room for the results, once there is a checkpoint to evaluate; a second call changes nothing.
+        """Make room for the results, once a checkpoint was evaluated; a second call changes nothing.
 
         Raises:
             OptionError: the folder cannot be written; so do all methods.
@@ -55,8 +68,7 @@ class Results:
         """
         if self._events is not None or not distributed.is_main():
             return
-        make_folder(self.path)
-        remove_results(self.args)
+        self.folder.begin()
         write_json(self.path / "options.json", as_plain(self.args) | self.facts)
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
@@ -72,6 +84,7 @@ class Results:
         if distributed.is_main():
             say(f"step {evaluation.step}: {in_words(evaluation.plain)} ({evaluation.seconds:.1f} s)")
             write_text(self.path / "scores.csv", scores_table(self.rows, self.chosen_on.description.classes))
+            self.folder.establish()
             self._add_events(evaluation)
             if self.args.follow:
                 draw_curve(self.path / "miou.png", Verdict(self.rows, self.best, self.chosen_on))
@@ -117,28 +130,6 @@ class Results:
             yield
         except OSError as error:
             raise storage_error(self.path / "tensorboard", error) from error
-
-
-def refuse_earlier_results(args: argparse.Namespace) -> None:
-    """Stop where the folder holds results that nobody asked to replace.
-
-    Raises:
-        OptionError: it does.
-    """
-    if args.overwrite or not args.save_dir.is_dir():
-        return
-    if any((args.save_dir / name).exists() for name in _FILES) or any(args.save_dir.glob("best_scores_*.json")):
-        raise OptionError(
-            f"{args.save_dir} holds results of an earlier evaluation already; --overwrite replaces them, or give "
-            "another --save-dir"
-        )
-
-
-def remove_results(args: argparse.Namespace) -> None:
-    """Remove what an earlier evaluation wrote, and nothing else."""
-    for path in (*(args.save_dir / name for name in _FILES), *args.save_dir.glob("best_scores_*.json")):
-        path.unlink(missing_ok=True)
-    shutil.rmtree(args.save_dir / "tensorboard", ignore_errors=True)
 
 
 def scores_table(rows: Sequence[Row], classes: Sequence[str]) -> str:

@@ -63,18 +63,34 @@ def predict(args: argparse.Namespace) -> int:
     facts = network_facts(args, description)
     window = window_size(args, facts)
     check_apart(args)
+    folder = MapFolder(args.save_dir, facts.classes, facts.colours, args.ids_only)
+    with folder.claim(overwrite=args.overwrite):
+        return predict_into(folder, args, description, facts, window, device, precision)
+
+
+def predict_into(
+    folder: MapFolder,
+    args: argparse.Namespace,
+    description: Description | None,
+    facts: NetworkFacts,
+    window: tuple[int, int],
+    device: torch.device,
+    precision: str,
+) -> int:
+    """Make the maps in a folder that is this process's own; returns 4 if some images were skipped."""
     images = find_images(args, description)
+    folder.check_images(images)
     network = load_generator(facts).to(device).to(memory_format=torch.channels_last).eval()
     classify = classifier(network, device, precision, args.flip)
     if args.crf:
         classify = refined_by_crf(classify, crf_settings(args))
 
-    folder = MapFolder(args.save_dir, facts.classes, facts.colours, args.ids_only)
-    folder.begin(args.overwrite, record(args, facts, window, precision, device))
+    how = record(args, facts, window, precision, device)
     skipped: list[str] = []
     with Progress(len(images), "predicting", "image", leave=True) as progress:
         for group, pixels in read_in_groups(images, window, args.batch_size, skipped):
             ids = predict_ids(pixels, classify, window, args.overlap, args.batch_size, progress.update)
+            folder.begin_with(images, how)  # not before: without a map, an earlier prediction stays
             for number_in_group, image in enumerate(group):
                 folder.write(image, pixels[number_in_group], ids[number_in_group])
     if len(skipped) == len(images):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,24 @@ from data.images import read_image
 from tools.predict_images import MapImage, file_size
 from utils.colours import RGB
 from utils.drawing.pictures import colourise, overlay
-from utils.errors import OptionError
-from utils.runs.files import make_folder, write_atomically, write_json, write_text
+from utils.errors import DataError, OptionError
+from utils.runs.files import read_json, write_atomically, write_json, write_text
+from utils.runs.output import Kind, OutputFolder
 
 _BAND = 512  # rows that are drawn at once; a whole scene would take 8 bytes a pixel in between
 
+MAPS = Kind(
+    noun="a prediction",
+    option="--save-dir",
+    record="prediction.json",
+    record_key="options",
+    files=r"prediction\.json|class_shares\.csv|(ids|colour|overlay)/.+\.png",
+    worth=r"class_shares\.csv|(ids|colour|overlay)/.+\.png",
+    folders=("ids", "colour", "overlay"),
+)
 
-class MapFolder:
+
+class MapFolder(OutputFolder):
     """`ids/<name>.png`, `colour/<name>.png`, `overlay/<name>.png`, `class_shares.csv` and `prediction.json`.
 
     Args:
@@ -32,35 +42,61 @@ class MapFolder:
     """
 
     def __init__(self, path: Path, classes: Sequence[str], colours: Sequence[RGB], ids_only: bool) -> None:
-        self.path, self.classes, self.colours, self.ids_only = path, classes, colours, ids_only
-        self.record, self.shares = path / "prediction.json", path / "class_shares.csv"
-        self.maps = {kind: path / kind for kind in ("ids", "colour", "overlay")}
+        super().__init__(path, MAPS)
+        self.classes, self.colours, self.ids_only = classes, colours, ids_only
+        self.shares = path / "class_shares.csv"
+        self.maps = {kind: path / kind for kind in MAPS.folders}
+        self._images = self._recorded_images()
         self.sizes: dict[str, tuple[int, int]] = {}
         self.pixels: dict[str, np.ndarray] = {}
 
-    def begin(self, overwrite: bool, record: Mapping[str, Any]) -> None:
-        """Make room for a prediction.
+    def begin_with(self, images: Sequence[MapImage], record: Mapping[str, Any]) -> None:
+        """Make room for a prediction, once there is a map to write; a second call changes nothing.
 
         Args:
-            overwrite: replace an earlier one.
+            images: of which there will be maps.
             record: how the maps are made, for `prediction.json`.
+        """
+        if self.pixels:
+            return
+        self.begin()
+        names = [image.name for image in images]
+        self._images = set(names)
+        write_json(self.record, {**record, "images": names})
+
+    def check_images(self, images: Sequence[MapImage]) -> None:
+        """Refuse to write maps over files of others.
 
         Raises:
-            OptionError: the folder holds a prediction and `overwrite` is False, or files that are no prediction.
+            OptionError: there is one.
         """
-        ours = [path for path in (self.shares, *self.maps.values()) if path.exists()]
-        if ours and not self.record.is_file():
-            raise OptionError(f"{ours[0]} is there, but not by this command; choose another --save-dir")
-        if self.record.is_file():
-            if not overwrite:
-                raise OptionError(
-                    f"{self.path} holds a prediction already; --overwrite replaces it, or give another --save-dir"
-                )
-            for folder in self.maps.values():
-                shutil.rmtree(folder, ignore_errors=True)
-            self.shares.unlink(missing_ok=True)
-        make_folder(self.path)
-        write_json(self.record, dict(record))
+        for image in images:
+            for kind, folder in self.maps.items():
+                name = f"{kind}/{image.name}.png"
+                if (folder / f"{image.name}.png").exists() and not self.is_ours(name):
+                    raise OptionError(
+                        f"{self.path / name} is there, but not by this command; move it, or give another --save-dir"
+                    )
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether there are maps of a prediction, which has a record."""
+        return self.record.is_file() and super().holds_run
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a file is one that this command writes: of maps, only those of the record's images."""
+        if not super().is_ours(name):
+            return False
+        file = name.partition("/")[2]
+        return not file or self._images is None or file.removesuffix(".png") in self._images
+
+    def _recorded_images(self) -> set[str] | None:
+        """Images of the prediction that is there; None where its record does not name them."""
+        try:
+            images = read_json(self.record).get("images") if self.record.is_file() else None
+        except (DataError, OSError):
+            return None
+        return set(images) if isinstance(images, list) and all(isinstance(name, str) for name in images) else None
 
     def write(self, image: MapImage, pixels: np.ndarray, ids: np.ndarray) -> None:
         """Write an image's maps, at the size of its file.
@@ -77,6 +113,7 @@ class MapFolder:
         count = [np.bincount(ids[rows].ravel(), minlength=len(self.classes)) for rows in _bands(height)]
         self.pixels[image.name] = np.sum(count, axis=0)
         _save_png(self.maps["ids"] / f"{image.name}.png", ids)
+        self.establish()
         if self.ids_only:
             return
         _save_png(

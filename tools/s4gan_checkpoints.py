@@ -12,7 +12,8 @@ from utils.errors import OptionError
 from utils.output import say
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
-from utils.runs.folder import RunFolder, checkpoint_space
+from utils.runs.folder import RunFolder
+from utils.runs.space import RunSpace, as_size, as_sizes, file_bytes, free_space, network_bytes
 
 
 class CheckpointWriter:
@@ -28,7 +29,7 @@ class CheckpointWriter:
         self.args, self.folder, self.s4gan = args, folder, s4gan
         self._writer, self._snapshot = BackgroundWriter(), Snapshot()
         self._times: list[float] = []
-        self.saved_step = 0  # of the state on the disk
+        self.saved_step: int | None = None  # of the state on the disk
 
     def save(self, step: int, best_step: int) -> None:
         """Write both networks, and remove old ones but for the best where only the newest are kept."""
@@ -62,7 +63,8 @@ class CheckpointWriter:
         self._writer.submit(write)
 
     def save_best(self) -> None:
-        """Write the generator as the best so far, at once."""
+        """Write the generator as the best so far, at once; after the state under way, without which it is no use."""
+        self._writer.wait()
         save_tensors(self.folder.best, self.s4gan.generator.state_dict())
 
     def wait(self) -> None:
@@ -73,36 +75,54 @@ class CheckpointWriter:
         """
         self._writer.wait()
 
-    def check_space(self) -> None:
-        """Stop before any training whose checkpoints the disk cannot take.
+    def check_space(self, step: int = 0) -> None:
+        """Stop before anything is removed or trained where the disk cannot take what is still to be written.
+
+        Args:
+            step: steps finished of a run that is resumed; 0: one that begins, in place of what the folder holds.
 
         Raises:
             OptionError: says how much is needed, and which options cost less.
         """
-        size = self._size()
-        kept, needed = checkpoint_space(size, self.args.num_steps, self.args.save_pred_every, self.args.keep_last)
-        free = self.folder.free_space()
+        space, folder = self._space(), self.folder
+        present = {}
+        if self.args.resume:
+            steps = len([earlier for earlier in folder.steps() if earlier <= step])
+            present = {"present": steps, "last": file_bytes([folder.last]), "best": file_bytes([folder.best])}
+        needed = space.needed(step, **present)
+        free = free_space(folder.path) + (folder.bytes_after(step) if self.args.resume else folder.replaceable_bytes())
         if needed > free:
+            kept = space.checkpoints(step, present.get("present", 0))
+            texts = as_sizes(needed, free)
             raise OptionError(
-                f"{kept} checkpoints of {size / 1e6:.0f} MB and the state need {needed / 1e9:.1f} GB, but "
-                f"{free / 1e9:.1f} GB are free at {self.folder.path}; raise --save-pred-every, give --keep-last, or "
-                "another --checkpoint-dir"
+                f"{kept} checkpoints of {as_size(space.checkpoint)} and the state need {texts[0]}, but {texts[1]} are "
+                f"free at {folder.path}; raise --save-pred-every, give --keep-last, or another --checkpoint-dir"
             )
+
+    def is_tight(self) -> bool:
+        """Whether the disk takes a state only where the run before makes room for it."""
+        return free_space(self.folder.path) < self._space().state
 
     def say_disk_use(self) -> None:
         """Tell what checkpoints asked of the disk, and whether training had to wait for it."""
         times = self._times
         if len(times) > 1:
-            seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._size() / 1e6
+            seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._space().checkpoint / 1e6
             say(
                 f"checkpoints of {megabytes:.0f} MB every {seconds:.1f} s: {megabytes / seconds:.1f} MB/s; "
                 f"training waited {self._writer.waited:.1f} s for the disk"
             )
 
-    def _size(self) -> int:
-        """Bytes of a checkpoint, generator and discriminator together."""
-        networks = [self.s4gan.generator, *([self.s4gan.discriminator] if self.s4gan.discriminator else [])]
-        return sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
+    def _space(self) -> RunSpace:
+        discriminator = self.s4gan.discriminator
+        return RunSpace(
+            network_bytes(self.s4gan.generator),
+            network_bytes(discriminator) if discriminator is not None else 0,
+            self.args.num_steps,
+            self.args.save_pred_every,
+            self.args.keep_last,
+            self.args.val_list is not None,
+        )
 
     def _synchronise(self) -> None:
         if self.s4gan.device.type == "cuda":

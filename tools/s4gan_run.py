@@ -25,6 +25,7 @@ from utils.errors import DataError, OptionError
 from utils.finite import not_finite
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
+from utils.output import say
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
@@ -38,6 +39,7 @@ class TrainingRun:
 
     Args:
         args: the command's options.
+        folder: where they lie, claimed by the caller.
         description: the data set.
         tiles: training tiles.
         s4gan: the networks.
@@ -45,12 +47,19 @@ class TrainingRun:
     """
 
     def __init__(
-        self, args: argparse.Namespace, description: Description, tiles: Tiles, s4gan: S4GAN, from_imagenet: bool
+        self,
+        args: argparse.Namespace,
+        folder: RunFolder,
+        description: Description,
+        tiles: Tiles,
+        s4gan: S4GAN,
+        from_imagenet: bool,
     ) -> None:
         self.args, self.description, self.tiles, self.s4gan = args, description, tiles, s4gan
         self.from_imagenet = from_imagenet
-        self.folder = RunFolder(args.checkpoint_dir)
+        self.folder = folder
         self.checkpoints = CheckpointWriter(args, self.folder, s4gan)
+        self.saved_step: int | None = None  # of last.pth
         self.best_score, self.best_step = -1.0, 0
         self.validation = open_validation(args, description, tiles.labelled)
         self.log: MetricsLog | None = None  # in the main process
@@ -60,51 +69,58 @@ class TrainingRun:
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
     def begin(self) -> int:
-        """Make the folder ready for a new run; returns the first step, 0.
+        """Make the folder ready for a new run, and save its first state; returns the first step, 0.
 
         Raises:
-            OptionError: the folder holds a run, or the disk is too small for its checkpoints.
+            OptionError: the disk is too small for its checkpoints.
         """
         if distributed.is_main():
-            self.folder.begin(self.args.overwrite)
             self.checkpoints.check_space()
+            self.folder.begin()
             write_names(self.folder.labelled_names, self.tiles.labelled)
             self.folder.write_options(self._record())  # last: without them there is no run yet
             self._open_log(0)
+            if self.checkpoints.is_tight():
+                self.folder.establish()
         distributed.barrier()
+        self.save_state(0)  # before the first checkpoint, so that wherever it is killed, the run can go on
         return 0
 
     def resume(self) -> int:
         """Take up the run of the folder; returns the number of steps it has finished.
 
         Raises:
-            OptionError: there is no run, or an option differs that may not.
+            OptionError: there is no run, an option differs that may not, or the disk is too small for what is left.
             DataError: its state cannot be read.
         """
         self._compare_options(self.folder.read_options())
-        step = 0
-        if self.folder.last.exists():
-            step = self._restore(load_state(self.folder.last))
-        if len({*distributed.gather_objects(step)}) > 1:
+        step, has_state = 0, self.folder.last.exists()
+        if has_state:
+            step = self._restore(self._load_state())
+            self.saved_step = step
+        if len({*distributed.gather_objects((step, has_state))}) > 1:
             raise OptionError(f"not all processes see the state in {self.folder.path}; give a folder that they share")
         if distributed.is_main():
+            self.checkpoints.check_space(step)
             self.folder.cut_back(step)
-            self.checkpoints.check_space()
             self._open_log(step)
-            print(f"resuming after step {step}" if step else "no state was saved yet: starting over")
+            say(f"resuming after step {step}" if has_state else "no state was saved yet: starting over")
         distributed.barrier()
-        self._step = self.checkpoints.saved_step = step
+        self._step = step
+        self.checkpoints.saved_step = step if has_state else None
+        if not has_state:
+            self.save_state(0)
         return step
 
     def unsaved(self) -> str:
         """What would be lost if the run ended now, and from where it could go on."""
         saved = self.checkpoints.saved_step
-        if saved == self._step and saved:
+        if saved is None:
+            return f"no state had been saved in {self.folder.path}, all steps are lost; --overwrite starts over"
+        if saved == self._step:
             return f"the state after step {saved} is saved; the same command with --resume goes on"
-        if saved:
-            lost = f"step {self._step} is" if saved + 1 == self._step else f"steps {saved + 1} to {self._step} are"
-            return f"{lost} lost; the same command with --resume goes on after step {saved} ({self.folder.last})"
-        return f"no state had been saved in {self.folder.path}, all steps are lost; --overwrite starts over"
+        lost = f"step {self._step} is" if saved + 1 == self._step else f"steps {saved + 1} to {self._step} are"
+        return f"{lost} lost; the same command with --resume goes on after step {saved} ({self.folder.last})"
 
     def finish(self, step: int) -> None:
         """Write what the end of a run leaves: its state, curves and pictures.
@@ -115,7 +131,8 @@ class TrainingRun:
         self._refuse_broken_losses()
         self._refuse_broken_networks(step)
         self.checkpoints.say_disk_use()
-        self.save_state(step)
+        if step != self.saved_step:  # a finished run that is resumed has nothing to write
+            self.save_state(step)
         self.checkpoints.wait()
         if distributed.is_main():
             assert self.log is not None
@@ -177,11 +194,13 @@ class TrainingRun:
             distributed.barrier()  # the main process has written and drawn, which may take long
         if pausing and not last:
             self.save_state(step)
+        self.folder.establish()
         return values
 
     def save_state(self, step: int) -> None:
         """Write `last.pth`, from which `resume` goes on exactly, in the background; every process has a part in it."""
         main_machine, *other_machines = distributed.gather_objects(machine_state(self.s4gan.device))
+        self.saved_step = step
         if not distributed.is_main():
             return
         progress = {"step": step, "best_score": self.best_score, "best_step": self.best_step}
@@ -216,6 +235,12 @@ class TrainingRun:
         if recorded_names != list(self.tiles.labelled):
             raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
 
+    def _load_state(self) -> dict[str, Any]:
+        try:
+            return load_state(self.folder.last)
+        except DataError as error:
+            raise DataError(f"{self.folder.last} cannot be read; {self.folder.way_out()}") from error
+
     def _restore(self, state: dict[str, Any]) -> int:
         """Restore everything from a saved state; returns the number of steps finished."""
         try:
@@ -226,9 +251,8 @@ class TrainingRun:
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-            raise DataError(
-                f"{self.folder.last} does not fit this run: {misfit(error)}; start over with --overwrite"
-            ) from error
+            reason = misfit(error)
+            raise DataError(f"{self.folder.last} does not fit this run: {reason}; {self.folder.way_out()}") from error
 
     def _open_log(self, step: int) -> None:
         columns = metric_columns(self.description)

@@ -5,8 +5,9 @@
     torchrun --nproc_per_node=4 tools/train_AL.py ...
 
 Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy and their winning
-probabilities beside it; rounds, pictures and the state for --resume to a folder there. Where tiles have no scene label
-it asks people: it writes to_label.csv and ends with exit code 3. The next command is printed at the end.
+probabilities beside it, both called ….partial.npy until the run has ended; rounds, pictures and the state for --resume
+to a folder there. Where tiles have no scene label it asks people: it writes to_label.csv and ends with exit code 3. The
+next command is printed at the end.
 """
 
 import argparse
@@ -63,13 +64,20 @@ def select(args: argparse.Namespace) -> int:
     """Run the rounds and write what was chosen; returns the exit code."""
     device = resolve_device(args)
     distributed.start(device.type)
+    folder = SelectionFolder(args)
+    with folder.claim(args.resume, args.overwrite):
+        return select_in(folder, args, device)
+
+
+def select_in(folder: SelectionFolder, args: argparse.Namespace, device: torch.device) -> int:
+    """Run the rounds in a folder that is this process's own; returns the exit code."""
     precision = resolve_precision(args.precision, device)
     description = with_scene_classes(resolve_description(args), args.scene_classes)
     classes = description.scene_classes or ()
     check_num_classes(args.num_classes, len(classes), "scene classes")
-    folder = SelectionFolder(args)
-    folder.check_options()
-    is_resumed = args.resume and folder.holds_run  # else the run was killed before it began, and begins now
+    is_resumed = args.resume and folder.record.is_file()  # else the run was killed before it began, and begins now
+    if is_resumed:
+        folder.check_resumable()
 
     names = read_names(args.data_list, description)
     answers = distributed.from_main(lambda: folder.answers(description, names))
@@ -89,12 +97,12 @@ def select(args: argparse.Namespace) -> int:
     feed = Feed(args, fitting_size(args.input_size, classifier), device)
 
     learning = LearningRun(args, listed, validation, selection, learner, feed, folder)
-    if is_resumed:
-        learning.resume()
-    else:
-        learning.begin({"resolved_precision": precision, "torch": str(torch.__version__)})
-    announce(args, selection, classifier, f"{precision} on {device}")
     try:
+        if is_resumed:
+            learning.resume()
+        else:
+            learning.begin({"resolved_precision": precision, "torch": str(torch.__version__)})
+        announce(args, selection, classifier, f"{precision} on {device}")
         with StopRequest(unsaved=learning.unsaved) as stop:
             is_waiting = learning.rounds(stop)
     except Stopped:

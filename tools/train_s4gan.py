@@ -72,6 +72,15 @@ def train(args: argparse.Namespace) -> int:
     device = resolve_device(args)
     distributed.start(device.type)
     check_processes(args, device)
+    folder = RunFolder(args.checkpoint_dir)
+    if args.resume:
+        folder.check_state()
+    with folder.claim(args.resume, args.overwrite):
+        return train_in(folder, args, device)
+
+
+def train_in(folder: RunFolder, args: argparse.Namespace, device: torch.device) -> int:
+    """Train in a folder that is this process's own; returns the exit code."""
     precision, tf32 = resolve_precision(args.precision, device), allow_tf32(device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
@@ -100,20 +109,20 @@ def train(args: argparse.Namespace) -> int:
     s4gan = S4GAN(generator, discriminator, settings_of(args, precision, from_imagenet), device)
     torch.manual_seed(args.random_seed + distributed.rank())  # each process drops out for itself
 
-    training = TrainingRun(args, description, tiles, s4gan, from_imagenet)
-    first_step = training.resume() if args.resume else training.begin()
-    say_mask_remarks(tiles, training.validation)
-    machine = f"{precision}{', float32 in TF32' if tf32 else ''} on {device}{in_processes()}"
-    say(
-        f"{len(labelled)} labelled and {0 if supervised else len(unlabelled)} unlabelled tiles; {args.backbone}, "
-        f"{machine}; {args.num_steps} steps, "
-        + ("labelled tiles alone" if supervised else f"self-training from step {s4gan.settings.self_training_start}")
-    )
-    labelled_batches = training_batches(args, tiles, labelled, "labelled", device, first_step)
-    unlabelled_batches = (
-        None if supervised else training_batches(args, tiles, unlabelled, "unlabelled", device, first_step)
-    )
+    training = TrainingRun(args, folder, description, tiles, s4gan, from_imagenet)
     try:
+        first_step = training.resume() if args.resume else training.begin()
+        say_mask_remarks(tiles, training.validation)
+        machine = f"{precision}{', float32 in TF32' if tf32 else ''} on {device}{in_processes()}"
+        begins = f"self-training from step {s4gan.settings.self_training_start}"
+        say(
+            f"{len(labelled)} labelled and {0 if supervised else len(unlabelled)} unlabelled tiles; {args.backbone}, "
+            f"{machine}; {args.num_steps} steps, {'labelled tiles alone' if supervised else begins}"
+        )
+        labelled_batches = training_batches(args, tiles, labelled, "labelled", device, first_step)
+        unlabelled_batches = (
+            None if supervised else training_batches(args, tiles, unlabelled, "unlabelled", device, first_step)
+        )
         with StopRequest(args.max_hours, training.unsaved) as stop:
             finished = loop(args, training, labelled_batches, unlabelled_batches, first_step, stop)
             training.finish(finished)

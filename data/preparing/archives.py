@@ -16,6 +16,7 @@ from typing import Protocol
 from data.descriptions import leaves_folder
 from utils.errors import DataError, OptionError
 from utils.progress import progress
+from utils.runs.space import as_sizes, free_space
 
 _CHUNK = 1 << 20  # bytes
 _ENCRYPTED = 0x1  # bit of a zip entry's flags
@@ -216,11 +217,10 @@ def check_space(needed: int, folder: Path, what: str) -> None:
     Raises:
         DataError: `needed` bytes exceed the free space at `folder`.
     """
-    free = shutil.disk_usage(folder).free
+    free = free_space(folder)
     if needed > free:
-        raise DataError(
-            f"{what} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; choose a folder on another disk"
-        )
+        texts = as_sizes(needed, free)
+        raise DataError(f"{what} needs {texts[0]}, {texts[1]} are free; choose a folder on another disk")
 
 
 def digest(value: object) -> str:

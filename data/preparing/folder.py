@@ -1,6 +1,7 @@
 """Preparing a data folder: built under a private name, put in place whole, and left alone where nothing changed."""
 
 import contextlib
+import glob
 import json
 import os
 import secrets
@@ -12,11 +13,14 @@ from typing import Any
 
 from data.dataset_json import load_description
 from data.preparing.archives import Source, SourceFile, digest
+from data.preparing.others import carry_over, files_of_others, list_files
 from data.preparing.prepared_set import Contents, report_lines, share_out
 from data.splits import read_names, write_names
 from data.tiles import TileReader, check_files
 from utils.errors import DataError, OptionError
+from utils.output import say
 from utils.runs.files import make_folder, read_json, storage_error, write_json
+from utils.suggest import first_names
 
 MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
 _FORMAT = 1  # of what is written; another one means other bytes from the same options
@@ -77,6 +81,7 @@ def prepare_folder(
         DataError: the disk is full, or the folder was damaged.
     """
     out = target.out.resolve()
+    _recover(out)
     for _, source, _ in sources:
         _check_apart(out, source.path)
     manifest = {
@@ -90,6 +95,7 @@ def prepare_folder(
     }
     if (found := _found_before(out, manifest, target)) is not None:
         return Report(found, is_new=False)
+    others = files_of_others(out, read_json(out / MANIFEST), MANIFEST) if (out / MANIFEST).is_file() else []
     with _built_beside(out) as folder:
         contents = fill(folder)
         lists, idle = share_out(contents, {"test": target.test_share, "val": target.val_share}, target.seed)
@@ -98,7 +104,10 @@ def prepare_folder(
             if read_names(folder / f"{name}.txt", contents.description) != members:
                 raise DataError(f"{name}.txt does not read as it was written; rename files with unusual names")
         found = report_lines(contents, lists, idle)
-        write_json(folder / MANIFEST, {**manifest, "found": found})
+        write_json(folder / MANIFEST, {**manifest, "found": found, "written": list_files(folder)})
+        kept = carry_over(others, out, folder)
+    if kept:
+        say(f"kept in {target.out}, as this command did not write them: {first_names(kept, 10)}")
     return Report(found, is_new=True)
 
 
@@ -130,6 +139,7 @@ def _found_before(out: Path, manifest: Mapping[str, Any], target: Target) -> lis
         raise OptionError(f"--out {target.out} holds files, but no {MANIFEST} of this command; give an empty folder")
     before = read_json(out / MANIFEST)
     found = before.pop("found", None)
+    before.pop("written", None)
     changed = _differences(before, json.loads(json.dumps(manifest)))
     if not changed and (fault := _fault(out, manifest["source"])) is None:
         return list(found or [])
@@ -185,6 +195,13 @@ def _built_beside(out: Path) -> Iterator[Path]:
         for parent in [] if is_done else made:
             with contextlib.suppress(OSError):
                 parent.rmdir()
+
+
+def _recover(out: Path) -> None:
+    """Bring back the old folder where a process was killed between the two renames that replace it."""
+    old = sorted(out.parent.glob(f".{glob.escape(out.name)}.*.old")) if out.parent.is_dir() else []
+    if old and not os.path.lexists(out):
+        old[-1].rename(out)
 
 
 def _put_in_place(private: Path, out: Path) -> None:

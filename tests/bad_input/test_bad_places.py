@@ -17,7 +17,8 @@ import pytest
 import torch
 
 from tests.conftest import error_line, main_of
-from tools import prepare_data, s4gan_checkpoints
+from tools import prepare_data
+from utils.runs.space import RunSpace
 
 # --- Folders that cannot be written -----------------------------------------------------------------------------------
 
@@ -156,8 +157,9 @@ def full_disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
         ("train_AL", "save_dir", 12288, ""),
         ("train_AL", "cache_dir", 8192, "run"),
         ("train_s4gan", "checkpoint_dir", 4096, "run"),
-        ("train_s4gan", "checkpoint_dir", 4_000_000, "checkpoint1_D.pth"),
-        ("train_s4gan", "checkpoint_dir", 20_000_000, "last.pth"),
+        ("train_s4gan", "checkpoint_dir", 4_000_000, "last.pth"),
+        ("train_s4gan", "checkpoint_dir", 20_000_000, "checkpoint1_D.pth"),
+        ("train_s4gan", "checkpoint_dir", 40_000_000, "last.pth"),
         ("train_s4gan", "cache_dir", 8192, "run"),
         ("auto_evaluate", "save_dir", 4096, ""),
         ("auto_evaluate", "save_dir", 12288, ""),
@@ -167,7 +169,7 @@ def full_disk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
 def test_full_disk_is_one_line_and_leaves_nothing_half_written(
     capsys, argv, custom_set, full_disk, monkeypatch, command, option, num_bytes, words
 ):
-    monkeypatch.setattr(s4gan_checkpoints, "checkpoint_space", lambda *_: (1, 0))  # else it is refused before it begins
+    monkeypatch.setattr(RunSpace, "needed", lambda *_, **__: 0)  # else it is refused before it begins
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**12))
     disk = full_disk(num_bytes)
     options = argv(command, custom_set, **{option: disk / "run"}, labeled_ratio=None if "eval" in command else "0.5")
@@ -189,7 +191,7 @@ def test_cache_that_does_not_fit_is_refused_before_it_is_built(argv, refused, cu
 
 
 def test_checkpoints_that_do_not_fit_are_refused_before_training(argv, refused, custom_set, monkeypatch):
-    monkeypatch.setattr(s4gan_checkpoints, "checkpoint_space", lambda *_: (200, 10**18))
+    monkeypatch.setattr(RunSpace, "needed", lambda *_, **__: 10**18)
     assert "--keep-last" in refused(2, "train_s4gan", argv("train_s4gan", custom_set))
 
 

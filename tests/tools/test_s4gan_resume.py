@@ -113,9 +113,9 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
 @pytest.mark.parametrize(
     ("module", "function", "call"),
     [
-        (files.os, "fsync", 4),  # the discriminator of step 2 written, not renamed
-        (files.os, "fsync", 11),  # in the files of later steps
-        (s4gan_checkpoints, "save_tensors", 2),  # between the discriminator and the generator of a step
+        (files.os, "fsync", 6),  # the discriminator of step 2 written, not renamed
+        (files.os, "fsync", 12),  # in the files of later steps
+        (s4gan_checkpoints, "save_tensors", 4),  # between the discriminator and the generator of a step
         (s4gan_run.MetricsLog, "write", 5),  # before a line of the log
     ],
 )
@@ -148,7 +148,7 @@ def half_written(moment: int, then: Callable[[], None]) -> Callable[..., None]:
     return write
 
 
-@pytest.mark.parametrize("file", [1, 2, 4, 6])  # best of step 2 or its discriminator, …, a state, …
+@pytest.mark.parametrize("file", [1, 2, 3, 5, 7])  # the first state, best of step 2, its discriminator, a state, …
 def test_killed_in_the_middle_of_a_file_it_ends_as_if_nothing_had_been(
     training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, file: int
 ):
@@ -166,7 +166,7 @@ def test_killed_in_the_middle_of_a_file_it_ends_as_if_nothing_had_been(
     assert_same_run(tmp_path / "run", uninterrupted)
 
 
-def test_killed_before_its_first_state_it_starts_from_the_same_weights(
+def test_killed_before_its_first_step_was_saved_it_starts_from_the_same_weights(
     training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, capsys
 ):
     weights = {"restore_from": uninterrupted / "checkpoint4.pth", "restore_from_D": uninterrupted / "checkpoint4_D.pth"}
@@ -179,11 +179,11 @@ def test_killed_before_its_first_state_it_starts_from_the_same_weights(
 
     assert forked(work) == -signal.SIGKILL
     run([*argv, "--resume"])
-    assert "no state was saved yet: starting over" in capsys.readouterr().out
+    assert "resuming after step 0" in capsys.readouterr().out
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("call", [1, 2, 3])  # the names, the options, the log
+@pytest.mark.parametrize("call", [1, 2, 3, 4])  # the names, the options, the log, the first state
 def test_killed_while_it_begins_it_begins_again(
     training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, call: int
 ):
@@ -195,7 +195,7 @@ def test_killed_while_it_begins_it_begins_again(
 
     assert forked(work) == -signal.SIGKILL
     is_run = (tmp_path / "run" / "options.json").exists()
-    assert is_run == (call == 3)
+    assert is_run == (call >= 3)
     run([*argv, "--resume"] if is_run else argv)
     assert_same_run(tmp_path / "run", uninterrupted)
 
@@ -286,7 +286,7 @@ def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(
 def test_asked_to_end_while_it_writes_its_end_it_is_done(
     training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, monkeypatch
 ):
-    monkeypatch.setattr(TrainingRun, "save_state", before(TrainingRun.save_state, at_call(3, signal.SIGTERM)))
+    monkeypatch.setattr(TrainingRun, "save_state", before(TrainingRun.save_state, at_call(4, signal.SIGTERM)))
     run(argv_of(training_tiles, tmp_path / "run"))
     assert_same_run(tmp_path / "run", uninterrupted)
 
@@ -320,7 +320,7 @@ def test_another_number_of_threads_is_said_aloud(training_tiles: TinySet, tmp_pa
     assert "warning: the run used 64 threads and now has 1: its numbers will differ" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("file", "name"), [(3, "checkpoint2.pth"), (4, "last.pth"), (6, "checkpoint4_D.pth")])
+@pytest.mark.parametrize(("file", "name"), [(4, "checkpoint2.pth"), (5, "last.pth"), (7, "checkpoint4_D.pth")])
 def test_on_a_full_disk_the_last_good_files_remain_and_the_run_goes_on_from_them(
     training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, monkeypatch, capsys, file, name
 ):

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from data.splits import PARTIAL
 from model.networks.names import classifier_names
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
@@ -127,7 +128,13 @@ def run_folder(args: argparse.Namespace) -> Path:
     return Path(args.save_dir) / args.dataset / settings
 
 
-def array_path(args: argparse.Namespace, content: str) -> Path:
-    """The published place of the arrays; `content` is `names` or `probs`."""
-    file = f"{args.query_strategy}_{content}_{args.labeled_ratio}_{args.alpha}_{args.beta}.npy"
-    return Path(args.save_dir) / args.dataset / file
+def array_path(args: argparse.Namespace, content: str, is_over: bool = True) -> Path:
+    """The place of an array: the published one, or until the run `is_over` one that is not taken for a result.
+
+    Args:
+        args: the command's options.
+        content: `names` or `probs`.
+        is_over: whether nothing more will be asked for.
+    """
+    name = f"{args.query_strategy}_{content}_{args.labeled_ratio}_{args.alpha}_{args.beta}"
+    return Path(args.save_dir) / args.dataset / f"{name}{'' if is_over else PARTIAL}.npy"

@@ -1,9 +1,9 @@
 """The doctor's points on what a run needs beside data: weights, an evaluation without fault, disk space, a device."""
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from utils.evaluation.evaluate import evaluate
 from utils.labels import IGNORE_INDEX
 from utils.machine import free_memory, total_memory
 from utils.precision import resolve_precision
-from utils.runs.folder import checkpoint_space
+from utils.runs.space import RunSpace, as_size, as_sizes, existing_folder, free_space, network_bytes
 
 PERFECT_TILES = 16  # tiles that the perfect predictor answers
 
@@ -129,14 +129,14 @@ def disk_space(seen: Examination) -> Finding:
     num_classes = seen.description.num_classes
     with torch.device("meta"):
         networks = DeepLabV2(num_classes, seen.args.backbone), Discriminator(num_classes)
-    size = sum(t.numel() * t.element_size() for network in networks for t in network.state_dict().values())
-    kept, needed = checkpoint_space(size, run.num_steps, run.save_pred_every)
-    folder = seen.args.checkpoint_dir.resolve()
-    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
-    free = shutil.disk_usage(existing).free
+    sizes = [network_bytes(network) for network in networks]
+    space = RunSpace(sizes[0], sizes[1], run.num_steps, run.save_pred_every)
+    needed, existing = space.needed(), existing_folder(seen.args.checkpoint_dir)
+    free = free_space(existing)
+    texts = as_sizes(needed, free)
     text = (
-        f"{kept} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
-        f"{seen.args.backbone}) take {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free at {existing}"
+        f"{space.checkpoints()} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
+        f"{seen.args.backbone}) take {texts[0]}; {texts[1]} are free at {existing}"
     )
     values = {"needed": needed, "free": free, "folder": str(existing)}
     if not os.access(existing, os.W_OK):
@@ -144,7 +144,7 @@ def disk_space(seen: Examination) -> Finding:
         return Finding("disk space", "FAIL", text, values=values)
     if free >= needed:
         return Finding("disk space", "ok", text, values=values)
-    fewest = checkpoint_space(size, run.num_steps, run.save_pred_every, keep_last=1)[1]
+    fewest = replace(space, keep_last=1).needed()
     advice = "--keep-last or a larger --save-pred-every" if free >= fewest else "another --checkpoint-dir"
     return Finding("disk space", "warn" if free >= fewest else "FAIL", f"{text}; use {advice}", values=values)
 
@@ -158,7 +158,7 @@ def device(seen: Examination) -> Finding:
     else:
         name = f"CPU, {torch.get_num_threads()} threads"
         total, free = total_memory() or 0, free_memory() or 0
-    memory = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB memory free" if free else f"{total / 1e9:.1f} GB memory"
+    memory = "{} of {} memory free".format(*as_sizes(free, total)) if free else f"{as_size(total)} memory"
     text = f"{name}; {memory}; precision auto is {precision}"
     values = {"device": str(seen.device), "name": name, "free": free, "total": total, "precision": precision}
     if seen.device.type == "cpu" and seen.args.device != "cpu":

@@ -48,12 +48,6 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             temporary.unlink()
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files that a process left which was killed while it wrote; nobody may be writing here."""
-    for path in folder.glob(".*.part"):
-        path.unlink(missing_ok=True)
-
-
 def make_folder(folder: Path) -> None:
     """Make a folder and its parents.
 

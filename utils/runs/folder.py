@@ -1,24 +1,38 @@
 """The folder of a training run: its files, their names, and what a later command needs to know."""
 
 import re
-import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from utils.runs.files import make_folder, read_json, remove_unfinished, write_json
 from utils.errors import OptionError
+from utils.runs.files import read_json, write_json
+from utils.runs.output import Kind, OutputFolder
+from utils.runs.space import file_bytes
+
+EVENTS = r"tensorboard/events\.out\.tfevents\..*"
+TRAINING = Kind(
+    noun="a run",
+    option="--checkpoint-dir",
+    record="options.json",
+    record_key="options",
+    files=r"checkpoint\d+(_D)?\.pth|(last|best)\.pth|options\.json|metrics\.csv|labelled_names\.txt"
+    rf"|(curves|tiles)\.png|{EVENTS}",
+    worth=r"checkpoint\d+\.pth|(last|best)\.pth|options\.json",
+    folders=("tensorboard",),
+    can_resume=True,
+)
 
 
-class RunFolder:
+class RunFolder(OutputFolder):
     """Checkpoints by step, `last.pth` for resuming, `best.pth`, `options.json`, `metrics.csv` and pictures.
 
     Args:
-        path: the folder; `begin` makes it where it is missing.
+        path: the folder; looking into it does not make it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path, TRAINING)
         self.options, self.metrics = path / "options.json", path / "metrics.csv"
         self.last, self.best = path / "last.pth", path / "best.pth"
         self.labelled_names = path / "labelled_names.txt"
@@ -38,33 +52,35 @@ class RunFolder:
         names = (re.fullmatch(r"checkpoint(\d+)\.pth", path.name) for path in self.path.iterdir())
         return sorted(int(name[1]) for name in names if name)
 
-    def holds_run(self) -> bool:
-        """Whether a run has written here."""
-        return self.options.exists() or self.last.exists() or bool(self.steps())
-
-    def begin(self, overwrite: bool) -> None:
-        """Make room for a new run.
+    def check_state(self) -> None:
+        """Refuse to resume where there is no run, or one that has checkpoints and has lost its state.
 
         Raises:
-            OptionError: the folder cannot be made, or holds a run and `overwrite` is False.
+            OptionError: says which checkpoint another run could start from.
         """
-        make_folder(self.path)
-        remove_unfinished(self.path)
-        if not self.holds_run():
-            return
-        if not overwrite:
-            raise OptionError(
-                f"{self.path} holds a run already; --resume goes on with it, --overwrite replaces it, "
-                "or give another --checkpoint-dir"
-            )
-        self.remove_steps(self.steps())
-        for path in (self.last, self.best, self.options, self.metrics, self.labelled_names, self.path / "curves.png"):
-            path.unlink(missing_ok=True)
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        if not self.options.is_file():
+            raise OptionError(f"{self.kind.option} {self.path} holds no run to resume; leave --resume out")
+        if (self.steps() or self.best.exists()) and not self.last.is_file():
+            raise OptionError(f"{self.last} is not there, so this run cannot go on exactly; {self.way_out()}")
+
+    def way_out(self) -> str:
+        """What to do with a run whose state is lost: the newest weights that a new run could start from."""
+        if not (steps := self.steps()) and not self.best.exists():
+            return "restore it, or start over with --overwrite"
+        newest = self.generator(steps[-1]) if steps else self.best
+        given = f"--restore-from {newest}"
+        if steps and self.discriminator(steps[-1]).exists():
+            given += f" --restore-from-D {self.discriminator(steps[-1])}"
+        return f"restore it, or begin another run in another --checkpoint-dir with {given}"
+
+    def bytes_after(self, step: int) -> int:
+        """Bytes of checkpoints of steps after `step`, which `cut_back` removes."""
+        later = [later for later in self.steps() if later > step]
+        return file_bytes(path for n in later for path in (self.generator(n), self.discriminator(n)))
 
     def cut_back(self, step: int) -> None:
         """Remove half-written files, and checkpoints of steps after `step`, which a resumed run will make again."""
-        remove_unfinished(self.path)
+        self.remove_unfinished()
         self.remove_steps([later for later in self.steps() if later > step])
 
     def remove_steps(self, steps: Iterable[int]) -> None:
@@ -77,10 +93,6 @@ class RunFolder:
         """Remove all but the newest checkpoints and the best one."""
         self.remove_steps([step for step in self.steps()[:-count] if step != best_step])
 
-    def free_space(self) -> int:
-        """Bytes free at the folder."""
-        return shutil.disk_usage(self.path).free
-
     def write_options(self, options: dict[str, Any]) -> None:
         """Record the run's options and what evaluation needs to know."""
         write_json(self.options, options)
@@ -92,20 +104,6 @@ class RunFolder:
             DataError: the file is no JSON object.
         """
         return read_json(self.options) if self.options.is_file() else {}
-
-
-def checkpoint_space(size: int, num_steps: int, save_every: int, keep_last: int | None = None) -> tuple[int, int]:
-    """How many checkpoints a run keeps, and the bytes that they and its state take.
-
-    Args:
-        size: bytes of one checkpoint, generator and discriminator together.
-        num_steps: steps of the run.
-        save_every: steps between checkpoints.
-        keep_last: checkpoints kept beside the best one; None: all.
-    """
-    files = -(-num_steps // save_every)
-    kept = min(files, keep_last + 1) if keep_last else files
-    return kept, kept * size + 4 * size  # and last.pth, its predecessor until the rename, and best.pth
 
 
 def refuse_other_options(
