@@ -84,6 +84,7 @@ class TrainingRun:
                 self.folder.establish()
         distributed.barrier()
         self.save_state(0)  # before the first checkpoint, so that wherever it is killed, the run can go on
+        self.checkpoints.wait()
         return 0
 
     def resume(self) -> int:

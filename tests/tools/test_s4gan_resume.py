@@ -264,7 +264,7 @@ def test_ctrl_c_pressed_twice_saves_and_goes_on(
 @pytest.mark.parametrize(
     ("call", "lost"),
     [
-        (1, "no state had been saved in {folder}, all steps are lost; --overwrite starts over"),
+        (1, "the state after step 0 is saved; the same command with --resume goes on"),
         (6, "steps 4 to 5 are lost; the same command with --resume goes on after step 3 ({folder}/last.pth)"),
     ],
 )
@@ -279,7 +279,7 @@ def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(
         patch.setattr(TrainingRun, "after_step", impatient)
         line = error_line(capsys, 130, train_s4gan.main, argv)
     assert line == f"error: interrupted again, ended at once: {lost.format(folder=tmp_path / 'run')}"
-    run([*argv, "--resume"] if call > 1 else [*argv, "--overwrite"])
+    run([*argv, "--resume"])
     assert_same_run(tmp_path / "run", uninterrupted)
 
 

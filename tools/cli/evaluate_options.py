@@ -29,9 +29,10 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
     args = parser.parse_args(argv)
     if not args.follow:  # else the run says where its range ends
         settle_range(args, FIRST_STEP, LAST_STEP, FIRST_STEP)
-    if None not in (args.start_eval, args.end_eval) and args.end_eval < args.start_eval:
+    first, last = args.start_eval or 1, args.end_eval or max(LAST_STEP, args.start_eval or 1)
+    if last < first:
         parser.error(f"--end-eval {args.end_eval} lies before --start-eval {args.start_eval}")
-    steps = (args.end_eval - args.start_eval) // args.step_eval + 1
+    steps = (last - first) // (args.step_eval or FIRST_STEP) + 1
     if steps > MAX_STEPS and not args.all:
         parser.error(
             f"--start-eval, --end-eval and --step-eval ask for {steps} checkpoints, and {MAX_STEPS} are the most; "
