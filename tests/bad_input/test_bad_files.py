@@ -129,7 +129,7 @@ def test_missing_rights_are_called_so(argv, refused, custom_set, monkeypatch, pa
     [
         ("images", "4 of 4 images are missing, the first is "),
         ("masks", "no tile has a mask: the folder {folder} is not there"),
-        ("", "asks for 2 labelled tiles, but only 0 of 4 have a mask; draw more masks"),
+        ("", "only 0 of 4 have a mask (the first would be {folder}/tile0.png); draw more masks"),
     ],
 )
 def test_what_is_not_there_is_named_instead_of_masks_to_draw(argv, refused, custom_set, gone, words):
