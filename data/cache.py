@@ -20,11 +20,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from utils.errors import DataError, OptionError, warn
-from utils.runs.files import storage_error
+from utils.paths import private_name
+from utils.runs.files import read_json, storage_error, write_json
 from utils.runs.space import as_sizes, free_space
 from utils.threads import stream_in_threads
 
 _NOTES = "notes.json"  # beside the tiles
+_VARIANTS = "variants.json"  # beside them: {name: way}, see `open_array`
 _ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
 
 
@@ -129,6 +131,7 @@ def open_array(
     settings: Mapping[str, Any],
     folder: Path | None,
     notes: Callable[[], Any] | None = None,
+    variant: Callable[[str], str | None] = lambda name: None,
 ) -> TileArray:
     """Open decoded tiles, from the cache where there is a folder for it.
 
@@ -141,6 +144,8 @@ def open_array(
         settings: all else that the decoded bytes depend on.
         folder: the cache folder, as `CacheSettings.writable_folder` finds it; None: no cache.
         notes: called when all tiles were decoded; its plain values are kept beside them, for `MappedTiles.notes`.
+        variant: name -> which of several ways a tile is decoded, where that depends on another file than its own;
+            None for all other tiles. It is asked again, for the former, whenever the cache is opened.
 
     Raises:
         DataError: a file cannot be decoded, or the disk is full.
@@ -153,8 +158,10 @@ def open_array(
     entry = folder / f"{kind}-{identity}-{_digest(sources)}"
     data = entry / "tiles.u8"
     full_shape = (len(names), *shape)
+    if _is_whole(data, full_shape) and not _is_current(entry, variant):
+        shutil.rmtree(entry, ignore_errors=True)
     if not _is_whole(data, full_shape):
-        _build(entry, kind, names, decode, full_shape, notes)
+        _build(entry, kind, names, decode, full_shape, notes, variant)
         _remove_outdated(folder, kind, identity, keep=entry)
     return MappedTiles(data, full_shape)
 
@@ -174,6 +181,12 @@ def _is_whole(data: Path, shape: tuple[int, ...]) -> bool:
     return data.is_file() and data.stat().st_size == int(np.prod(shape, dtype=np.int64))
 
 
+def _is_current(entry: Path, variant: Callable[[str], str | None]) -> bool:
+    """Whether the tiles that depend on another file than their own are still decoded the same way."""
+    record = entry / _VARIANTS
+    return not record.is_file() or all(variant(name) == was for name, was in read_json(record).items())
+
+
 def _build(
     entry: Path,
     kind: str,
@@ -181,6 +194,7 @@ def _build(
     decode: Callable[[str], np.ndarray],
     shape: tuple[int, ...],
     notes: Callable[[], Any] | None,
+    variant: Callable[[str], str | None],
 ) -> None:
     """Decode all tiles into a private folder and rename it; a builder that was faster wins."""
     needed = int(np.prod(shape, dtype=np.int64))
@@ -191,12 +205,15 @@ def _build(
             f"the cache of decoded {kind} needs {texts[0]}, {texts[1]} are free at {entry.parent}; "
             "give --cache-dir on another disk, or --no-cache"
         )
-    private = entry.with_name(f".{entry.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    private = private_name(entry)
     try:
         private.mkdir()
-        decoded = stream_in_threads(decode, names, f"decoding {kind}", "tile")
+        variants: dict[str, str] = {}
+        decoded = stream_in_threads(lambda name: (decode(name), variant(name)), names, f"decoding {kind}", "tile")
         with closing(decoded) as tiles, (private / "tiles.u8").open("wb") as file:
-            for name, tile in zip(names, tiles, strict=True):
+            for name, (tile, way) in zip(names, tiles, strict=True):
+                if way is not None:
+                    variants[name] = way
                 if tile.shape != shape[1:] or tile.dtype != np.uint8:
                     raise AssertionError(f"{name}: decoded to {tile.dtype} {tile.shape}, expected {shape[1:]}")
                 file.write(np.ascontiguousarray(tile).data)  # a real write: a full disk is an error, not a SIGBUS
@@ -204,6 +221,8 @@ def _build(
             os.fsync(file.fileno())
         if notes is not None:
             (private / _NOTES).write_text(json.dumps(notes()))
+        if variants:
+            write_json(private / _VARIANTS, variants)
         _put_in_place(private, entry, shape)
     except OSError as error:
         raise storage_error(entry.parent, error) from error

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.descriptions import BUILT_IN, DATASET_NAMES, Description, leaves_folder
+from data.descriptions import BUILT_IN, DATASET_NAMES, Description, Exif, leaves_folder
 from utils.colours import RGB, distinct_colours, format_colour, parse_colour
 from utils.errors import DataError, OptionError
 from utils.labels import MAX_CLASSES
+from utils.paths import read_bytes
 from utils.suggest import unknown
 
 
@@ -44,16 +45,15 @@ def read_description(path: Path) -> Description:
     Raises:
         DataError: malformed JSON (with its line), a missing or unusable key.
     """
+    content = read_bytes(path)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        raw = json.loads(content.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: not JSON ({error.msg}); correct it") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
     except (RecursionError, ValueError) as error:  # a ValueError: a number of thousands of digits
         raise DataError(f"{path}: nested too deeply, or numbers too long, to be a description") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror})") from error
     try:
         return parse_description(raw)
     except DataError as error:
@@ -64,7 +64,7 @@ _KEYS = {
     "version", "name", "images", "masks", "classes", "palette", "ignore_colours", "scene_classes", "scene_labels",
     "group", "tile_size",
 }  # fmt: skip
-_KEYS_OF_2 = {"codes", "ignore_codes"}  # further keys of version 2, all optional
+_KEYS_OF_2 = {"codes", "ignore_codes", "exif"}  # further keys of version 2, all optional
 _MAX_CODE = 65535
 
 
@@ -110,6 +110,7 @@ def parse_description(raw: Any) -> Description:
         group=_group(raw.get("group")),
         tile_size=_tile_size(raw.get("tile_size")),
         resample="area",
+        exif=_exif(raw.get("exif")),
     )
 
 
@@ -126,6 +127,8 @@ def _template(raw: Mapping[str, Any], key: str) -> str:
     template = raw[key]
     if not isinstance(template, str) or template.count("{name}") != 1:
         raise DataError(f'`{key}` must be a path with {{name}} in it, such as "{key}/{{name}}.png", found {template!r}')
+    if "\0" in template:
+        raise DataError(f"`{key}` holds a NUL character, which no path can; found {template!r}")
     if leaves_folder(template):
         raise DataError(f"`{key}` must stay below the data folder, found {template!r}")
     return template
@@ -202,6 +205,12 @@ def _scene_labels(raw: Any, scene_classes: tuple[str, ...] | None) -> str | None
     if scene_classes is None:
         raise DataError("`scene_labels` needs `scene_classes`")
     return raw
+
+
+def _exif(raw: Any) -> Exif:
+    if raw not in (None, "apply", "ignore"):
+        raise DataError(f'`exif` must be "apply" or "ignore", found {raw!r}')
+    return "ignore" if raw == "ignore" else "apply"
 
 
 def _group(raw: Any) -> str | None:

@@ -6,11 +6,16 @@ A new data set is one more `Description` in `BUILT_IN`, or no code at all: a `da
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from utils.colours import RGB
+from utils.errors import DataError
 from utils.labels import IGNORE_INDEX
+from utils.patterns import TooSlowError, search_all
+
+Exif = Literal["apply", "ignore"]  # what is done with the orientation in a file's EXIF data
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Description:
         group: regular expression whose match (first group, if it has one) names the scene a tile was cut from.
         tile_size: height and width that tiles are brought to, or None where all files share one size.
         resample: how an image is brought to tile size.
-        sizes_may_differ: whether a mask file may have another size than its image file.
+        size_tolerance: pixels by which each side of a mask may differ from that of its image.
+        exif: whether images and masks are turned as their EXIF orientation says.
     """
 
     name: str
@@ -54,7 +60,8 @@ class Description:
     group: str | None = None
     tile_size: int | None = None
     resample: Literal["bilinear", "area"] = "bilinear"
-    sizes_may_differ: bool = False
+    size_tolerance: int = 0
+    exif: Exif = "apply"
 
     @property
     def num_classes(self) -> int:
@@ -79,12 +86,21 @@ class Description:
         """
         return self if label == IGNORE_INDEX else replace(self, ignore_ids=self.ignore_ids | {label})
 
-    def group_of(self, name: str) -> str | None:
-        """The scene that a tile was cut from, or None where the description knows no scenes."""
-        match = re.search(self.group, name) if self.group else None
-        if match is None:
-            return None
-        return match.group(1) if match.groups() else match.group(0)
+    def groups_of(self, names: Sequence[str]) -> dict[str, str | None]:
+        """The scene that each tile was cut from; None where the description knows no scenes, or not this one's.
+
+        Raises:
+            DataError: the expression `group` takes too long.
+        """
+        if self.group is None:
+            return dict.fromkeys(names)
+        try:
+            return dict(zip(names, search_all(self.group, names), strict=True))
+        except TooSlowError as error:
+            raise DataError(
+                f"`group` {self.group!r} finds no end in '{error.text}': {error.seconds:g} seconds were over; write it "
+                "without a repetition inside a repetition, such as ^([^_]+)_"
+            ) from error
 
 
 UCM = Description(
@@ -109,7 +125,7 @@ UCM = Description(
     ),
     scene_labels="name",
     tile_size=256,
-    sizes_may_differ=True,
+    size_tolerance=16,
 )  # fmt: skip
 
 _DEEPGLOBE_COLOURS: tuple[RGB, ...] = (

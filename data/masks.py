@@ -9,7 +9,9 @@ from PIL import Image
 
 from data.checking.mask_values import MaskValues, as_number, how_to_declare, kept, meanings, name_of, undeclared
 from data.descriptions import Description
-from data.images import decode, decode_rgb, open_image, raw_mode
+from data.image_faults import raw_mode
+from data.images import decode, decode_rgb, mask_turn, open_image
+from data.orientation import turned
 from data.palette_files import PaletteFiles, palette_of
 from utils.colours import RGB
 from utils.errors import DataError
@@ -63,19 +65,28 @@ def read_mask(path: Path, description: Description, palettes: PaletteFiles | Non
             another file's.
     """
     with open_image(path, for_mask=description.palette is None) as image:
-        if description.palette is not None:
-            transparent = _transparent(path, image)
-            return RawMask(decode_rgb(path, image), transparent)
-        if image.mode not in ("1", "L", "LA", "P", "PA") and not image.mode.startswith("I;16"):
-            raise DataError(
-                f"{path} holds colours (mode {image.mode}), expected class ids 0..{description.num_classes - 1}; "
-                "give the colours as --palette (prepare_data.py scenes) or as `palette` in dataset.json"
-            )
+        turn = mask_turn(image, description.exif)
+        mask = _as_stored(path, image, description, palettes)
+    return mask._replace(
+        values=turned(mask.values, turn),
+        transparent=None if mask.transparent is None else turned(mask.transparent, turn),
+    )
+
+
+def _as_stored(path: Path, image: Image.Image, description: Description, palettes: PaletteFiles | None) -> RawMask:
+    if description.palette is not None:
         transparent = _transparent(path, image)
-        codes = _codes(path, image)
-        if image.mode != "P" or palettes is None:
-            return RawMask(codes, transparent)
-        return RawMask(*_in_order(path, image, codes, palettes, transparent))
+        return RawMask(decode_rgb(path, image), transparent)
+    if image.mode not in ("1", "L", "LA", "P", "PA") and not image.mode.startswith("I;16"):
+        raise DataError(
+            f"{path} holds colours (mode {image.mode}), expected class ids 0..{description.num_classes - 1}; "
+            "give the colours as --palette (prepare_data.py scenes) or as `palette` in dataset.json"
+        )
+    transparent = _transparent(path, image)
+    codes = _codes(path, image)
+    if image.mode != "P" or palettes is None:
+        return RawMask(codes, transparent)
+    return RawMask(*_in_order(path, image, codes, palettes, transparent))
 
 
 def _codes(path: Path, image: Image.Image) -> np.ndarray:

@@ -1,7 +1,6 @@
 """People as the oracle: a CSV of tiles that wait for a scene label, and what they wrote into it."""
 
 import csv
-import io
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from data.splits import tile_name
 from utils.errors import DataError
 from utils.runs.files import write_text
 from utils.suggest import unknown
+from utils.tables import AsWritten, plain_cell, table_text
 
 COLUMNS = ("name", "label", "predicted", "score")
 _LISTED = 20  # mistakes that a message lists
@@ -78,14 +78,12 @@ def write_questions(path: Path, questions: Sequence[Question], answers: Mapping[
     own_columns = [c for c in next(iter(kept.values()), {}) if c.strip().lower() not in COLUMNS]
     names = {question.name for question in questions}
     asked = [*questions, *(Question(name) for name in answers if name not in names)]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*COLUMNS, *own_columns])
+    rows: list[list[str]] = [[*COLUMNS, *map(AsWritten, own_columns)]]
     for question in asked:
         score = "" if question.score is None else f"{question.score:.6g}"
-        own = [kept.get(question.name, {}).get(column) or "" for column in own_columns]
-        writer.writerow([question.name, answers.get(question.name, ""), question.predicted, score, *own])
-    write_text(path, buffer.getvalue())
+        own = [AsWritten(kept.get(question.name, {}).get(column) or "") for column in own_columns]
+        rows.append([question.name, answers.get(question.name, ""), question.predicted, score, *own])
+    write_text(path, table_text(rows))
 
 
 def _rows_by_name(path: Path) -> dict[str, dict[str, str]]:
@@ -93,4 +91,4 @@ def _rows_by_name(path: Path) -> dict[str, dict[str, str]]:
         return {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = [{key: value for key, value in row.items() if key is not None} for row in csv.DictReader(file)]
-    return {row["name"].strip(): row for row in rows if row.get("name")}
+    return {plain_cell(row["name"].strip()): row for row in rows if row.get("name")}

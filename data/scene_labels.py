@@ -10,7 +10,9 @@ from pathlib import Path
 from data.descriptions import Description
 from data.splits import tile_name
 from utils.errors import DataError
+from utils.paths import read_bytes
 from utils.suggest import unknown
+from utils.tables import plain_cell
 
 
 def read_scene_labels(description: Description, data_dir: Path, names: Sequence[str]) -> dict[str, str]:
@@ -45,8 +47,9 @@ def _class_in_name(name: str, classes: Sequence[str]) -> str:
 
 def read_class_map(path: Path) -> Mapping[str, str]:
     """Read DeepGlobe's `class_map.json`: {id: class}."""
+    content = read_bytes(path)
     try:
-        labels = json.loads(path.read_text(encoding="utf-8-sig"))
+        labels = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not readable JSON ({error}); expected {{tile id: scene class}}") from error
     if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
@@ -75,8 +78,9 @@ def label_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     Raises:
         DataError: not UTF-8, no columns `name` and `label`, or a row without them.
     """
+    content = read_bytes(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         rows = [(reader.line_num, row) for row in reader]
     except UnicodeDecodeError as error:
@@ -93,4 +97,4 @@ def label_rows(path: Path) -> Iterator[tuple[int, str, str]]:
         if len(row) <= max(name_at, label_at):
             raise DataError(f"{path}, line {line}: expected {len(header)} columns, found {len(row)}")
         if label := row[label_at].strip():
-            yield line, row[name_at].strip(), label
+            yield line, plain_cell(row[name_at].strip()), plain_cell(label)

@@ -11,12 +11,13 @@ import numpy as np
 
 from data.descriptions import Description, leaves_folder
 from utils.errors import DataError, OptionError, warn
+from utils.paths import LONGEST_NAME, MISSING, no_file, read_bytes, reason_of
 from utils.runs.files import write_text
 from utils.suggest import first_names
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
 PARTIAL = ".partial"  # ends the name, before `.npy`, of the array of a selection that has not ended
-_LONGEST_NAME = 200  # bytes between two slashes; file systems take 255, endings included
+_LONGEST_NAME = LONGEST_NAME - 4  # bytes between two slashes, so that .png or .npy may follow
 
 
 def read_names(path: Path, description: Description) -> list[str]:
@@ -29,15 +30,12 @@ def read_names(path: Path, description: Description) -> list[str]:
         DataError: undecodable, empty, repeated names, or a name that leaves the data folder or is too long for a file
             (with its line).
     """
-    if not path.exists():
-        raise OptionError(f"no list of names at {path}; give a text file with one tile name a line")
-    if path.is_dir():
-        raise OptionError(f"{path} is a folder; give a text file with one tile name a line")
+    if (fault := no_file(path)) is not None:
+        found = f"no list of names at {path}" if fault == MISSING else f"{path} {fault}"
+        raise OptionError(f"{found}; give a text file with one tile name a line")
+    content = read_bytes(path, OptionError)
     try:
-        content = path.read_bytes()
         text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise OptionError(f"{path} cannot be read ({error.strerror}); give a text file that you may read") from error
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(f"{path}, line {line}: not UTF-8 text; one tile name a line is expected") from error
@@ -46,6 +44,10 @@ def read_names(path: Path, description: Description) -> list[str]:
         if not line_text.strip():
             continue
         name = tile_name(line_text, description)
+        if "\0" in name:
+            raise DataError(
+                f"{path}, line {number}: {name!r} holds a NUL byte, which no file name can; correct the line"
+            )
         if leaves_folder(name):
             raise DataError(f"{path}, line {number}: '{name}' leads out of the data folder; give names below it")
         if any(len(part.encode()) > _LONGEST_NAME for part in name.split("/")):
@@ -96,10 +98,11 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
         OptionError: no such file.
         DataError: the array holds something else than text, is empty, repeats a name or names an unknown tile.
     """
-    if not path.exists():
+    if (fault := no_file(path)) is not None:
+        found = f"no names array at {path}" if fault == MISSING else f"{path} {fault}"
         so_far = path.with_name(f"{path.stem}{PARTIAL}{path.suffix}")
         hint = f"; {so_far} holds those so far, and train_AL.py --resume goes on" if so_far.exists() else ""
-        raise OptionError(f"no names array at {path}; tools/train_AL.py writes one and prints its path{hint}")
+        raise OptionError(f"{found}; tools/train_AL.py writes one and prints its path{hint}")
     if path.stem.endswith(PARTIAL):
         warn(f"{path} holds the names of a selection that has not ended; train_AL.py --resume goes on with it")
     if path.suffix == ".npy":
@@ -134,6 +137,8 @@ def _load_text_array(path: Path) -> np.ndarray:
     except _LOADING_ERRORS as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error) or "pickle" in str(error):
             raise DataError(f"{path} holds Python objects, which are never loaded; {expected}") from error
+        if isinstance(error, PermissionError):
+            raise OptionError(f"{path} cannot be read ({reason_of(error)}); check its rights") from error
         raise DataError(f"{path} is not a readable .npy file; {expected}") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path} is an archive of arrays; {expected}")

@@ -16,8 +16,9 @@ from torch.utils.data import Dataset
 from data.cache import CacheSettings, MappedTiles, TileArray, open_array
 from data.checking.mask_values import MaskValues, meanings
 from data.descriptions import Description
-from data.images import image_file_header, image_file_size, read_image
+from data.images import ImageHeader, image_file_header, image_file_size, misfit, read_image
 from data.masks import DecodedMask, read_ids
+from data.orientation import swaps_sides
 from data.palette_files import PaletteFiles, named_files
 from data.samplers import Draw
 from data.scene_labels import read_scene_labels
@@ -51,6 +52,21 @@ class TileReader:
         """Where a tile's mask lies, if it has one."""
         return self.data_dir / self.description.masks.replace("{name}", name)
 
+    def image_header(self, name: str) -> ImageHeader:
+        """What the header of a tile's image says: its size as it is read, and whether it is turned."""
+        return image_file_header(self.image_path(name), self.description.exif, self.mask_path(name))
+
+    def image_as_filed(self, name: str, reduce_to: tuple[int, int] | None = None) -> np.ndarray:
+        """A tile's image at the size of its file; RGB, uint8, shape (H, W, 3). `reduce_to` as of `read_image`."""
+        return read_image(self.image_path(name), reduce_to, self.description.exif, self.mask_path(name))
+
+    def image_variant(self, name: str) -> str | None:
+        """Whether a tile's image is turned, where that depends on its mask."""
+        header = self.image_header(name)
+        if self.description.exif == "ignore" or not swaps_sides(header.orientation):
+            return None
+        return "turned" if header.is_turned else "as stored"
+
     def has_mask(self, name: str) -> bool:
         """Whether a tile has a mask file."""
         return self.mask_path(name).is_file()
@@ -67,7 +83,7 @@ class TileReader:
         path = self.image_path(name)
         height, width = self.tile_size
         # From twice the tile size the mean over areas stays within a grey level of that over all pixels.
-        image = read_image(path, reduce_to=(2 * height, 2 * width) if self.description.tile_size else None)
+        image = self.image_as_filed(name, (2 * height, 2 * width) if self.description.tile_size else None)
         if image.shape[:2] == self.tile_size:
             return image
         if self.description.tile_size is None:
@@ -92,13 +108,9 @@ class TileReader:
 
     def at_tile_size(self, name: str, mask: np.ndarray) -> np.ndarray:
         """Bring a tile's ids (H, W) from the size of their file to tile size, as `mask` does."""
-        if not self.description.sizes_may_differ:
-            image_size = image_file_size(self.image_path(name))
-            if image_size != mask.shape:
-                raise DataError(
-                    f"{self.mask_path(name)} is {_size(mask.shape)}, but its image is {_size(image_size)}; "
-                    "image and mask must cover the same pixels"
-                )
+        image_size = self.image_header(name).size
+        if (fault := misfit(self.mask_path(name), mask.shape, image_size, self.description.size_tolerance)) is not None:
+            raise DataError(fault)
         if mask.shape == self.tile_size:
             return mask
         height, width = self.tile_size
@@ -138,7 +150,7 @@ def open_reader(description: Description, data_dir: Path, names: Sequence[str]) 
     """
     size = description.tile_size
     reader = TileReader(description, data_dir, (size or 0, size or 0))
-    return reader if size else replace(reader, tile_size=image_file_size(reader.image_path(names[0])))
+    return reader if size else replace(reader, tile_size=reader.image_header(names[0]).size)
 
 
 def check_files(reader: TileReader, names: Sequence[str], with_masks: Sequence[str] = ()) -> None:
@@ -157,6 +169,22 @@ def check_files(reader: TileReader, names: Sequence[str], with_masks: Sequence[s
                 f"{len(missing)} of {len(paths)} {kind} are missing, the first is {missing[0]}; "
                 "check --data-dir and the list"
             )
+
+
+def names_with_masks(reader: TileReader, names: Sequence[str]) -> list[str]:
+    """Those of the names whose tile has a mask, in their order.
+
+    Raises:
+        DataError: images are missing, or the whole folder of masks: then the data folder is the wrong one.
+    """
+    check_files(reader, names)
+    found = [name for name in names if reader.has_mask(name)]
+    folder = reader.mask_path(names[0]).parent
+    if not found and not folder.is_dir():
+        raise DataError(
+            f"no tile has a mask: the folder {folder} is not there; check --data-dir, or put the masks there"
+        )
+    return found
 
 
 def _size(shape: Sequence[int]) -> str:
@@ -247,10 +275,15 @@ def open_tiles(
     check_files(reader, names, labelled)
     folder = cache.writable_folder() if cache else None
     height, width = reader.tile_size
-    settings = {"tile_size": [height, width], "resample": description.resample, "format": 1}
-    images = open_array(
-        "images", names, [reader.image_path(n) for n in names], reader.image, (height, width, 3), settings, folder
-    )
+    settings = {
+        "tile_size": [height, width],
+        "resample": description.resample,
+        "exif": description.exif,
+        "format": 1,
+    }
+    paths = [reader.image_path(name) for name in names]
+    shape = (height, width, 3)
+    images = open_array("images", names, paths, reader.image, shape, settings, folder, variant=reader.image_variant)
     masks = None
     if labelled:
         masks = _open_masks(reader, labelled, settings, folder)
@@ -284,7 +317,7 @@ def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> Til
     """
     reader, names = tiles.reader, tiles.labelled
     paths = [reader.mask_path(name) for name in names]
-    sizes = {image_file_size(path, for_mask=True) for path in paths}
+    sizes = {image_file_size(path, reader.description.exif, for_mask=True) for path in paths}
     folder = cache.writable_folder() if cache and len(sizes) == 1 else None
     settings = _mask_settings(reader, paths)
     return open_array("file-masks", names, paths, reader.mask_as_filed, next(iter(sizes), (0, 0)), settings, folder)
@@ -293,13 +326,14 @@ def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> Til
 def _mask_settings(reader: TileReader, paths: Sequence[Path]) -> dict[str, Any]:
     """What decoded ids depend on, beside the files and their size."""
     description, palettes = reader.description, reader.palettes
-    in_order = palettes is not None and image_file_header(paths[0], for_mask=True)[1] == "P"
+    in_order = palettes is not None and image_file_header(paths[0], for_mask=True).mode == "P"
     return {
         "format": 2,
         "palette": [list(c) for c in description.palette or ()],
         "classes": description.num_classes,
         "ignore": [*map(list, description.ignore_colours), *sorted(description.ignore_ids)],
         "binary": description.binary_channels,
+        "exif": description.exif,
         "codes": [description.codes, sorted(description.ignore_codes)],
         "palettes": palettes.first_colours() if palettes is not None and in_order else [],
     }

@@ -12,7 +12,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from data.demo.demo_set import SCENE_PAINTERS, draw_scene
 from data.descriptions import DEEPGLOBE
@@ -46,6 +46,13 @@ def write_image(path: Path, pixels: np.ndarray, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **options)
     return path
+
+
+def orientation(number: int) -> Image.Exif:
+    """EXIF data that say how to turn a picture, 1 to 8."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = number
+    return exif
 
 
 def write_list(path: Path, names: Iterable[str]) -> Path:

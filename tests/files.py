@@ -37,19 +37,30 @@ def png_file(width: int, height: int, bits: int = 8, colour_type: int = 2, rows:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def tiff_file(pixels: np.ndarray, photometric: int, extra: tuple[int, ...]) -> bytes:
-    """An uncompressed TIFF of any number of bands, which Pillow does not write; shape (H, W, bands)."""
+def tiff_file(pixels: np.ndarray, photometric: int, extra: tuple[int, ...], **tags_of: int) -> bytes:
+    """An uncompressed TIFF of any number of bands, which Pillow does not write; shape (H, W, bands).
+
+    `bits`, `numbers` (1 unsigned, 2 signed, 3 float) and `compression` are written into the tags and change no byte.
+    """
     height, width, bands = pixels.shape
     data = pixels.tobytes()
-    values = np.array([8 * pixels.itemsize] * bands, "<u2").tobytes()
+    bits, numbers = tags_of.get("bits", 8 * pixels.itemsize), tags_of.get("numbers", 1)
+    values = np.array([bits] * max(bands, 2), "<u2").tobytes()
     end = 8 + len(data)
-    tags = {256: (3, [width]), 257: (3, [height]), 258: (3, None), 259: (3, [1]), 262: (3, [photometric])}
+    tags = {
+        256: (3, [width]),
+        257: (3, [height]),
+        258: (3, None),
+        259: (3, [tags_of.get("compression", 1)]),
+        262: (3, [photometric]),
+    }
     tags |= {273: (4, [8]), 277: (3, [bands]), 278: (3, [height]), 279: (4, [len(data)]), 284: (3, [1])}
     tags |= {338: (3, list(extra))} if extra else {}
+    tags |= {339: (3, [numbers])} if numbers != 1 else {}
     entries = b""
     for tag, (kind, numbers) in sorted(tags.items()):
         if numbers is None:
-            entries += struct.pack("<HHII", tag, kind, bands, end)
+            entries += struct.pack("<HHII", tag, kind, bands, end if bands > 2 else bits * 0x10001)
         else:
             content = b"".join(struct.pack("<H" if kind == 3 else "<I", n) for n in numbers)
             entries += struct.pack("<HHI", tag, kind, len(numbers)) + content.ljust(4, b"\0")

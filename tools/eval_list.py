@@ -94,7 +94,9 @@ class TileList:
         self.file_masks = None
         if args.eval_size == "file":
             self.file_masks = distributed.main_first(lambda: open_masks_as_filed(self.tiles, cache))
-        self.scenes = None if description.group is None else [description.group_of(name) or name for name in names]
+        self.scenes = (
+            None if description.group is None else [g or name for name, g in description.groups_of(names).items()]
+        )
         self.batch_size = args.batch_size or BATCH_SIZES[device.type]
         transform = segmentation_evaluation(args.input_size, self.tiles.reader.tile_size)
         self.dataset = SegmentationTiles(self.tiles, transform)

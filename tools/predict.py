@@ -12,6 +12,7 @@ Tiles of a --data-list are brought to tile size as in training; all maps come ba
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -125,7 +126,7 @@ def check_apart(args: argparse.Namespace) -> None:
     """Refuse to write maps where the next run would take them for images."""
     if args.images is None or not args.images.is_dir():
         return
-    source, target = args.images.resolve(), args.save_dir.resolve()
+    source, target = Path(os.path.realpath(args.images)), Path(os.path.realpath(args.save_dir))
     if source == target or source in target.parents:
         raise OptionError(f"--save-dir {args.save_dir} lies in --images {args.images}; choose a folder beside it")
 

@@ -2,19 +2,20 @@
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from data.descriptions import Description
+from data.descriptions import Description, Exif
 from data.images import image_file_size, read_image
 from data.preparing.archives import FolderSource
 from data.splits import IMAGE_ENDINGS, read_names
 from data.tiles import TileReader
 from utils.errors import DataError, OptionError, warn
+from utils.paths import fitting_name, no_file
 
 
 @dataclass(frozen=True)
@@ -25,42 +26,58 @@ class MapImage:
         name: what its maps are called, with `/` between folders; unique.
         path: the file.
         read: its pixels at the resolution of the training tiles, uint8 RGB, shape (H, W, 3).
+        read_as_filed: its pixels at the size of the file, likewise.
+        file_size: height and width of the file, turned as EXIF says where the pixels are.
     """
 
     name: str
     path: Path
     read: Callable[[], np.ndarray]
+    read_as_filed: Callable[[], np.ndarray]
+    file_size: Callable[[], tuple[int, int]]
 
 
 def find_images(args: argparse.Namespace, description: Description | None) -> list[MapImage]:
     """The images of `--data-list` or of `--images`, in the order of the list or of their paths.
 
     Tiles of a list are brought to tile size where the data set has one, as in training; files of `--images`, and tiles
-    of a set without a tile size, are taken as they are, times `--scale`.
+    of a set without a tile size, are taken as they are, times `--scale`. All are turned as EXIF says, unless `--exif`
+    or the data set's description say otherwise.
 
     Raises:
         OptionError: a path does not exist.
         DataError: there is no image.
     """
     if args.images is not None:
-        files = _image_files(args.images)
-        return [MapImage(name, path, partial(_read_scaled, path, args.scale)) for name, path in files.items()]
+        exif = args.exif or (description.exif if description else "apply")
+        return [_image_of(name, path, args.scale, exif) for name, path in _image_files(args.images).items()]
     assert description is not None  # parse_args saw to it
+    if args.exif is not None:
+        description = replace(description, exif=args.exif)
     side = description.tile_size
     reader = TileReader(description, args.data_dir, (side or 0, side or 0))
-    names = read_names(args.data_list, description)
-    reads = {
-        name: partial(reader.image, name) if side else partial(read_image, reader.image_path(name)) for name in names
-    }
-    return [MapImage(name, reader.image_path(name), read) for name, read in reads.items()]
+    return [_image_of_tile(name, reader) for name in read_names(args.data_list, description)]
+
+
+def _image_of(name: str, path: Path, scale: float, exif: Exif) -> MapImage:
+    read_as_filed = partial(read_image, path, exif=exif)
+    read = partial(_scaled, read_as_filed, scale)
+    return MapImage(name, path, read, read_as_filed, partial(image_file_size, path, exif))
+
+
+def _image_of_tile(name: str, reader: TileReader) -> MapImage:
+    read_as_filed = partial(reader.image_as_filed, name)
+    read = partial(reader.image, name) if reader.description.tile_size else read_as_filed
+    return MapImage(name, reader.image_path(name), read, read_as_filed, lambda: reader.image_header(name).size)
 
 
 def _image_files(path: Path) -> dict[str, Path]:
     """Image files by the names of their maps: without endings, unless two files would then be called alike."""
-    if not path.exists():
-        raise OptionError(f"--images {path} does not exist; give an image file, or a folder of them")
-    if path.is_file():
-        return {path.stem: path}
+    fault = no_file(path)
+    if fault is not None and not path.is_dir():
+        raise OptionError(f"--images {path} {fault}; give an image file, or a folder of them")
+    if fault is None:
+        return {_fitting(path.stem): path}
     files = [file.path for file in FolderSource(path).files if file.path.lower().endswith(IMAGE_ENDINGS)]
     if not files:
         raise DataError(f"--images {path} holds no images; expected files that end in {', '.join(IMAGE_ENDINGS)}")
@@ -68,11 +85,18 @@ def _image_files(path: Path) -> dict[str, Path]:
     if len({name.lower() for name in names}) < len(names):  # in any case: some file systems do not tell them apart
         print("some images differ in their ending alone: maps keep it in their names")
         names = files
+    names = [_fitting(name) for name in names]
     return dict(zip(names, (path / file for file in files), strict=True))
 
 
-def _read_scaled(path: Path, scale: float) -> np.ndarray:
-    image = read_image(path)
+def _fitting(name: str) -> str:
+    """A map's name to which `.png` may be added without being too long for the file system."""
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + fitting_name(last, ".png").removesuffix(".png")
+
+
+def _scaled(read_as_filed: Callable[[], np.ndarray], scale: float) -> np.ndarray:
+    image = read_as_filed()
     if scale == 1:
         return image
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
@@ -112,8 +136,3 @@ def read_in_groups(
 
 def _stacked(group: Sequence[tuple[MapImage, np.ndarray]]) -> tuple[list[MapImage], np.ndarray]:
     return [image for image, _ in group], np.stack([pixels for _, pixels in group])
-
-
-def file_size(image: MapImage) -> tuple[int, int]:
-    """Height and width of the file."""
-    return image_file_size(image.path)

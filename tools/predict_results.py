@@ -1,7 +1,5 @@
 """The folder of a prediction: maps as class ids, in colour and over the image, and the classes' shares as a table."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from data.images import read_image
-from tools.predict_images import MapImage, file_size
+from tools.predict_images import MapImage
 from utils.colours import RGB
 from utils.drawing.pictures import colourise, overlay
 from utils.errors import DataError, OptionError
 from utils.runs.files import read_json, write_atomically, write_json, write_text
 from utils.runs.output import Kind, OutputFolder
+from utils.tables import table_text
 
 _BAND = 512  # rows that are drawn at once; a whole scene would take 8 bytes a pixel in between
 
@@ -106,7 +104,7 @@ class MapFolder(OutputFolder):
             pixels: as it was predicted, uint8 RGB, shape (h, w, 3).
             ids: its classes, uint8, shape (h, w).
         """
-        height, width = self.sizes[image.name] = file_size(image)
+        height, width = self.sizes[image.name] = image.file_size()
         is_resized = ids.shape != (height, width)
         if is_resized:
             ids = cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -120,7 +118,7 @@ class MapFolder(OutputFolder):
             self.maps["colour"] / f"{image.name}.png",
             _drawn(height, width, lambda rows: colourise(ids[rows], self.colours)),
         )
-        filed = read_image(image.path) if is_resized else pixels
+        filed = image.read_as_filed() if is_resized else pixels
         _save_png(
             self.maps["overlay"] / f"{image.name}.png",
             _drawn(height, width, lambda rows: overlay(filed[rows], ids[rows], self.colours)),
@@ -128,12 +126,10 @@ class MapFolder(OutputFolder):
 
     def finish(self) -> None:
         """Write the table: a line an image, with height and width of its file and each class's fraction of pixels."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["image", "height", "width", *self.classes])
+        rows: list[list[object]] = [["image", "height", "width", *self.classes]]
         for name, pixels in self.pixels.items():
-            table.writerow([name, *self.sizes[name], *(f"{share:.6f}" for share in pixels / pixels.sum())])
-        write_text(self.shares, text.getvalue())
+            rows.append([name, *self.sizes[name], *(f"{share:.6f}" for share in pixels / pixels.sum())])
+        write_text(self.shares, table_text(rows))
 
     def total_shares(self) -> np.ndarray:
         """Fraction of all images' pixels that each class has, shape (C,)."""

@@ -86,7 +86,7 @@ def _prepare_scenes(args: argparse.Namespace) -> Report:
         raise OptionError(f"--stride {stride} exceeds --tile-size {args.tile_size} and would leave gaps; lower it")
     if args.scene_labels and not args.masks:
         raise OptionError("--scene-labels dominant counts the classes of masks; give --masks")
-    cut = Cut(args.tile_size, stride, args.min_labelled, args.group, args.scene_labels == "dominant")
+    cut = Cut(args.tile_size, stride, args.min_labelled, args.group, args.scene_labels == "dominant", args.exif)
     return prepare_scenes(args.images, args.masks, _classes(args), cut, _target(args))
 
 

@@ -26,6 +26,7 @@ from utils.finite import not_finite
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
 from utils.output import say
+from utils.paths import fitting_name
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
@@ -348,9 +349,10 @@ class TrainingRun:
         names = self._batch_names(step, "unlabelled")
         for name, ids in zip(names, whole.cpu().numpy().astype(np.uint8), strict=True):
             if (ids != IGNORE_INDEX).any():
-                path = self.args.generator_viz_dir / f"{name.replace('/', '_')}_iter_{step}.npy"
-                save_array(path, ids)
-                save_picture(path.with_suffix(".png"), colourise(ids, self.description.colours))
+                stem, folder = name.replace("/", "_"), self.args.generator_viz_dir
+                save_array(folder / fitting_name(stem, f"_iter_{step}.npy"), ids)
+                picture = colourise(ids, self.description.colours)
+                save_picture(folder / fitting_name(stem, f"_iter_{step}.png"), picture)
 
     def _save_panels(self, step: int) -> None:
         assert self.log is not None

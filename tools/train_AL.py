@@ -11,6 +11,7 @@ next command is printed at the end.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -167,7 +168,9 @@ def known_labels(
         )
     known = {*names, *(read_names(args.val_list, description) if args.val_list else ())}
     to_label = SelectionFolder(args).to_label
-    return read_answers([path] if path.resolve() == to_label.resolve() else [path, to_label], description, known)
+    return read_answers(
+        [path] if os.path.realpath(path) == os.path.realpath(to_label) else [path, to_label], description, known
+    )
 
 
 def as_ids(labels: Mapping[str, str], names: Sequence[str], classes: Sequence[str]) -> np.ndarray:

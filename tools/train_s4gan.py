@@ -37,7 +37,7 @@ from data.descriptions import Description
 from data.labelled import require_labelled_pixels
 from data.samplers import EndlessBatches, build_loader
 from data.splits import random_names, read_names, read_names_array
-from data.tiles import SegmentationSample, SegmentationTiles, Tiles, check_files, open_reader, open_tiles
+from data.tiles import SegmentationSample, SegmentationTiles, TileReader, Tiles, names_with_masks, open_tiles
 from data.transforms import segmentation_training
 from model.methods.s4gan import S4GAN
 from model.networks.deeplabv2 import DeepLabV2
@@ -205,10 +205,9 @@ def choose_labelled(args: argparse.Namespace, description: Description, names: S
         return chosen
     if asked is None:
         return list(names)
-    reader = open_reader(description, args.data_dir, names)
-    with_masks = [name for name in names if reader.has_mask(name)]
+    reader = TileReader(description, args.data_dir, (0, 0))
+    with_masks = names_with_masks(reader, names)
     if len(with_masks) < asked:
-        check_files(reader, names)  # without the images, masks are not what is missing
         expected = "" if with_masks else f" (the first would be {reader.mask_path(names[0])})"
         raise DataError(
             f"--labeled-ratio {args.labeled_ratio} asks for {asked} labelled tiles, but only {len(with_masks)} of "

@@ -8,14 +8,16 @@ from typing import Literal
 
 from data.checking.mask_values import MaskValues
 from data.descriptions import Description
-from data.images import image_file_header
+from data.images import ImageHeader, image_file_header, misfit
 from data.masks import decode_mask, read_mask
+from data.orientation import UPRIGHT
 from data.tiles import TileReader
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX, count_classes
 from utils.threads import in_threads
 
 Size = tuple[int, int]
+Orientation = Literal["upright", "turned", "as stored"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class ImageFacts:
         size: height and width of the file; None where its header cannot be read.
         mode: its mode in Pillow's words.
         digest: of its pixels as RGB at tile size; None where it cannot be read or has one colour only.
+        orientation: whether it is turned as EXIF says, or left as stored although EXIF says to turn it.
         fault: why it cannot be used.
     """
 
     size: Size | None = None
     mode: str | None = None
     digest: str | None = None
+    orientation: Orientation = "upright"
     fault: Fault | None = None
 
 
@@ -102,7 +106,7 @@ def lenient_reader(description: Description, data_dir: Path, names: Sequence[str
     reader = TileReader(description, data_dir, (size or 0, size or 0))
     for name in () if size else names:
         try:
-            return replace(reader, tile_size=image_file_header(reader.image_path(name))[0])
+            return replace(reader, tile_size=reader.image_header(name).size)
         except DataError:
             continue
     return reader
@@ -114,8 +118,8 @@ def _image_facts(reader: TileReader, name: str) -> ImageFacts:
         return ImageFacts(fault=Fault("missing", path, f"{path} is missing"))
     facts = ImageFacts()
     try:
-        size, mode = image_file_header(path)
-        facts = ImageFacts(size, mode)
+        header = reader.image_header(name)
+        facts = ImageFacts(header.size, header.mode, orientation=_orientation(header))
         pixels = reader.image(name)
     except DataError as error:
         fits = facts.size is None or reader.description.tile_size or facts.size == reader.tile_size
@@ -124,19 +128,24 @@ def _image_facts(reader: TileReader, name: str) -> ImageFacts:
     return replace(facts, digest=None if is_plain else hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest())
 
 
+def _orientation(header: ImageHeader) -> Orientation:
+    if header.is_turned:
+        return "turned"
+    return "upright" if header.orientation == UPRIGHT else "as stored"
+
+
 def _mask_facts(reader: TileReader, name: str, image_size: Size | None) -> MaskFacts:
     path, description = reader.mask_path(name), reader.description
     facts = MaskFacts()
     try:
-        size, mode = image_file_header(path, for_mask=True)
-        facts = MaskFacts(size, mode)
+        header = image_file_header(path, description.exif, for_mask=True)
+        facts = MaskFacts(header.size, header.mode)
         ids, off_palette, values = decode_mask(read_mask(path, description, reader.palettes), description)
     except DataError as error:
         return replace(facts, fault=Fault("unreadable", path, str(error)))
     counts = count_classes(ids, 256).tolist()
     off = round(off_palette * ids.size)
-    if image_size is not None and size != image_size and not description.sizes_may_differ:
-        reason = f"{path} is {size[0]}×{size[1]}, but its image is {image_size[0]}×{image_size[1]}"
+    if image_size and (reason := misfit(path, header.size, image_size, description.size_tolerance)) is not None:
         facts = replace(facts, fault=Fault("size", path, reason))
     return replace(
         facts,

@@ -15,9 +15,11 @@ from typing import Protocol
 
 from data.descriptions import leaves_folder
 from utils.errors import DataError, OptionError
+from utils.paths import no_file, reason_of, remedy_of
 from utils.progress import progress
 from utils.runs.space import as_sizes, free_space
 
+NO_FILE = -1  # size of what is listed in a folder, but cannot be read as a file
 _CHUNK = 1 << 20  # bytes
 _ENCRYPTED = 0x1  # bit of a zip entry's flags
 _ZIP_ERRORS = (
@@ -31,7 +33,7 @@ class SourceFile:
 
     Attributes:
         path: below the source, with `/` between its parts.
-        size: bytes; of a zip entry as it is declared, unpacked.
+        size: bytes; of a zip entry as it is declared, unpacked; `NO_FILE` where there is no file to read.
         stamp: changes with the content: time of change in ns, or a zip entry's CRC.
     """
 
@@ -83,11 +85,13 @@ def open_source(path: Path, option: str) -> Source:
     """
     if path.is_dir():
         return FolderSource(path)
+    if path.is_file() and not os.access(path, os.R_OK):
+        raise OptionError(f"{option} {path} cannot be read; check its rights")
     if path.is_file() and zipfile.is_zipfile(path):
         return ZipSource(path)
     if path.suffix.lower() == ".zip" and path.is_file():
         raise DataError(f"{path} is a damaged zip; download it again")
-    found = "is neither a folder nor a zip" if path.exists() else "does not exist"
+    found = no_file(path) or "is neither a folder nor a zip"
     raise OptionError(f"{option} {path} {found}; give the downloaded folder or zip")
 
 
@@ -99,7 +103,9 @@ class FolderSource:
         try:
             self.files: Sequence[SourceFile] = sorted(_walk(path, deep))
         except OSError as error:
-            raise DataError(f"{error.filename} cannot be read ({error.strerror}); check its link or rights") from error
+            raise DataError(
+                f"{error.filename} cannot be read ({reason_of(error)}); check its link or rights"
+            ) from error
 
     def path_of(self, file: SourceFile) -> Path:
         """Where a file lies."""
@@ -130,9 +136,12 @@ def _walk(root: Path, deep: bool) -> Iterator[SourceFile]:
         for name in names:
             if not _is_hidden(name):
                 path = Path(folder, name)
+                below = path.relative_to(root).as_posix()
+                if no_file(path) is not None:  # a link that leads nowhere or to itself, a pipe: asked for, it is named
+                    yield SourceFile(below, NO_FILE, 0)
+                    continue
                 facts = path.stat()
-                if stat.S_ISREG(facts.st_mode):
-                    yield SourceFile(path.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns)
+                yield SourceFile(below, facts.st_size, facts.st_mtime_ns)
 
 
 def _raise(error: OSError) -> None:
@@ -148,7 +157,7 @@ def _link(source: Path, target: Path) -> None:
     try:
         target.symlink_to(os.path.relpath(real, target.parent))
     except PermissionError as error:
-        raise OptionError(f"{target.parent} takes no links ({error.strerror}); give --copy") from error
+        raise OptionError(f"{target.parent} takes no links ({reason_of(error)}); give --copy") from error
 
 
 class ZipSource:
@@ -160,7 +169,9 @@ class ZipSource:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
         except _ZIP_ERRORS as error:
-            raise DataError(f"{path} is a damaged zip ({error}); download it again") from error
+            raise DataError(
+                f"{path} is a damaged zip ({reason_of(error)}); {remedy_of(error, 'download it again')}"
+            ) from error
         for entry in entries:
             _check_entry(path, entry)
         self._entries = {_path_of(entry): entry for entry in entries if not entry.is_dir()}
@@ -193,7 +204,9 @@ class ZipSource:
                         break
                     yield chunk
         except _ZIP_ERRORS as error:
-            raise DataError(f"{self.path}: '{file.path}' cannot be unpacked ({error}); download it again") from error
+            raise DataError(
+                f"{self.path}: '{file.path}' cannot be unpacked ({reason_of(error)}); download it again"
+            ) from error
         if left:
             raise DataError(f"{self.path}: '{file.path}' is not of its declared size; download it again")
 
@@ -205,6 +218,8 @@ def _path_of(entry: zipfile.ZipInfo) -> str:
 def _check_entry(path: Path, entry: zipfile.ZipInfo) -> None:
     kind = stat.S_IFMT(entry.external_attr >> 16)
     name = entry.orig_filename
+    if "\0" in name:
+        raise DataError(f"{path}: entry {name!r} has a NUL in its name, which no file can; nothing was unpacked")
     if leaves_folder(name) or leaves_folder(entry.filename):
         raise DataError(f"{path}: entry {name!r} leads out of the folder it is unpacked to; nothing was unpacked")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):

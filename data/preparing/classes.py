@@ -8,6 +8,7 @@ from typing import Any
 
 from utils.colours import RGB, format_colour, parse_colour
 from utils.errors import DataError, OptionError
+from utils.paths import read_bytes
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,9 @@ def read_palette(text: str) -> dict[str, RGB]:
     path = Path(text)
     if not path.is_file():
         raise OptionError(f"--palette {text} is neither a JSON file nor class=#RRGGBB,class=#RRGGBB")
+    content = read_bytes(path)
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_Pairs)
+        raw = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_Pairs)
         if not isinstance(raw, _Pairs):
             raise DataError("expected one object")
         return _palette(raw)

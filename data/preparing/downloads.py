@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy as np
 from data.checking.mask_values import MaskValues
 from data.demo.demo_set import draw_demo
 from data.descriptions import DEEPGLOBE, UCM
+from data.images import ImageHeader, image_file_size, misfit
 from data.masks import read_ids
 from data.preparing.archives import digest, open_source
 from data.preparing.folder import Report, Target, prepare_folder
-from data.preparing.prepared_set import Contents, warn_of_values
+from data.preparing.prepared_set import Contents, turns_of, warn_of_values
 from data.preparing.source_files import check_names, matching, place_tiles, tiles_of
 from data.scene_labels import read_class_map, read_scene_labels
 from data.splits import tile_name
@@ -55,7 +57,8 @@ def prepare_ucm(images: Path, masks: Path | None, target: Target) -> Report:
         for template, source, files in sources:
             place_tiles(folder, template, source, files, target.copy)
         names = sorted(image_files)
-        return Contents(UCM, names, set(mask_files), read_scene_labels(UCM, folder, names))
+        turns = _check_pairs(TileReader(UCM, folder, (0, 0)), names)
+        return Contents(UCM, names, set(mask_files), read_scene_labels(UCM, folder, names), turns)
 
     return prepare_folder("ucm", {}, sources, target, fill)
 
@@ -84,9 +87,10 @@ def prepare_deepglobe(pairs: Path, class_map: Path | None, target: Target) -> Re
         place_tiles(folder, DEEPGLOBE.images, source, image_files, target.copy)
         place_tiles(folder, DEEPGLOBE.masks, source, mask_files, target.copy)
         names = sorted(image_files)
+        turns = _check_pairs(TileReader(DEEPGLOBE, folder, (0, 0)), names)
         labels = given if given is not None else _dominant_classes(folder, sorted(mask_files))
         write_json(folder / "class_map.json", labels)
-        return Contents(DEEPGLOBE, names, set(mask_files), labels)
+        return Contents(DEEPGLOBE, names, set(mask_files), labels, turns)
 
     sources = [(DEEPGLOBE.images, source, image_files), (DEEPGLOBE.masks, source, mask_files)]
     return prepare_folder("deepglobe", {"class_map": {"digest": digest(given)}}, sources, target, fill)
@@ -108,6 +112,32 @@ def prepare_demo(tiles_per_class: int, target: Target) -> Report:
         return Contents(UCM, names, names, read_scene_labels(UCM, folder, names), origin=", drawn")
 
     return prepare_folder("demo", {"tiles_per_class": tiles_per_class}, [], target, fill)
+
+
+def _check_pairs(reader: TileReader, names: Sequence[str]) -> str:
+    """Compare the sizes of images and masks by their headers; returns how many images are turned, for the report.
+
+    Files that cannot be read are left to `prepare_data.py check`.
+
+    Raises:
+        DataError: a mask is of another size than its image, beyond what the data set allows.
+    """
+    exif = reader.description.exif
+
+    def look_at(name: str) -> tuple[ImageHeader | None, str | None]:
+        header = None
+        with suppress(DataError):
+            header = reader.image_header(name)
+            if reader.has_mask(name):
+                mask = reader.mask_path(name)
+                size = image_file_size(mask, exif, for_mask=True)
+                return header, misfit(mask, size, header.size, reader.description.size_tolerance)
+        return header, None
+
+    found = in_threads(look_at, names, "comparing sizes", "tile")
+    if faults := [fault for _, fault in found if fault is not None]:
+        raise DataError(faults[0] + (f" (and {len(faults) - 1} more such masks)" if len(faults) > 1 else ""))
+    return turns_of([header for header, _ in found if header is not None], exif)
 
 
 def _is_ucm_name(name: str) -> bool:

@@ -4,7 +4,6 @@ import contextlib
 import glob
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -19,6 +18,7 @@ from data.splits import read_names, write_names
 from data.tiles import TileReader, check_files
 from utils.errors import DataError, OptionError
 from utils.output import say
+from utils.paths import private_beginning, private_name
 from utils.runs.files import make_folder, read_json, storage_error, write_json
 from utils.suggest import first_names
 
@@ -80,7 +80,7 @@ def prepare_folder(
         OptionError: `target.out` cannot be written, or holds something else.
         DataError: the disk is full, or the folder was damaged.
     """
-    out = target.out.resolve()
+    out = Path(os.path.realpath(target.out))  # unlike Path.resolve it takes links that lead to themselves
     _recover(out)
     for _, source, _ in sources:
         _check_apart(out, source.path)
@@ -122,7 +122,7 @@ def _options_of(target: Target) -> dict[str, Any]:
 
 def _check_apart(out: Path, source: Path) -> None:
     """Neither may lie in the other: a rebuilt folder would take its source along, a source would hold its result."""
-    real = source.resolve()
+    real = Path(os.path.realpath(source))
     if out == real or out in real.parents or real in out.parents:
         raise OptionError(f"--out {out} and {source} lie in each other; choose a folder beside it")
 
@@ -179,7 +179,7 @@ def _fault(out: Path, kind: str) -> str | None:
 def _built_beside(out: Path) -> Iterator[Path]:
     """An empty folder beside `out` that takes its place at the end, or vanishes with an error."""
     made = [parent for parent in out.parents if not parent.exists()]
-    private = out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    private = private_name(out)
     is_done = False
     try:
         make_folder(private)
@@ -199,7 +199,7 @@ def _built_beside(out: Path) -> Iterator[Path]:
 
 def _recover(out: Path) -> None:
     """Bring back the old folder where a process was killed between the two renames that replace it."""
-    old = sorted(out.parent.glob(f".{glob.escape(out.name)}.*.old")) if out.parent.is_dir() else []
+    old = sorted(out.parent.glob(f"{glob.escape(private_beginning(out))}.*.old")) if out.parent.is_dir() else []
     if old and not os.path.lexists(out):
         old[-1].rename(out)
 

@@ -1,11 +1,13 @@
 """What was put into a data folder: its tiles, the lists they are shared out to, and what the report says of them."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data.checking.mask_values import MaskValues, off_palette_share, remarks
-from data.descriptions import Description
+from data.descriptions import Description, Exif
+from data.images import ImageHeader
+from data.orientation import UPRIGHT
 from data.splits import split_names
 from utils.errors import warn
 
@@ -46,7 +48,7 @@ def share_out(contents: Contents, shares: Mapping[str, float], seed: int) -> tup
         out; and the number of tiles in no list: without a mask, from a scene that test or validation uses.
     """
     description, labels = contents.description, contents.scene_labels
-    group = {name: scene for name in contents.names if (scene := description.group_of(name)) is not None}
+    group = {name: scene for name, scene in description.groups_of(contents.names).items() if scene is not None}
     train = [name for name in contents.names if name in contents.masked]
     lists: dict[str, list[str]] = {}
     for part, share in shares.items():
@@ -96,6 +98,17 @@ def _scene_classes(contents: Contents) -> str:
         return f", scene classes {', '.join(in_order)}{ending}"
     low, high = min(counts.values()), max(counts.values())
     return f", {len(counts)} scene classes of {low if low == high else f'{low} to {high}'} tiles each{ending}"
+
+
+def turns_of(headers: Iterable[ImageHeader], exif: Exif) -> str:
+    """How many images were turned as EXIF says, and how many were not although it says so; empty where none has to."""
+    tagged = [header for header in headers if header.orientation != UPRIGHT]
+    turned = sum(header.is_turned for header in tagged)
+    text = f", turned as EXIF says: {turned}" if turned else ""
+    if len(tagged) > turned:
+        reason = "their masks fit only that" if exif == "apply" else "--exif ignore"
+        text += f", left as stored against EXIF ({reason}): {len(tagged) - turned}"
+    return text
 
 
 def warn_of_values(found: Mapping[str, MaskValues], description: Description) -> None:

@@ -1,7 +1,7 @@
 """Cutting scenes, large images with or without masks, into the tiles of a custom data set."""
 
-import csv
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,20 +14,22 @@ from PIL import Image
 
 from data.checking.mask_values import MaskValues, meanings, says_no_class
 from data.dataset_json import parse_description
-from data.descriptions import Description
-from data.images import image_file_size, read_image
+from data.descriptions import Description, Exif
+from data.images import ImageHeader, image_file_header, image_file_size, misfit, read_image
 from data.masks import DecodedMask, read_ids
 from data.palette_files import PaletteFiles
 from data.preparing.archives import FolderSource, SourceFile
 from data.preparing.classes import Classes
 from data.preparing.folder import Report, Target, prepare_folder
-from data.preparing.prepared_set import Contents, warn_of_values
-from data.preparing.source_files import check_names, matching
+from data.preparing.prepared_set import Contents, turns_of, warn_of_values
+from data.preparing.source_files import check_names, matching, require_file
 from data.splits import IMAGE_ENDINGS
 from utils.colours import RGB, format_colour
 from utils.errors import DataError, OptionError
 from utils.labels import IGNORE_INDEX, count_classes
+from utils.paths import LONGEST_NAME
 from utils.runs.files import write_json, write_text
+from utils.tables import table_text
 from utils.threads import in_threads
 
 IMAGES, MASKS = "images/{name}.png", "masks/{name}.png"
@@ -50,6 +52,7 @@ class Cut:
         group: regular expression on a scene's name; scenes with the same match stay on one side of a split.
             None: each scene for itself.
         label_dominant: the class of most pixels becomes a tile's scene class.
+        exif: whether scenes and masks are turned as their EXIF orientation says.
     """
 
     tile_size: int
@@ -57,16 +60,17 @@ class Cut:
     min_labelled: float = 0.0
     group: str | None = None
     label_dominant: bool = False
+    exif: Exif = "apply"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: its files, and its height and width."""
+    """One scene: its files, and what the header of its image says."""
 
     name: str
     image: Path
     mask: Path | None
-    size: tuple[int, int]
+    header: ImageHeader
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
     check_names(image_files, images)
     if masks:
         mask_files = matching(mask_source, mask_files, image_files)
-    raw = _raw_description(target.out.resolve().name, classes, cut)
+    raw = _raw_description(Path(os.path.realpath(target.out)).name, classes, cut)
     try:
         description = parse_description(raw)
         as_given = parse_description({**_NO_PLACE, **classes.as_keys()})
@@ -109,14 +113,14 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
     def fill(folder: Path) -> Contents:
         mask_paths = {name: mask_source.path_of(file) for name, file in mask_files.items()}
         scenes = [  # all headers are read before the first scene is cut
-            _open_scene(name, image_source.path_of(file), mask_paths.get(name), cut.tile_size)
+            _open_scene(name, image_source.path_of(file), mask_paths.get(name), cut)
             for name, file in sorted(image_files.items())
         ]
         _check_groups(scenes, description, cut)
         tiles, values = _cut_all(scenes, folder, description, as_given, cut)
         if as_given.palette is None and says_no_class(values, as_given):
-            return _describe(folder, raw | {"version": 2, "ignore_codes": [IGNORE_INDEX]}, tiles, len(scenes), cut)
-        return _describe(folder, raw, tiles, len(scenes), cut)
+            return _describe(folder, raw | {"ignore_codes": [IGNORE_INDEX]}, tiles, scenes, cut)
+        return _describe(folder, raw, tiles, scenes, cut)
 
     options = {
         **{key: raw[key] for key in ("classes", "palette", "ignore_colours", "group", "tile_size")},
@@ -124,6 +128,7 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
         "min_labelled": cut.min_labelled,
         "scene_labels": "dominant" if cut.label_dominant else None,
         **{key: value for key, value in classes.as_keys().items() if key in ("codes", "ignore_codes")},
+        "exif": cut.exif,
     }
     sources = [("images", image_source, image_files), ("masks", mask_source, mask_files)]
     return prepare_folder("scenes", options, sources, target, fill)
@@ -153,6 +158,7 @@ def _scene_files(folder: Path, option: str) -> tuple[FolderSource, dict[str, Sou
     files: dict[str, SourceFile] = {}
     for file in source.files:
         if file.path.lower().endswith(IMAGE_ENDINGS):
+            require_file(source, file)
             name = Path(file.path).stem
             if name in files:
                 raise DataError(f"{folder} holds '{name}' twice: {files[name].path} and {file.path}; remove one")
@@ -162,24 +168,28 @@ def _scene_files(folder: Path, option: str) -> tuple[FolderSource, dict[str, Sou
     return source, files
 
 
-def _open_scene(name: str, image: Path, mask: Path | None, tile_size: int) -> Scene:
-    size = image_file_size(image)
-    if min(size) < tile_size:
+def _open_scene(name: str, image: Path, mask: Path | None, cut: Cut) -> Scene:
+    header = image_file_header(image, cut.exif, mask)
+    if min(header.size) < cut.tile_size:
         raise DataError(
-            f"{image} is {size[0]}×{size[1]}, smaller than a tile of {tile_size}×{tile_size}; "
-            f"lower --tile-size to {min(size)}, or leave the image out"
+            f"{image} is {header.size[0]}×{header.size[1]}, smaller than a tile of {cut.tile_size}×{cut.tile_size}; "
+            f"lower --tile-size to {min(header.size)}, or leave the image out"
         )
-    if mask and (mask_size := image_file_size(mask, for_mask=True)) != size:
+    if mask and (fault := misfit(mask, image_file_size(mask, cut.exif, for_mask=True), header.size)) is not None:
+        raise DataError(fault)
+    scene = Scene(name, image, mask, header)
+    longest = max(len(os.fsencode(tile)) for tile, _, _ in _places(scene, cut)) + len(".png")
+    if longest > LONGEST_NAME:
         raise DataError(
-            f"{mask} is {mask_size[0]}×{mask_size[1]}, but its image is {size[0]}×{size[1]}; "
-            "image and mask must cover the same pixels"
+            f"{image} would be cut into tiles whose file names have up to {longest} bytes, above the {LONGEST_NAME} "
+            f"that file systems take; shorten its name by {longest - LONGEST_NAME}"
         )
-    return Scene(name, image, mask, size)
+    return scene
 
 
 def _places(scene: Scene, cut: Cut) -> list[tuple[str, int, int]]:
     """Name, top and left of each tile."""
-    tops, lefts = (tile_origins(length, cut.tile_size, cut.stride) for length in scene.size)
+    tops, lefts = (tile_origins(length, cut.tile_size, cut.stride) for length in scene.header.size)
     return [
         (f"{scene.name}_{row}_{column}", top, left) for row, top in enumerate(tops) for column, left in enumerate(lefts)
     ]
@@ -189,17 +199,21 @@ def _check_groups(scenes: Sequence[Scene], description: Description, cut: Cut) -
     """The group is written for names of tiles; it must say there what it says on the names of scenes."""
     if cut.group is None:
         return
-    on_scenes = replace(description, group=cut.group)
-    for scene in scenes:
-        group = on_scenes.group_of(scene.name)
+    try:
+        of_scenes = replace(description, group=cut.group).groups_of([scene.name for scene in scenes])
+        tiles = [(scene.name, name) for scene in scenes for name, _, _ in _places(scene, cut)]
+        of_tiles = description.groups_of([name for _, name in tiles])
+    except DataError as error:
+        raise OptionError(f"--group: {error}") from error
+    for scene, group in of_scenes.items():
         if group is None:
-            raise OptionError(f"--group {cut.group!r} does not match scene '{scene.name}'; it has to match all of them")
-        for name, _, _ in _places(scene, cut):
-            if (found := description.group_of(name)) != group:
-                raise OptionError(
-                    f"--group {cut.group!r} reads '{group}' from scene '{scene.name}', but '{found}' from its tile "
-                    f"'{name}'; write it without $, so that a row and column may follow"
-                )
+            raise OptionError(f"--group {cut.group!r} does not match scene '{scene}'; it has to match all of them")
+    for scene, name in tiles:
+        if of_tiles[name] != of_scenes[scene]:
+            raise OptionError(
+                f"--group {cut.group!r} reads '{of_scenes[scene]}' from scene '{scene}', but '{of_tiles[name]}' from "
+                f"its tile '{name}'; write it without $, so that a row and column may follow"
+            )
 
 
 def _raw_description(name: str, classes: Classes, cut: Cut) -> dict[str, Any]:
@@ -208,12 +222,13 @@ def _raw_description(name: str, classes: Classes, cut: Cut) -> dict[str, Any]:
     if classes.palette and not classes.ignore_colours:
         keys["ignore_colours"] = [format_colour(_free_colour(classes.palette.values()))]
     return {
-        **{"version": 1, "name": name, "images": IMAGES, "masks": MASKS},
+        **{"version": 2, "name": name, "images": IMAGES, "masks": MASKS},
         **{key: keys[key] for key in ("classes", "palette", "ignore_colours")},
         "scene_classes": None,
         "scene_labels": None,
         "group": cut.group or _SCENE,
         "tile_size": cut.tile_size,
+        "exif": cut.exif,
     }
 
 
@@ -234,7 +249,7 @@ def _cut_all(
     if masks:
         (folder / MASKS).parent.mkdir()
     palettes = PaletteFiles(meanings(as_given), lambda: masks) if as_given.palette is None else None
-    largest = max(height * width for height, width in (scene.size for scene in scenes))
+    largest = max(height * width for height, width in (scene.header.size for scene in scenes))
     threads = max(1, int(_MEMORY / (_BYTES_PER_PIXEL * largest)))
     read = partial(read_ids, description=as_given, palettes=palettes)
     work = partial(_cut_scene, folder=folder, description=description, read=read, cut=cut)
@@ -251,7 +266,7 @@ def _cut_scene(
     scene: Scene, folder: Path, description: Description, read: Callable[[Path], DecodedMask], cut: Cut
 ) -> tuple[list[Tile], MaskValues]:
     """Write a scene's tiles; returns them, and what its mask holds."""
-    image = read_image(scene.image)
+    image = read_image(scene.image, exif=cut.exif, mask=scene.mask)
     ids, _, values = read(scene.mask) if scene.mask else (None, 0.0, MaskValues())
     tiles = []
     for name, top, left in _places(scene, cut):
@@ -284,7 +299,7 @@ def _write_mask(path: Path, ids: np.ndarray, description: Description) -> None:
     path.write_bytes(encoded.getvalue())
 
 
-def _describe(folder: Path, raw: dict[str, Any], tiles: Sequence[Tile], num_scenes: int, cut: Cut) -> Contents:
+def _describe(folder: Path, raw: dict[str, Any], tiles: Sequence[Tile], scenes: Sequence[Scene], cut: Cut) -> Contents:
     """Write `dataset.json` and the scene labels."""
     classes = raw["classes"]
     counts = {tile.name: tile.counts for tile in tiles if tile.counts is not None}
@@ -302,18 +317,15 @@ def _describe(folder: Path, raw: dict[str, Any], tiles: Sequence[Tile], num_scen
     write_json(folder / "dataset.json", raw)
     description = parse_description(raw)
     names = [tile.name for tile in tiles]
-    groups = len({description.group_of(name) for name in names})
-    origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {num_scenes} scenes"
+    groups = len(set(description.groups_of(names).values()))
+    origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {len(scenes)} scenes"
     if cut.group:
         origin += f" in {groups} groups"
+    origin += turns_of([scene.header for scene in scenes], cut.exif)
     total = sum(counts.values(), np.zeros(len(classes), np.int64))
     shares = {name: float(n / max(1, total.sum())) for name, n in zip(classes, total, strict=True)}
     return Contents(description, names, set(counts), labels, origin, shares if counts else {})
 
 
 def _write_labels(path: Path, labels: Mapping[str, str]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("name", "label"))
-    writer.writerows(labels.items())
-    write_text(path, text.getvalue())
+    write_text(path, table_text([("name", "label"), *labels.items()]))

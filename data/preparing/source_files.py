@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from data.preparing.archives import Source, SourceFile
+from data.preparing.archives import NO_FILE, Source, SourceFile
 from utils.errors import DataError, warn
+from utils.paths import no_file
 from utils.suggest import first_names
 
 
@@ -19,6 +20,7 @@ def tiles_of(source: Source, endings: tuple[str, ...]) -> dict[str, SourceFile]:
         ending = next((e for e in endings if file.name.lower().endswith(e)), None)
         if ending is None:
             continue
+        require_file(source, file)
         name = file.name[: -len(ending)]
         if name in found:
             raise DataError(
@@ -26,6 +28,18 @@ def tiles_of(source: Source, endings: tuple[str, ...]) -> dict[str, SourceFile]:
             )
         found[name] = file
     return found
+
+
+def require_file(source: Source, file: SourceFile) -> None:
+    """Refuse a tile's file that cannot be read as one, such as a link that leads nowhere.
+
+    Raises:
+        DataError: says what it is.
+    """
+    if file.size == NO_FILE:
+        path = source.path / file.path
+        what = "is a link that leads nowhere" if path.is_symlink() and not path.exists() else no_file(path)
+        raise DataError(f"{path} {what}; mend it or take it out of the folder")
 
 
 def matching(source: Source, masks: Mapping[str, SourceFile], images: Collection[str]) -> dict[str, SourceFile]:

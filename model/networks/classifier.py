@@ -12,6 +12,7 @@ from model.networks.names import SHORT_NAMES, classifier_names
 from model.networks.resnet import TinyResNet
 from model.weights.loading import LoadReport, load_backbone
 from utils.errors import OptionError
+from utils.paths import reason_of
 from utils.suggest import unknown
 
 FEATURES = 1000
@@ -79,8 +80,9 @@ class Classifier(nn.Module):
                 torch.hub.download_url_to_file(weights.url, str(path), hash_prefix)
         except (OSError, RuntimeError) as error:
             raise OptionError(
-                f"the ImageNet weights {file} could not be downloaded ({error}); fetch {weights.url} by other means "
-                f"and give --classifier-weights <path to {file}>, or train from scratch with --classifier-weights none"
+                f"the ImageNet weights {file} could not be downloaded ({reason_of(error)}); fetch {weights.url} by "
+                f"other means and give --classifier-weights <path to {file}>, or train from scratch with "
+                "--classifier-weights none"
             ) from error
         return self.load_file(path)
 

@@ -17,7 +17,7 @@ BAD_LISTS = {
     "drive": (b"C:\\tile1\n", 1, "leads out"),
     "undecodable bytes": (b"tile0\n\xff\xfe\n", 1, "line 2: not UTF-8"),
     "UTF-16": ("tile0\n".encode("utf-16"), 1, "not UTF-8"),
-    "null character": (b"ti\0le\n", 1, "leads out"),
+    "null character": (b"ti\0le\n", 1, "line 1: 'ti\\x00le' holds a NUL"),
     "endless line": (b"x" * 5000, 1, "no tile name"),
     "a picture": (b"\x89PNG\r\n\x1a\n\xff\xff", 1, "not UTF-8"),
     "unknown tile": (b"tile0\nnowhere\n", 1, "nowhere.png"),

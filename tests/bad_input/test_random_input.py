@@ -117,7 +117,8 @@ def test_description_of_random_values(path, changes):
     description = read_or_refused(lambda: load_description("custom", written(folder / "dataset.json", content).parent))
     if description is not None:
         assert len(description.colours) == description.num_classes >= 2
-        assert description.group_of("tile0") is None or isinstance(description.group_of("tile0"), str)
+        group = description.groups_of(["tile0"])["tile0"]
+        assert group is None or isinstance(group, str)
 
 
 @settings(max_examples=60)

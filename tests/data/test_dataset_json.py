@@ -44,9 +44,9 @@ def test_every_key_arrives_and_colours_follow_the_order_of_the_classes(tmp_path:
     assert description.ignore_colours == ((0, 0, 0),)
     assert description.scene_classes == ("dry", "wet")
     assert description.scene_labels == "scene_labels.csv"
-    assert description.group_of("north_3") == "north"
+    assert description.groups_of(["north_3"])["north_3"] == "north"
     assert description.tile_size == 320
-    assert not description.sizes_may_differ
+    assert description.size_tolerance == 0
     assert not description.binary_channels
 
 
@@ -69,6 +69,10 @@ def test_a_missing_key_is_named(key: str):
     ("change", "message"),
     [
         ({"version": 3}, "version 3 is not known"),
+        ({"exif": "apply"}, "belongs to version 2"),
+        ({"version": 2, "exif": "turn"}, "`exif` must be"),
+        ({"version": 2, "exif": ["apply"]}, "`exif` must be"),
+        ({"images": "images/a\0{name}.png"}, "`images` holds a NUL character"),
         ({"name": 7}, "`name` must be text"),
         ({"tilesize": 320}, r"unknown key 'tilesize'; did you mean tile_size\?"),
         ({"images": "images/a.png"}, "`images` must be a path with {name}"),
@@ -128,6 +132,19 @@ def test_classes_without_a_palette_get_colours_that_differ():
     assert len(set(colours)) == 20
     assert all(0 <= value <= 255 for colour in colours for value in colour)
     assert colours[:5] == distinct_colours(5)
+
+
+@pytest.mark.parametrize(
+    ("change", "exif"),
+    [
+        ({}, "apply"),
+        ({"version": 2}, "apply"),
+        ({"version": 2, "exif": "apply"}, "apply"),
+        ({"version": 2, "exif": "ignore"}, "ignore"),
+    ],
+)
+def test_orientation_is_applied_unless_version_2_says_otherwise(change: dict[str, Any], exif: str):
+    assert parse_description(CUSTOM | change).exif == exif
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------

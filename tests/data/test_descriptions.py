@@ -78,7 +78,7 @@ def test_paths_below_a_folder_are_let_pass(path: str):
 )
 def test_the_scene_of_a_tile_is_the_match_or_its_first_group(pattern: str | None, name: str, scene: str | None):
     description = Description("custom", "{name}.png", "{name}.png", ("a", "b"), ((0, 0, 0), (1, 1, 1)), group=pattern)
-    assert description.group_of(name) == scene
+    assert description.groups_of([name])[name] == scene
 
 
 def test_the_legend_leaves_out_ids_that_mean_no_class():

@@ -81,7 +81,7 @@ def test_a_missing_list_a_folder_and_a_list_that_may_not_be_read_are_option_erro
 
     path = listed(tmp_path, b"a\n")
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(OptionError, match=r"list\.txt cannot be read \(Permission denied\)"):
+    with pytest.raises(OptionError, match=r"list\.txt cannot be read \(permission denied\); check its rights"):
         read_names(path, UCM)
 
 

@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 import data.tiles
+from data.cache import CacheSettings, MappedTiles
 from data.dataset_json import load_description
 from data.descriptions import DEEPGLOBE, UCM
 from data.images import read_image
@@ -21,7 +23,7 @@ from data.tiles import (
     to_channels_first,
 )
 from data.transforms import JointTransform, classification, segmentation_training
-from tests.conftest import TinySet, picture, write_custom, write_image, write_ucm
+from tests.conftest import TinySet, orientation, picture, write_custom, write_image, write_ucm
 from utils.errors import DataError
 
 URBAN, RANGELAND = (0, 255, 255), (255, 0, 255)  # ids 0 and 2; a colour between them is none of the other five
@@ -240,3 +242,80 @@ def test_a_classification_sample_has_its_label_and_never_reads_a_mask(tmp_path: 
     assert sample.image.shape == (3, 64, 48)
     assert sample.size.tolist() == [64, 48]
     assert sample.tile == 3
+
+
+# --- orientation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tile_size", [None, 16])
+def test_image_and_mask_of_a_turned_tile_show_the_same_ground(tmp_path: Path, tile_size: int | None):
+    tiny = write_custom(tmp_path, size=(48, 32), tile_size=tile_size)
+    upright = np.repeat(two_halves((48, 32), 10, 200)[..., None], 3, axis=2)
+    write_image(tiny.folder / "images" / "tile0.png", np.rot90(upright), exif=orientation(6))
+    write_image(tiny.folder / "masks" / "tile0.png", two_halves((48, 32), 0, 2))
+    reader = custom_reader(tiny)
+    assert reader.tile_size == ((16, 16) if tile_size else (48, 32))
+    image, mask = reader.image("tile0"), reader.mask("tile0")
+    assert image.shape[:2] == mask.shape == reader.tile_size
+    np.testing.assert_array_equal(image[..., 0] > 100, mask == 2)
+
+
+def test_tile_whose_mask_fits_the_stored_pixels_alone_is_read_as_stored(tmp_path: Path):
+    tiny = write_custom(tmp_path, size=(32, 48), tile_size=32)
+    stored = picture(0, (32, 48))
+    write_image(tiny.folder / "images" / "tile0.png", stored, exif=orientation(8))
+    reader = custom_reader(tiny)
+    np.testing.assert_array_equal(reader.image_as_filed("tile0"), stored)
+    assert reader.image_header("tile0").size == reader.mask_as_filed("tile0").shape == (32, 48)
+    assert reader.mask("tile0").shape == (32, 32)
+
+
+def test_ignored_orientation_is_ignored_for_image_and_mask(tmp_path: Path):
+    tiny = write_custom(tmp_path, version=2, exif="ignore")
+    pixels, ids = picture(0, (32, 32)), two_halves((32, 32), 0, 2)
+    write_image(tiny.folder / "images" / "tile0.png", pixels, exif=orientation(6))
+    write_image(tiny.folder / "masks" / "tile0.png", ids, exif=orientation(6))
+    reader = custom_reader(tiny)
+    np.testing.assert_array_equal(reader.image("tile0"), pixels)
+    np.testing.assert_array_equal(reader.mask("tile0"), ids)
+
+
+def test_cache_follows_the_rule_and_the_mask_that_decides_it(tmp_path: Path):
+    tiny = write_custom(tmp_path, size=(32, 48), tile_size=32)
+    write_image(tiny.folder / "images" / "tile0.png", picture(0, (32, 48)), exif=orientation(6))
+    mask = tiny.folder / "masks" / "tile0.png"
+
+    def cached(**changes: object) -> np.ndarray:
+        description = replace(load_description("custom", tiny.folder), **changes)
+        tiles = open_tiles(description, tiny.folder, tiny.names, cache=CacheSettings(tiny.folder))
+        assert isinstance(tiles.images, MappedTiles)
+        np.testing.assert_array_equal(tiles.image(0), tiles.reader.image("tile0"))
+        return np.array(tiles.image(0))
+
+    as_stored = cached()
+    mask.unlink()
+    turned = cached()
+    assert (turned != as_stored).any()
+    write_image(mask, np.zeros((48, 32), np.uint8))
+    np.testing.assert_array_equal(cached(), turned)
+    write_image(mask, np.zeros((32, 48), np.uint8))
+    np.testing.assert_array_equal(cached(), as_stored)
+    mask.unlink()
+    np.testing.assert_array_equal(cached(exif="ignore"), as_stored)
+
+
+# --- masks of another size --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mask_size", "fits"), [((240, 272), True), ((239, 256), False), ((256, 273), False), ((30, 4000), False)]
+)
+def test_mask_of_a_ucm_tile_may_differ_by_16_pixels_a_side(tmp_path: Path, mask_size: tuple[int, int], fits: bool):
+    reader = TileReader(UCM, tmp_path, (256, 256))
+    write_image(reader.image_path("beach00"), picture(0, (256, 256)))
+    write_image(reader.mask_path("beach00"), np.ones(mask_size, np.uint8))
+    if fits:
+        assert reader.mask("beach00").shape == (256, 256)
+        return
+    with pytest.raises(DataError, match="but its image is 256×256; their sides may differ by 16 pixels at most"):
+        reader.mask("beach00")

@@ -14,7 +14,17 @@ from data.descriptions import DEEPGLOBE
 from data.images import read_image
 from data.tiles import TileReader
 from model.networks.deeplabv2 import DeepLabV2
-from tests.conftest import CUSTOM, TinySet, contents, error_line, picture, write_image, write_list
+from tests.conftest import (
+    CUSTOM,
+    TinySet,
+    contents,
+    error_line,
+    orientation,
+    picture,
+    write_custom,
+    write_image,
+    write_list,
+)
 from tools import predict
 from utils.drawing.pictures import colourise, overlay
 from utils.evaluation.crf import dense_crf
@@ -400,6 +410,39 @@ def test_mistakes(tmp_path, run_folder, monkeypatch, capsys, options, code, expe
     monkeypatch.chdir(tmp_path)
     assert expected in error_line(capsys, code, predict.main, [*options, "--device", "cpu"])
     assert not (tmp_path / "predictions").exists()
+
+
+# --- orientation -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1, 0.5])
+def test_maps_of_a_turned_image_are_turned_with_it(tmp_path, run_folder, scale):
+    stored = picture(0, (32, 48))
+    write_image(tmp_path / "images" / "a.jpg", stored, exif=orientation(6), quality=100)
+    write_image(tmp_path / "upright" / "a.png", np.rot90(read_image(tmp_path / "images" / "a.jpg", exif="ignore"), -1))
+    maps = predicted(tmp_path, "--images", tmp_path / "images", "--scale", scale)
+    expected = predicted(tmp_path, "--images", tmp_path / "upright", "--scale", scale, out="expected")
+    assert [(row["height"], row["width"]) for row in rows_of(maps)] == [("48", "32")]
+    for kind in ("ids", "overlay"):
+        np.testing.assert_array_equal(read_image(maps / kind / "a.png"), read_image(expected / kind / "a.png"))
+    as_stored = predicted(tmp_path, "--images", tmp_path / "images", "--exif", "ignore", out="stored")
+    assert read_ids(as_stored / "ids" / "a.png").shape == (32, 48)
+
+
+@pytest.mark.parametrize(("exif", "shape"), [("apply", (48, 32)), ("ignore", (32, 48))])
+@pytest.mark.parametrize("tile_size", [None, 32])
+def test_maps_of_a_list_follow_the_description(tmp_path, run_folder, exif, shape, tile_size):
+    tiny = write_custom(tmp_path / "custom", 1, size=(32, 48), version=2, exif=exif, tile_size=tile_size)
+    write_image(tiny.folder / "images" / "tile0.png", picture(0, (32, 48)), exif=orientation(8))
+    (tiny.folder / "masks" / "tile0.png").unlink()
+    data = ["--dataset", "custom", "--data-dir", tiny.folder, "--data-list", tiny.list_path]
+    maps = predicted(tmp_path, *data)
+    assert read_ids(maps / "ids" / "tile0.png").shape == shape
+    assert read_image(maps / "overlay" / "tile0.png").shape[:2] == shape
+    assert read_ids(predicted(tmp_path, *data, "--exif", "ignore", out="stored") / "ids" / "tile0.png").shape == (
+        32,
+        48,
+    )
 
 
 # --- Networks that say nothing ----------------------------------------------------------------------------------------

@@ -67,6 +67,12 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="resize images by this factor first: ground size of their pixels over that of the training tiles'",
     )
+    images.add_argument(
+        "--exif",
+        type=one_of("way", ("apply", "ignore")),
+        metavar="apply|ignore",
+        help="turn images as their EXIF orientation says, or not; default as the data set says, else apply",
+    )
 
 
 def _add_prediction(parser: argparse.ArgumentParser) -> None:

@@ -112,6 +112,13 @@ def _add_scenes(sources: Any) -> None:
         metavar="LIST",
         help="#RRGGBB,#RRGGBB: further mask colours, which mean no class",
     )
+    files.add_argument(
+        "--exif",
+        type=one_of("way", ["apply", "ignore"]),
+        default="apply",
+        metavar="apply|ignore",
+        help="turn images and masks as their EXIF orientation says, or not",
+    )
     cut = parser.add_argument_group("tiles")
     cut.add_argument("--tile-size", type=count(16, 16384), default=320, metavar="PX", help="height and width in pixels")
     cut.add_argument(

@@ -114,7 +114,10 @@ def decodable(seen: Examination) -> Finding:
 def sizes(seen: Examination) -> Finding:
     """Images fit the tile size, and masks their images."""
     images, masks = Counter(f.size for f in seen.images if f.size), Counter(f.size for f in seen.masks if f.size)
-    values = {kind: {by(size): n for size, n in c.most_common()} for kind, c in (("images", images), ("masks", masks))}
+    values: dict[str, Any] = {
+        kind: {by(size): n for size, n in c.most_common()} for kind, c in (("images", images), ("masks", masks))
+    }
+    values["orientation"] = dict(Counter(image.orientation for image in seen.images if image.size))
     if faults := seen.faults("size"):
         text = f"{counted(len(faults), 'file')} of a size that does not fit"
         return Finding("sizes", "FAIL", text, some(f.reason for f in faults), values)
@@ -126,7 +129,17 @@ def sizes(seen: Examination) -> Finding:
     if small:
         text = f"{counted(small, 'image')} of less than half the tile size of {by(tile)}; {_counts(images)}"
         return Finding("sizes", "warn", text, values=values)
-    return Finding("sizes", "ok", _counts(images) + brought, values=values)
+    return Finding("sizes", "ok", _counts(images) + brought + _turns(seen), values=values)
+
+
+def _turns(seen: Examination) -> str:
+    """Images whose EXIF data say to turn them: how many are, and how many are not."""
+    turned, stored = (sum(image.orientation == way for image in seen.images) for way in ("turned", "as stored"))
+    text = f"; turned as EXIF says: {turned}" if turned else ""
+    if stored:
+        reason = "their masks fit only that" if seen.description.exif == "apply" else "as dataset.json says"
+        text += f"; left as stored against EXIF ({reason}): {stored}"
+    return text
 
 
 def _counts(sizes: Counter[tuple[int, int]]) -> str:
@@ -296,8 +309,8 @@ def scenes(seen: Examination) -> Finding:
         return Finding("scenes", "-", "one list only; --test-list compares two")
     lists_of: dict[str, set[str]] = {}
     for part, names in seen.lists.items():
-        for name in names:
-            if (scene := seen.description.group_of(name)) is not None:
+        for scene in seen.description.groups_of(names).values():
+            if scene is not None:
                 lists_of.setdefault(scene, set()).add(part)
     shared = sorted(scene for scene, parts in lists_of.items() if len(parts) > 1)
     values = {"scenes": len(lists_of), "shared": shared}

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from utils.errors import DataError, OptionError
+from utils.paths import no_file, private_name, read_bytes, reason_of
 from utils.runs.damage import what_is_wrong
 
 
@@ -27,7 +27,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         OptionError: the folder cannot be written.
         DataError: the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = private_name(path, ".part")
     try:
         make_folder(path.parent)
         with temporary.open("wb") as file:
@@ -64,12 +64,15 @@ def storage_error(path: Path, error: OSError) -> OptionError | DataError:
     """The user's view of an operating system's error while writing `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"{path} could not be written: the disk is full; free some space or choose another folder")
-    reason = (error.strerror or str(error)).lower()
-    return OptionError(f"{path} could not be written ({reason}); choose a folder that you may write to")
+    return OptionError(f"{path} could not be written ({reason_of(error)}); choose a folder that you may write to")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically; a byte of a file name that is no text comes as an escape, in JSON as its own."""
+    """Write UTF-8 text atomically.
+
+    Bytes of a file's name that are not UTF-8, which Python reads as lone surrogates, are written as `\\udcff`: JSON
+    reads that back as it was.
+    """
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
@@ -82,10 +85,11 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        DataError: malformed, or not an object.
+        DataError: not there, malformed, or not an object.
     """
+    content = read_bytes(path)
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not readable JSON ({error}); restore it or remove it") from error
     if not isinstance(value, dict):
@@ -109,6 +113,8 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         DataError: damaged, or not such a file.
     """
+    if (fault := no_file(path)) is not None:
+        raise DataError(f"{path} cannot be read (it {fault}); restore it, or start over")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:

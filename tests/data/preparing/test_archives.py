@@ -1,6 +1,7 @@
 """Sources: folders with links, zips that are hostile or damaged."""
 
 import contextlib
+import os
 import shutil
 import stat
 import zipfile
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.preparing.archives import FolderSource, ZipSource, check_space, open_source
+from data.preparing.source_files import tiles_of
 from utils.errors import DataError, OptionError, UserError
 
 
@@ -151,8 +153,21 @@ def test_folder_behind_links_is_read_once(tmp_path):
 
 def test_broken_link_is_named(tmp_path):
     (tmp_path / "x.tif").symlink_to("nowhere.tif")
-    with pytest.raises(DataError, match=r"x\.tif cannot be read"):
-        FolderSource(tmp_path)
+    with pytest.raises(DataError, match=r"x\.tif is a link that leads nowhere; mend it"):
+        tiles_of(FolderSource(tmp_path), (".tif",))
+
+
+def test_what_is_no_file_is_named_where_it_is_wanted_and_passed_over_elsewhere(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"a")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(tmp_path / "pipe.fifo")
+    (tmp_path / "up").symlink_to(tmp_path)
+    source = FolderSource(tmp_path)
+    assert list(tiles_of(source, (".tif",))) == ["a"]
+    with pytest.raises(DataError, match=r"pipe\.fifo is a pipe, a socket or a device"):
+        tiles_of(source, (".fifo",))
+    with pytest.raises(DataError, match="loop is a link that leads nowhere"):
+        tiles_of(source, ("loop",))
 
 
 def test_space_is_checked(tmp_path, monkeypatch):

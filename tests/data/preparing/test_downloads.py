@@ -11,6 +11,7 @@ from PIL import Image
 from data.descriptions import DEEPGLOBE, UCM
 from data.splits import read_names
 from data.tiles import TileReader
+from tests.conftest import orientation, write_image
 from tests.data.preparing.test_archives import make_zip
 from tools.prepare_data import main
 
@@ -243,3 +244,22 @@ def test_demo_is_drawn_with_its_lists(tmp_path):
     assert {part: len(names) for part, names in parts.items()} == {"train": 9, "test": 10, "val": 2}
     reader = TileReader(UCM, tmp_path / "out", (256, 256))
     assert all(reader.has_mask(name) for names in parts.values() for name in names)
+
+
+# --- sizes and orientation --------------------------------------------------------------------------------------------
+
+
+def test_mask_of_ucm_far_from_its_image_is_refused(tmp_path, capsys):
+    write_ucm(tmp_path)
+    write_image(tmp_path / "DLRSD" / "Labels" / "river" / "river03.png", np.ones((30, 400), np.uint8))
+    assert ucm(tmp_path) == 1
+    line = error_line(capsys)
+    assert f"{tmp_path / 'out'}/UCMerced_Labels/river03.png is 30×400, but its image is 8×8" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_turned_images_of_deepglobe_are_counted(tmp_path, capsys):
+    write_deepglobe(tmp_path / "land-train")
+    write_image(tmp_path / "land-train" / "101_sat.jpg", np.zeros((10, 12, 3), np.uint8), exif=orientation(6))
+    assert run("deepglobe", "--source", tmp_path / "land-train", "--out", tmp_path / "out") == 0
+    assert "15 tiles, turned as EXIF says: 1" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from data.preparing.classes import read_classes, read_palette
 from data.preparing.scenes import tile_origins
 from data.splits import read_names
 from data.tiles import TileReader
+from tests.conftest import orientation, write_image
 from tools.prepare_data import main
 from utils.errors import DataError, OptionError, UserError
 
@@ -116,7 +117,7 @@ def test_scenes_stay_on_one_side(tmp_path):
     write_scenes(tmp_path, {f"s{i}": (70, 70) for i in range(6)})
     assert cut(tmp_path, "--val-share", "0.2") == 0
     description, lists, _ = read(tmp_path)
-    scenes = {part: {description.group_of(name) for name in names} for part, names in lists.items()}
+    scenes = {part: set(description.groups_of(names).values()) for part, names in lists.items()}
     assert sorted(scenes["train"] | scenes["test"] | scenes["val"]) == [f"s{i}" for i in range(6)]
     assert sum(map(len, scenes.values())) == 6
     assert all(scenes.values())
@@ -126,9 +127,9 @@ def test_grouped_scenes_stay_on_one_side(tmp_path):
     write_scenes(tmp_path, {f"tile{t}_part_{p}": (40, 40) for t in range(4) for p in range(3)})
     assert cut(tmp_path, "--group", r"tile\d+", "--test-share", "0.25") == 0
     description, lists, _ = read(tmp_path)
-    assert len({description.group_of(name) for name in lists["test"]}) == 1
+    assert len(set(description.groups_of(lists["test"]).values())) == 1
     assert len(lists["test"]) == 3 * 4
-    assert len({description.group_of(name) for name in lists["train"]}) == 3
+    assert len(set(description.groups_of(lists["train"]).values())) == 3
 
 
 def test_large_scene_is_not_drawn_for_a_small_share(tmp_path):
@@ -172,7 +173,9 @@ def test_unlabelled_neighbours_of_test_tiles_are_left_out(tmp_path, capsys):
     description, lists, _ = read(tmp_path)
     assert len(lists["test"]) == 1
     assert len(lists["train"]) == 4
-    assert description.group_of(lists["test"][0]) not in {description.group_of(name) for name in lists["train"]}
+    assert description.groups_of(lists["test"])[lists["test"][0]] not in set(
+        description.groups_of(lists["train"]).values()
+    )
     assert "in none: 1 without a mask" in capsys.readouterr().out
 
 
@@ -252,7 +255,7 @@ def edit_first(folder, kind):
         mask.rename(folder / "masks" / "b.png")
     elif kind == "long name":
         for part in ("images", "masks"):
-            (folder / part / "a.png").rename(folder / part / f"{'a' * 200}.png")
+            (folder / part / "a.png").rename(folder / part / f"{'a' * 251}.png")
     elif kind == "blank name":
         image.rename(folder / "images" / "a\n.png")
 
@@ -268,7 +271,7 @@ def edit_first(folder, kind):
         ("no image", 1, "holds no images"),
         ("no mask of an image", 1, "holds no mask of an image"),
         ("blank name", 1, "cannot stand in a list"),
-        ("long name", 1, "are no tile name"),
+        ("long name", 1, "shorten its name by 4"),
     ],
 )
 def test_bad_scene_is_one_line_and_leaves_nothing(tmp_path, capsys, kind, code, reason):
@@ -367,6 +370,58 @@ def test_any_palette_is_read_or_refused(text):
     except UserError:
         return
     assert all(len(colour) == 3 for colour in palette.values())
+
+
+# --- orientation ------------------------------------------------------------------------------------------------------
+
+
+def turned_scenes(folder):
+    """Three scenes of which two say that they lie on their side; of one of these the mask fits the stored pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
+    ids = np.zeros((32, 64), np.uint8)
+    ids[:, 40:] = 1
+    for name, tag, mask in (("shown", 6, np.rot90(ids, -1)), ("stored", 6, ids), ("upright", 1, ids)):
+        write_image(folder / "images" / f"{name}.png", pixels, exif=orientation(tag))
+        write_image(folder / "masks" / f"{name}.png", np.ascontiguousarray(mask))
+    return pixels
+
+
+def test_scenes_are_turned_as_exif_says_unless_the_mask_fits_the_stored_pixels_alone(tmp_path, capsys):
+    pixels = turned_scenes(tmp_path)
+    assert cut(tmp_path, "--test-share", "0", classes=("--classes", "a,b")) == 0
+    report = capsys.readouterr().out
+    assert "from 3 scenes, turned as EXIF says: 1, left as stored against EXIF (their masks fit only that): 1" in report
+    description, _, reader = read(tmp_path)
+    assert description.exif == "apply"
+    upright = np.rot90(pixels, -1)
+    np.testing.assert_array_equal(reader.image("shown_1_0"), upright[32:])
+    assert (reader.mask("shown_1_0")[:, 0] == [0] * 8 + [1] * 24).all()
+    np.testing.assert_array_equal(reader.image("stored_0_1"), pixels[:, 32:])
+    np.testing.assert_array_equal(reader.image("upright_0_1"), pixels[:, 32:])
+    assert cut(tmp_path, "--test-share", "0", classes=("--classes", "a,b")) == 0
+    assert "turned as EXIF says: 1" in capsys.readouterr().out
+
+
+def test_orientation_of_scenes_can_be_ignored(tmp_path, capsys):
+    pixels = turned_scenes(tmp_path)
+    (tmp_path / "masks" / "shown.png").unlink()
+    assert cut(tmp_path, "--test-share", "0", "--exif", "ignore", classes=("--classes", "a,b")) == 0
+    assert "left as stored against EXIF (--exif ignore): 2" in capsys.readouterr().out
+    description, _, reader = read(tmp_path)
+    assert description.exif == "ignore"
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["exif"] == "ignore"
+    np.testing.assert_array_equal(reader.image("shown_0_1"), pixels[:, 32:])
+
+
+def test_tiles_of_a_scene_that_shows_its_upper_half_dark_are_dark_there(tmp_path):
+    upright = np.zeros((64, 64, 3), np.uint8)
+    upright[32:] = 255
+    write_image(tmp_path / "images" / "s.jpg", np.ascontiguousarray(upright[::-1, ::-1]), exif=orientation(3))
+    write_image(tmp_path / "masks" / "s.png", (upright[..., 0] > 0).astype(np.uint8))
+    assert cut(tmp_path, "--test-share", "0", classes=("--classes", "dark,bright")) == 0
+    _, _, reader = read(tmp_path)
+    for name in ("s_0_0", "s_0_1", "s_1_0", "s_1_1"):
+        assert (reader.image(name)[..., 0] > 127).all() == reader.mask(name).all()
 
 
 # --- values of masks --------------------------------------------------------------------------------------------------

@@ -15,7 +15,17 @@ from PIL import Image
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.weights import defaults
-from tests.conftest import COLOURS, TinySet, patches, picture, write_custom, write_image, write_list
+from tests.conftest import (
+    COLOURS,
+    TinySet,
+    orientation,
+    patches,
+    picture,
+    write_custom,
+    write_image,
+    write_list,
+    write_ucm,
+)
 from tools import prepare_data
 from tools.doctor import checks, report, runs
 from tools.doctor.checks import Finding
@@ -397,3 +407,33 @@ def test_wrong_options_end_at_once(capsys, custom_set, option, value, code, word
     assert said.err.startswith("error: ")
     assert words in said.err
     assert len(said.err.splitlines()) == 1
+
+
+# --- orientation and sizes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exif", "words"),
+    [
+        ("apply", "turned as EXIF says: 2; left as stored against EXIF (their masks fit only that): 1"),
+        ("ignore", "left as stored against EXIF (as dataset.json says): 3"),
+    ],
+)
+def test_turned_images_are_counted(capsys, tmp_path, exif, words):
+    tiny = write_custom(tmp_path / "custom", size=(32, 48), version=2, exif=exif, tile_size=32)
+    for name, tag in (("tile0", 3), ("tile1", 6), ("tile2", 6)):
+        path = tiny.folder / "images" / f"{name}.png"
+        write_image(path, np.array(Image.open(path)), exif=orientation(tag))
+    if exif == "apply":
+        write_image(tiny.folder / "masks" / "tile1.png", patches(1, (48, 32), range(3)))
+    found = findings(capsys, tiny, 0)["sizes"]
+    assert found["level"] == "ok"
+    assert words in found["text"]
+
+
+def test_mask_of_a_ucm_tile_far_from_its_image_is_named(capsys, tmp_path):
+    tiny = write_ucm(tmp_path / "ucm")
+    write_image(tiny.folder / "UCMerced_Labels" / "river01.png", np.ones((30, 400), np.uint8))
+    found = findings(capsys, tiny, 1)["sizes"]
+    assert found["level"] == "FAIL"
+    assert "river01.png is 30×400, but its image is 256×256" in found["details"][0]
