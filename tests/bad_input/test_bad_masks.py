@@ -80,12 +80,11 @@ def test_masks_without_a_label_are_allowed(argv, accepted, custom_set, checkpoin
     accepted("train_s4gan", argv("train_s4gan", custom_set, checkpoint_dir=custom_set.folder / "run"))
 
 
-def test_no_label_in_any_mask_gives_empty_scores(argv, accepted, custom_set, tmp_path):
+def test_no_label_in_any_mask_is_refused(argv, refused, custom_set):
     for name in custom_set.names:
         write_image(custom_set.folder / "masks" / f"{name}.png", np.full(SIZE, 255, np.uint8))
-    accepted("auto_evaluate", argv("auto_evaluate", custom_set))
-    scores = json.loads((tmp_path / "out" / "best_scores_1.json").read_text())
-    assert scores["Mean IoU"] is None
+    for command in ("auto_evaluate", "train_s4gan"):
+        assert "no pixel of the 4 masks has a class" in refused(1, command, argv(command, custom_set))
 
 
 # --- values that nobody gave a meaning --------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tools import auto_evaluate, train_AL, train_s4gan
     [
         (b"{", "not readable JSON"),
         (b"[]", "expected an object"),
-        (b'{"backbone": "resnet11"}', "resnet11"),
+        (b'{"backbone": "resnet11", "classes": ["field", "forest", "water"]}', "resnet11"),
         (b'{"backbone": ["tiny"]}', "tiny"),
         (b'{"backbone": "tiny", "classes": 3}', "classes"),
         (b"\xff", "not readable JSON"),

@@ -119,7 +119,8 @@ def test_learner_other_strategies(demo_set, tmp_path, strategy):
 
 def test_learner_prints_a_next_command_that_runs(demo_set, tmp_path, capsys):
     assert train_AL.main(learner_options(demo_set, tmp_path)) == 0
-    command = capsys.readouterr().out.strip().splitlines()[-1].split()
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python ")]
+    command = line.split()
     assert command[:2] == ["python", "tools/train_s4gan.py"]
     small = ["--backbone", "tiny", "--restore-from", "none", "--num-steps", "1", "--batch-size", "1"]
     out = ["--input-size", "64,64", "--checkpoint-dir", str(tmp_path / "run")]
