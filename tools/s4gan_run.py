@@ -98,7 +98,7 @@ class TrainingRun:
         self._compare_options(self.folder.read_options())
         step, has_state = 0, self.folder.last.exists()
         if has_state:
-            step = self._restore(self._load_state())
+            step = self._restore(load_state(self.folder.last, self.folder.way_out()))
             self.saved_step = step
         if len({*distributed.gather_objects((step, has_state))}) > 1:
             raise OptionError(f"not all processes see the state in {self.folder.path}; give a folder that they share")
@@ -236,12 +236,6 @@ class TrainingRun:
         recorded_names = read_names(self.folder.labelled_names, self.description)
         if recorded_names != list(self.tiles.labelled):
             raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
-
-    def _load_state(self) -> dict[str, Any]:
-        try:
-            return load_state(self.folder.last)
-        except DataError as error:
-            raise DataError(f"{self.folder.last} cannot be read; {self.folder.way_out()}") from error
 
     def _restore(self, state: dict[str, Any]) -> int:
         """Restore everything from a saved state; returns the number of steps finished."""

@@ -107,8 +107,12 @@ def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: torch.save(dict(state), file))
 
 
-def load_state(path: Path) -> dict[str, Any]:
+def load_state(path: Path, advice: str = "restore it, or start over") -> dict[str, Any]:
     """Read what `save_tensors` wrote: tensors and plain values, on the CPU.
+
+    Args:
+        path: the file.
+        advice: what to do where it cannot be used.
 
     Raises:
         DataError: damaged, or not such a file.
@@ -120,7 +124,7 @@ def load_state(path: Path) -> dict[str, Any]:
     except MemoryError:
         raise
     except Exception as error:  # torch meets damaged bytes with almost any exception
-        raise DataError(f"{path} cannot be read: {what_is_wrong(path)}; restore it, or start over") from error
+        raise DataError(f"{path} cannot be read: {what_is_wrong(path)}; {advice}") from error
     if not isinstance(state, dict):
-        raise DataError(f"{path} holds {type(state).__name__}, expected a saved state; start over")
+        raise DataError(f"{path} holds {type(state).__name__}, expected a saved state; {advice}")
     return state
