@@ -9,41 +9,41 @@ from utils.evaluation.crf_settings import MIN_SIGMA, CRFSettings
 def add_crf_options(parser: argparse.ArgumentParser) -> None:
     """`--crf-gaussian-sigma` … `--crf-iterations`; the defaults are DeepLab's."""
     add = parser.add_argument_group("dense CRF").add_argument
-    reach, weight, default = number(MIN_SIGMA), number(0), CRFSettings()
+    width, weight, default = number(MIN_SIGMA), number(0), CRFSettings()
     add(
         "--crf-gaussian-sigma",
-        type=reach,
+        type=width,
         default=default.gaussian_sigma,
         metavar="PIXELS",
-        help="reach of the position kernel",
+        help="width (standard deviation) of the position kernel",
     )
     add(
         "--crf-gaussian-weight",
         type=weight,
         default=default.gaussian_weight,
         metavar="W",
-        help="strength of the position kernel; 0 drops it",
+        help="weight of the position kernel; 0 drops it",
     )
     add(
         "--crf-bilateral-sigma",
-        type=reach,
+        type=width,
         default=default.bilateral_sigma_xy,
         metavar="PIXELS",
-        help="reach of the kernel of position and colour, in position",
+        help="width of the kernel of position and colour, in position",
     )
     add(
         "--crf-colour-sigma",
-        type=reach,
+        type=width,
         default=default.bilateral_sigma_rgb,
         metavar="LEVELS",
-        help="its reach in each colour channel, in levels of 0-255",
+        help="its width in each colour channel, in levels of 0-255",
     )
     add(
         "--crf-bilateral-weight",
         type=weight,
         default=default.bilateral_weight,
         metavar="W",
-        help="strength of the kernel of position and colour; 0 drops it",
+        help="weight of the kernel of position and colour; 0 drops it",
     )
     add("--crf-iterations", type=count(0, 1000), default=default.iterations, metavar="N", help="mean-field updates")
 

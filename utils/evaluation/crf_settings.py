@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from utils.errors import OptionError
 
-MIN_SIGMA = 0.25  # pixels and levels are whole numbers: the next one is out of reach here (e^-8)
+MIN_SIGMA = 0.25  # pixels and levels are whole numbers: at this width the kernel of the next one is e^-8
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class CRFSettings:
 
     Args:
         iterations: mean-field updates, 0 or more.
-        gaussian_sigma: reach of the position kernel, in pixels.
-        gaussian_weight: strength of the position kernel, 0 or more.
-        bilateral_sigma_xy: reach of the bilateral kernel in position, in pixels.
-        bilateral_sigma_rgb: reach of the bilateral kernel in each colour channel, in levels of 0-255.
-        bilateral_weight: strength of the bilateral kernel, 0 or more.
+        gaussian_sigma: width (standard deviation) of the position kernel, in pixels.
+        gaussian_weight: weight of the position kernel, 0 or more; 0 drops it.
+        bilateral_sigma_xy: width of the bilateral kernel in position, in pixels.
+        bilateral_sigma_rgb: width of the bilateral kernel in each colour channel, in levels of 0-255.
+        bilateral_weight: weight of the bilateral kernel, 0 or more; 0 drops it.
 
     Raises:
-        OptionError: a negative count or weight, or a reach below `MIN_SIGMA`.
+        OptionError: a negative count or weight, or a width below `MIN_SIGMA`.
     """
 
     iterations: int = 10

@@ -5,7 +5,6 @@ from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from utils.errors import DataError, OptionError
-from utils.evaluation import crf
 from utils.evaluation.crf import dense_crf
 from utils.evaluation.crf_settings import CRFSettings
 
@@ -72,23 +71,11 @@ def test_agrees_with_the_direct_sum_over_all_pairs(kind, settings):
     assert np.abs(dense_crf(probabilities, image, settings) - expected).max() < 0.02
 
 
-def test_kernel_sum_leaves_out_blocks_but_no_mass():
-    rng = np.random.default_rng(2)
-    points = rng.uniform(0, 3, (1500, 5)).astype(np.float32)
-    points[700:] += 20  # two crowds that do not hear each other
-    kernel = crf._GaussianSum(points)
-    kernel.prepare(np.zeros(1500), np.ones(1500))  # each point speaks for itself
-    assert sum(map(len, kernel.near)) < 0.7 * len(kernel.near) * len(kernel.sources)
-    values = rng.random((1500, 2), np.float32)
-    expected = np.exp(-0.5 * cdist(points, points, "sqeuclidean")) @ values
-    np.testing.assert_allclose(kernel(values), expected, rtol=1e-3)
-
-
 @pytest.mark.parametrize("kind", ["flat", "noise", "strong noise", "ramp", "two grounds"])
 @pytest.mark.parametrize("confidence", [1.0, 1.5])
-def test_crowds_that_speak_as_one_stay_close_to_the_direct_sum(kind, confidence):
+def test_clusters_of_similar_pixels_stay_close_to_the_direct_sum(kind, confidence):
     rng = np.random.default_rng(0)
-    size = 56  # large enough for pixels to hear a crowd; the last leaf is whole for 3136 = 49 · 64 points
+    size = 56  # large enough for clusters to form; the last leaf is whole for 3136 = 49 · 64 points
     x = np.mgrid[:size, :size][1][..., None] / size
     ground, deviation = {
         "flat": (120, 0),
@@ -103,16 +90,6 @@ def test_crowds_that_speak_as_one_stay_close_to_the_direct_sum(kind, confidence)
     probabilities = softmax(logits, axis=0).astype(np.float32)
     expected = dense_crf_direct(probabilities, image, CRFSettings())
     assert np.abs(dense_crf(probabilities, image) - expected).max() < 0.02
-
-
-def test_sources_of_a_crowd_are_few_and_tell_where_its_values_lie():
-    rng = np.random.default_rng(8)
-    points = rng.uniform(0, 1, (3001, 3)).astype(np.float32)
-    values = np.stack([np.ones(3001), points[:, 0] > 0.5, points[:, 1]], axis=1).astype(np.float32)
-    kernel = crf._GaussianSum(points)
-    assert len(kernel.starts) < 300
-    expected = np.exp(-0.5 * cdist(points, points, "sqeuclidean")) @ values
-    np.testing.assert_allclose(kernel(values), expected, rtol=0.005)
 
 
 def test_result_does_not_depend_on_the_run():
@@ -143,7 +120,7 @@ def test_two_pixels_by_hand():
     np.testing.assert_allclose(dense_crf(probabilities, image, settings), [[first], [1 - first]], atol=1e-5)
 
 
-def test_unique_colours_hear_only_themselves_through_the_bilateral_kernel():
+def test_bilateral_message_of_a_unique_colour_is_its_own_probability():
     image = np.zeros((1, 2, 3), np.uint8)
     image[0, 1] = 200
     settings = CRFSettings(iterations=1, gaussian_weight=0)
