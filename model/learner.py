@@ -13,7 +13,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from model.networks.classifier import Classifier
 from utils import distributed
 from utils.batches import ImageBatch, SceneBatch
+from utils.device import place
 from utils.images import inside_mask, normalise, to_unit_range
+from utils.optimisers import begin_momentum, load_optimiser
 from utils.precision import autocast
 from utils.selection.strategies import mutual_information
 
@@ -97,7 +99,7 @@ class Learner:
     def __init__(
         self, classifier: Classifier, device: torch.device, precision: str, learning_rate: float, momentum: float
     ) -> None:
-        self.classifier = classifier.to(device).to(memory_format=torch.channels_last)
+        self.classifier = place(classifier, device)
         self.device, self.precision = device, precision
         self.learning_rate, self.momentum = learning_rate, momentum
         self._optimiser: torch.optim.SGD | None = None  # of the fit under way
@@ -132,12 +134,12 @@ class Learner:
         distributed.share_buffers(self.classifier)
 
     def _fit_batch(self, batch: SceneBatch | None, network: nn.Module, optimiser: torch.optim.SGD) -> Tensor:
-        rows = torch.empty(0, dtype=torch.long) if batch is None else torch.nonzero(batch.label >= 0)[:, 0]
-        count = distributed.total(torch.tensor(float(len(rows)))).item()
+        rows = [] if batch is None else [row for row, label in enumerate(batch.label.tolist()) if label >= 0]
+        count = distributed.total_number(len(rows))
         if count == 0:
             return torch.zeros((), device=self.device)
-        images, labels = self._share(batch, rows) if batch is not None and len(rows) else self._empty_share()
-        statistics = [] if len(rows) else [buffer.clone() for buffer in self.classifier.buffers()]
+        images, labels = self._share(batch, rows) if batch is not None and rows else self._empty_share()
+        statistics = [] if rows else [buffer.clone() for buffer in self.classifier.buffers()]
         optimiser.zero_grad(set_to_none=True)
         with distributed.others_alive(), autocast(self.precision, self.device):
             logits = network(images)
@@ -150,11 +152,12 @@ class Learner:
             buffer.copy_(before)  # blank images teach BatchNorm nothing
         return distributed.total(loss.detach())
 
-    def _share(self, batch: SceneBatch, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _share(self, batch: SceneBatch, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Images and labels of some rows of a batch."""
-        images, labels = self._images(batch), batch.label.to(self.device, non_blocking=True)
-        if len(rows) < len(labels):
-            images, labels = images[rows.to(self.device)], labels[rows.to(self.device)]
+        image, size, label = batch.image, batch.size, batch.label
+        if len(rows) < len(label):
+            image, size, label = image[rows], size[rows], label[rows]
+        images, labels = self._images(image, size), label.to(self.device, non_blocking=True)
         if len(rows) == 1:  # twice the same has the same mean; BatchNorm on a 1×1 map needs two values
             images, labels = images.repeat(2, 1, 1, 1), labels.repeat(2)
         return images, labels
@@ -165,9 +168,11 @@ class Learner:
         return torch.zeros(2, 3, size, size, device=self.device), torch.zeros(2, dtype=torch.long, device=self.device)
 
     def _new_optimiser(self) -> torch.optim.SGD:
-        fused = self.precision != "fp16"  # where the first step is skipped, torch's fused SGD starts with any momentum
         parameters = self.classifier.parameters()
-        return torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum, fused=fused)
+        optimiser = torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum, fused=True)
+        if self.precision == "fp16":
+            begin_momentum(optimiser)
+        return optimiser
 
     def _new_scaler(self) -> torch.amp.GradScaler:
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
@@ -217,7 +222,7 @@ class Learner:
 
     @torch.inference_mode()
     def _score_batch(self, batch: ImageBatch, passes: int, with_features: bool, seed: Sequence[int]) -> Scores:
-        images = self._images(batch)
+        images = self._images(batch.image, batch.size)
         features = self._features(images)
         disagreement = self._disagreement(images, features, passes, seed).cpu() if passes else None
         probabilities = self.classifier.logits(features).softmax(dim=1).cpu()
@@ -243,9 +248,9 @@ class Learner:
 
     # --- both ---------------------------------------------------------------------------------------------------------
 
-    def _images(self, batch: ImageBatch) -> Tensor:
-        images = to_unit_range(batch.image, self.device)
-        inside = inside_mask(batch.size.to(self.device, non_blocking=True), (images.shape[2], images.shape[3]))
+    def _images(self, image: Tensor, size: Tensor) -> Tensor:
+        images = to_unit_range(image, self.device)
+        inside = inside_mask(size.to(self.device, non_blocking=True), (images.shape[2], images.shape[3]))
         return normalise(images, inside)
 
     def _features(self, images: Tensor) -> Tensor:
@@ -265,7 +270,7 @@ class Learner:
         self._optimiser, self._scaler = None, self._new_scaler()
         if "optimiser" in state:
             self._optimiser = self._new_optimiser()
-            self._optimiser.load_state_dict(state["optimiser"])
+            load_optimiser(self._optimiser, state["optimiser"])
             self._scaler.load_state_dict(state["scaler"])
 
 

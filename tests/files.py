@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,6 +102,15 @@ def tensors_file(content: object, **options: object) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer, **options)
     return buffer.getvalue()
+
+
+def contiguous(state: Any) -> Any:
+    """A nested state whose tensors lie in the order of their dimensions, as without channels-last."""
+    if isinstance(state, dict):
+        return {key: contiguous(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [contiguous(value) for value in state]
+    return state.contiguous() if torch.is_tensor(state) else state
 
 
 class Hostile:

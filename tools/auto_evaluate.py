@@ -45,6 +45,7 @@ from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
 from tools.eval_results import RESULTS, Results
 from utils import distributed
+from utils.device import place
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BrokenMapsError
@@ -179,7 +180,7 @@ def build_network(
     args.backbone = backbone
     network = DeepLabV2(description.num_classes, backbone).eval().requires_grad_(False)
     keep_convolutions_in(precision, network)
-    return network.to(device).to(memory_format=torch.channels_last)
+    return place(network, device)
 
 
 def check_classes(trained: Sequence[str], description: Description, path: Path) -> None:

@@ -2,14 +2,16 @@
 
     python tools/benchmark.py --backbone resnet101 --batch-size 2                           synthetic tensors
     python tools/benchmark.py --dataset ucm --data-dir datasets/ucm --data-list datasets/ucm/train.txt
+    python tools/benchmark.py --all                                                         a table for the README
+    python tools/benchmark.py --all --quick                                                 it with tiny networks
     python tools/benchmark.py --plain                                                       and the ratio to plain code
     python tools/benchmark.py --parts pool --query-strategy margin --pool-tiles 2000 100000   memory of a large pool
 
-Prints a table and writes it as JSON to --out. Nothing here is a test: compare numbers of one run on one machine.
+Prints a table and writes it as JSON, with --all as Markdown, to --out. Nothing here is a test: compare numbers of one
+run on one machine.
 """
 
 import argparse
-import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -34,9 +36,11 @@ import torch
 from tools.benchmarks.clock import Row
 from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
 from tools.benchmarks.training import measure_training
+from tools.benchmarks.whole import Sizes, kinds_of_steps, machine_name, measure_whole
 from tools.cli.shared_options import resolve_device
+from utils.output import say
 from utils.precision import resolve_precision
-from utils.runs.files import write_json
+from utils.runs.files import write_json, write_text
 from utils.runs.seeds import seed_everything
 
 
@@ -44,8 +48,10 @@ def benchmark(args: argparse.Namespace) -> None:
     """Measure, print and write."""
     device = resolve_device(args)
     precision = resolve_precision(args.precision, device)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
-    machine = f"{name}, {platform.machine()}, torch {torch.__version__}"
+    if args.all:
+        benchmark_whole(args, device, precision)
+        return
+    machine = machine_name(device)
     print(f"{machine}; {args.backbone}, {args.batch_size} + {args.batch_size} tiles of {args.input_size}, {precision}")
     rows = measure(args, device, precision, plain=False)
     print_table(rows)
@@ -59,6 +65,17 @@ def benchmark(args: argparse.Namespace) -> None:
     print(f"\n{args.out}")
 
 
+def benchmark_whole(args: argparse.Namespace, device: torch.device, precision: str) -> None:
+    """Measure everything, and write the table as Markdown."""
+    sizes = Sizes(args.backbone, args.model_name, args.batch_size, args.input_size, args.steps, args.map_side)
+    seed_everything(args.random_seed)
+    kinds = kinds_of_steps(device, precision, args.quick)
+    say(f"{machine_name(device)}; a line for each measurement, the whole table in {args.out} at the end")
+    table = measure_whole(sizes, device, precision, kinds, args.out.resolve().parent, say)
+    write_text(args.out, table)
+    say(f"\n{args.out}")
+
+
 def measure(args: argparse.Namespace, device: torch.device, precision: str, plain: bool) -> list[Row]:
     """All parts that the options name."""
     seed_everything(args.random_seed)
@@ -66,13 +83,13 @@ def measure(args: argparse.Namespace, device: torch.device, precision: str, plai
     if "train" in args.parts:
         rows += measure_training(args, device, precision, plain)
     if "learner" in args.parts:
-        rows += measure_learner(args, device, precision)
+        rows += measure_learner(args.model_name, args.input_size, args.steps, device, precision)
     if "evaluation" in args.parts:
-        rows += measure_evaluation(args, device, precision)
+        rows += measure_evaluation(args.backbone, args.batch_size, args.input_size, device, precision)
     if "checkpoint" in args.parts and not plain:
-        rows += measure_checkpoint(args, device)
+        rows += measure_checkpoint(args.backbone, args.out.resolve().parent, device)
     if "pool" in args.parts and not plain:
-        rows += measure_large_pools(args)
+        rows += measure_large_pools(args.pool_tiles, args.query_strategy)
     return rows
 
 

@@ -43,6 +43,7 @@ from tools.cli.shared_options import as_plain, resolve_description, resolve_devi
 from tools.predict_images import find_images, read_in_groups
 from tools.predict_network import NetworkFacts, load_generator, network_facts
 from tools.predict_results import MapFolder
+from utils.device import place
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.crf_settings import CRFSettings
@@ -81,7 +82,7 @@ def predict_into(
     """Make the maps in a folder that is this process's own; returns 4 if some images were skipped."""
     images = find_images(args, description)
     folder.check_images(images)
-    network = load_generator(facts).to(device).to(memory_format=torch.channels_last).eval()
+    network = place(load_generator(facts), device).eval()
     classify = classifier(network, device, precision, args.flip)
     if args.crf:
         classify = refined_by_crf(classify, crf_settings(args))

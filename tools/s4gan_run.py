@@ -19,6 +19,7 @@ from tools.s4gan_checkpoints import CheckpointWriter
 from tools.s4gan_panels import draw_panels, panels_of_curves
 from tools.s4gan_validation import open_validation, validate
 from utils import distributed
+from utils.device import uses_tf32
 from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
@@ -31,6 +32,7 @@ from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.log import MetricsLog
+from utils.runs.pace import Pace
 from utils.runs.seeds import machine_state, restore_machine_state
 from utils.suggest import first_names
 
@@ -66,6 +68,7 @@ class TrainingRun:
         self.log: MetricsLog | None = None  # in the main process
         self._broken_step = torch.zeros((), dtype=torch.int64)
         self._step = 0  # steps finished
+        self._pace = Pace()
 
     # --- beginning, resuming, ending ---------------------------------------------------------------------------------
 
@@ -86,6 +89,7 @@ class TrainingRun:
         distributed.barrier()
         self.save_state(0)  # before the first checkpoint, so that wherever it is killed, the run can go on
         self.checkpoints.wait()
+        self._pace.resume()
         return 0
 
     def resume(self) -> int:
@@ -112,6 +116,7 @@ class TrainingRun:
         self.checkpoints.saved_step = step if has_state else None
         if not has_state:
             self.save_state(0)
+        self._pace.resume()
         return step
 
     def unsaved(self) -> str:
@@ -154,7 +159,7 @@ class TrainingRun:
         self,
         step: int,
         losses: Mapping[str, Tensor],
-        seconds: tuple[float, float],
+        waited: float,
     ) -> dict[str, float] | None:
         """Log, validate, write checkpoints and pictures, each when it is due.
 
@@ -163,7 +168,7 @@ class TrainingRun:
         Args:
             step: steps finished.
             losses: what `train_step` returned.
-            seconds: time of the whole step, and of it waiting for data.
+            waited: seconds that this step waited for data.
 
         Returns:
             The numbers of this step when they were read, else None.
@@ -177,15 +182,17 @@ class TrainingRun:
         validating = self.validation is not None and (step % args.eval_every == 0 or last)
         pausing = step % args.save_state_every == 0 or last  # for pictures, and for the state, which `finish` saves too
         self._broken_step = losses["broken_step"]
+        self._pace.step()
         values = None
         if logging or saving or validating or pausing:
             self._refuse_broken_losses()
             values = self._read(losses)
+            self._pace.pause()
         if saving or validating or pausing:
             self._refuse_broken_networks(step)
         score = self._validate(step) if validating else None
         if values is not None and (logging or validating):
-            self._log(step, values, losses, seconds, score)
+            self._log(step, values, losses, waited, score)
         if args.save_viz and "pseudo_labels" in losses and step > args.save_after_iter:
             self._save_pseudo_labels(losses["pseudo_labels"], step)
         if saving and distributed.is_main():
@@ -197,6 +204,8 @@ class TrainingRun:
         if pausing and not last:
             self.save_state(step)
         self.folder.establish()
+        if values is not None:
+            self._pace.resume()
         return values
 
     def save_state(self, step: int) -> None:
@@ -222,7 +231,7 @@ class TrainingRun:
             "tile_size": list(self.tiles.reader.tile_size),
             "normalisation": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)},
             "precision": self.s4gan.settings.precision,
-            "tf32": self.s4gan.device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32,
+            "tf32": uses_tf32(self.s4gan.device),
             "processes": distributed.world_size(),
             "imagenet_weights": self.from_imagenet,
             "torch": str(torch.__version__),
@@ -308,11 +317,11 @@ class TrainingRun:
         step: int,
         values: dict[str, float],
         losses: Mapping[str, Tensor],
-        seconds: tuple[float, float],
+        waited: float,
         score: float | None,
     ) -> None:
         images = self.args.batch_size * (1 if self.s4gan.discriminator is None else 2)
-        values |= {"wait_ms": 1000 * seconds[1], "images_per_s": images / max(seconds[0], 1e-9)}
+        values |= {"wait_ms": 1000 * waited, "images_per_s": images / self._pace.take()}
         values |= self.s4gan.learning_rates()
         if score is not None:
             values["val_mean_iou"] = score

@@ -57,9 +57,10 @@ from tools.cli.shared_options import (
 from tools.cli.train_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed
+from utils.device import uses_tf32
 from utils.errors import DataError, OptionError
 from utils.output import say
-from utils.precision import allow_tf32, resolve_precision
+from utils.precision import resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
@@ -81,7 +82,7 @@ def train(args: argparse.Namespace) -> int:
 
 def train_in(folder: RunFolder, args: argparse.Namespace, device: torch.device) -> int:
     """Train in a folder that is this process's own; returns the exit code."""
-    precision, tf32 = resolve_precision(args.precision, device), allow_tf32(device)
+    precision, tf32 = resolve_precision(args.precision, device), uses_tf32(device)
     description = resolve_description(args)
     check_num_classes(args.num_classes, description.num_classes, "pixel classes")
     description = description.ignoring(args.ignore_label)
@@ -151,8 +152,7 @@ def loop(
             waited = time.perf_counter() - started
             losses = training.s4gan.train_step(labelled, unlabelled, step)
             finished = step + 1  # files and log lines are named by steps finished
-            seconds = time.perf_counter() - started
-            values = training.after_step(finished, losses, (seconds, waited))
+            values = training.after_step(finished, losses, waited)
             if values is not None:
                 progress.show({name: value for name, value in values.items() if name.startswith("loss")})
             progress.update()
@@ -260,7 +260,8 @@ def training_batches(
     dataset = SegmentationTiles(tiles, transform, args.random_seed, stream)
     share = (distributed.rank(), distributed.world_size())
     batches = EndlessBatches(indices, args.batch_size, args.random_seed, stream, first_step, *share)
-    return iter(build_loader(dataset, batches, resolve_workers(args, device), pin_memory=device.type == "cuda"))
+    workers = resolve_workers(args, device, loaders=2)  # labelled and unlabelled
+    return iter(build_loader(dataset, batches, workers, pin_memory=device.type == "cuda"))
 
 
 def report(args: argparse.Namespace, training: TrainingRun, finished: int, stop: StopRequest) -> int:

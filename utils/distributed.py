@@ -33,8 +33,6 @@ def start(device_type: str, deadline: timedelta | None = None) -> None:
     """
     global _meeting
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        if device_type == "cuda":
-            torch.cuda.set_device(local_rank())
         dist.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=deadline)
         _meeting = Meeting(rank(), world_size())
 
@@ -57,6 +55,11 @@ def rank() -> int:
 def local_rank() -> int:
     """This process's number on its machine; it names the GPU."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_world_size() -> int:
+    """Number of processes on this machine, as `torchrun` started them."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def world_size() -> int:
@@ -145,7 +148,7 @@ def gather_objects(value: T) -> list[T]:
 
 def any_process(flag: bool) -> bool:
     """Whether the flag is up in any process; all of them have to ask."""
-    return bool(total(torch.tensor(float(flag))))
+    return total_number(flag) > 0
 
 
 def total(value: Tensor) -> Tensor:
@@ -156,6 +159,11 @@ def total(value: Tensor) -> Tensor:
     with others_alive():
         dist.all_reduce(summed)
     return summed.to(value.device)
+
+
+def total_number(number: float) -> float:
+    """Sum of a number over all processes, for each to act upon; all of them have to ask."""
+    return total(torch.tensor(float(number))).item() if dist.is_initialized() else number
 
 
 def _message_device(value: Tensor) -> torch.device:
@@ -212,7 +220,7 @@ def mean_over_batch(values: Tensor) -> Tensor:
     """
     local = values.sum(dim=0)
     whole = local + (total(local) - local.detach()) if dist.is_initialized() else local
-    return whole / total(values.new_tensor(float(len(values))))
+    return whole / total(values.new_full((), len(values)))
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -1,15 +1,17 @@
 """Images on the device: from bytes to [0, 1], and to what networks trained on ImageNet expect."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
+
+from utils.device import MEMORY_FORMAT
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of torchvision's ImageNet weights
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def to_unit_range(
-    images: Tensor, device: torch.device, memory_format: torch.memory_format = torch.channels_last
-) -> Tensor:
+def to_unit_range(images: Tensor, device: torch.device, memory_format: torch.memory_format = MEMORY_FORMAT) -> Tensor:
     """uint8 (B, 3, H, W) on any device -> float32 in [0, 1] on `device`.
 
     The bytes travel and become floats on the device: a quarter of the traffic.
@@ -25,10 +27,16 @@ def normalise(images: Tensor, inside: Tensor | None = None) -> Tensor:
         images: RGB in [0, 1], shape (B, 3, H, W).
         inside: True where a pixel is not padding, shape (B, 1, H, W); None: no padding.
     """
-    mean = images.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
-    deviation = images.new_tensor(IMAGENET_STD).view(3, 1, 1)
+    mean, deviation = (channel_constants(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
     normalised = (images - mean) / deviation
     return normalised if inside is None else normalised * inside
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)  # whoever asks first: it may be asked for in training next
+def channel_constants(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A float32 constant for each channel, shape (C, 1, 1), kept on its device: copies from the host wait for it."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
 
 
 def inside_mask(sizes: Tensor, shape: tuple[int, int]) -> Tensor:

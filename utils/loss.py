@@ -44,7 +44,7 @@ def self_training_labels(logits: Tensor, realness: Tensor, inside: Tensor, thres
         int64 ids, shape (B, H, W); 255 in padding and in images that are not believed.
     """
     believed = (torch.sigmoid(realness) > threshold).view(-1, 1, 1) & inside.squeeze(1)
-    return torch.where(believed, logits.detach().argmax(dim=1), IGNORE_INDEX)
+    return logits.detach().argmax(dim=1).masked_fill(~believed, IGNORE_INDEX)
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

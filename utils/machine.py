@@ -3,13 +3,50 @@
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may use, at least one; a queue or a container may lend fewer than there are."""
+def usable_cores(root: Path = Path("/")) -> int:
+    """CPU cores that this process may use, at least one; a queue or a container may lend fewer than there are.
+
+    Args:
+        root: where Linux keeps `proc` and `sys`.
+    """
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    return max(1, min([cores, *(int(limit) for limit in _cpu_limits(root))]))
+
+
+def _cpu_limits(root: Path) -> list[float]:
+    """Cores whose time the process's control groups (version 1 or 2) may take; none where there is no limit."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):  # not Linux
+        return []
+    limits = []
+    for line in groups:
+        _, controllers, name = (line + "::").split(":")[:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+        folder = mount / name.lstrip("/")
+        for place in (folder, *(parent for parent in folder.parents if mount in (parent, *parent.parents))):
+            limits += _limit_in(place)
+    return limits
+
+
+def _limit_in(folder: Path) -> list[float]:
+    try:
+        if (folder / "cpu.max").is_file():
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota, period = (
+                (folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period")
+            )
+        return [int(quota) / int(period)] if quota.strip() not in ("max", "-1") else []
+    except (OSError, ValueError, ZeroDivisionError):
+        return []
 
 
 def total_memory() -> int | None:
@@ -29,10 +66,20 @@ def _memory(pages: str) -> int | None:
 
 
 def peak_resident() -> int | None:
-    """Largest number of bytes that this process has held in memory so far."""
+    """Largest number of bytes that this process has held in memory so far, or since `forget_peak` where that works."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
     try:
         import resource  # Unix only
     except ImportError:
         return None
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_peak() -> None:
+    """Let `peak_resident` begin anew; Linux alone can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

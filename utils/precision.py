@@ -1,5 +1,8 @@
 """Which number format the networks run in; losses stay in float32."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 
@@ -17,14 +20,6 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bf16" if _cpu_multiplies_bf16() else "fp32"
 
 
-def allow_tf32(device: torch.device) -> bool:
-    """Let CUDA multiply float32 in TF32, with 10 bits of mantissa; whether this device does so."""
-    if device.type != "cuda":
-        return False
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    return torch.cuda.get_device_capability(device) >= (8, 0)
-
-
 def _cpu_multiplies_bf16() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
@@ -37,6 +32,18 @@ def _cpu_multiplies_bf16() -> bool:
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """The context in which networks run at `fp32`, `bf16` or `fp16`."""
     return torch.autocast(device.type, dtype=_DTYPES[precision], enabled=precision != "fp32")
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Matrix products in whole float32, without autocast and TF32: for numbers that are told apart by last digits."""
+    switch = torch.backends.cuda.matmul
+    allowed, switch.allow_tf32 = switch.allow_tf32, False
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        switch.allow_tf32 = allowed
 
 
 def keep_convolutions_in(precision: str, network: nn.Module) -> None:

@@ -12,15 +12,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
 
 from model.networks.deeplabv2 import DeepLabV2, freeze_batchnorm_affine, set_batchnorm_momentum
 from model.networks.discriminator import Discriminator
 from utils import distributed
 from utils.batches import MaskedBatch
+from utils.device import MEMORY_FORMAT, place
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.labels import IGNORE_INDEX
 from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
 from utils.lr_scheduler import poly
+from utils.optimisers import begin_momentum, load_optimiser
 from utils.precision import autocast
 
 
@@ -49,8 +52,8 @@ class S4GANSettings:
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """How images and weights lie in memory; channels-last is what convolutions are fastest on."""
-        return torch.channels_last if self.channels_last else torch.contiguous_format
+        """How images and weights lie in memory."""
+        return MEMORY_FORMAT if self.channels_last else torch.contiguous_format
 
     @property
     def self_training_start(self) -> int:
@@ -110,15 +113,16 @@ class S4GAN:
         device: torch.device,
     ) -> None:
         self.settings, self.device = settings, device
-        self.generator = generator.to(device).to(memory_format=settings.memory_format)
-        self.discriminator = discriminator and discriminator.to(device).to(memory_format=settings.memory_format)
+        self.generator = place(generator, device, settings.memory_format)
+        self.discriminator = discriminator and place(discriminator, device, settings.memory_format)
         set_batchnorm_momentum(self.generator, settings.bn_momentum)
         if settings.freeze_affine:
             freeze_batchnorm_affine(self.generator)
         scaled = settings.precision == "fp16"
-        fused = not scaled  # torch's fused SGD starts with arbitrary momentum where its first step is skipped
         groups = generator_groups(self.generator, settings)
-        self.generator_optimiser = torch.optim.SGD(groups, momentum=settings.momentum, fused=fused)
+        self.generator_optimiser = torch.optim.SGD(groups, momentum=settings.momentum, fused=True)
+        if scaled:
+            begin_momentum(self.generator_optimiser)
         self.discriminator_optimiser = (
             torch.optim.Adam(self.discriminator.parameters(), settings.learning_rate_d, betas=(0.9, 0.99), fused=True)
             if self.discriminator
@@ -161,7 +165,7 @@ class S4GAN:
         if "loss_fm" in watched:
             loss = loss + self.settings.lambda_fm * watched["loss_fm"] + self.settings.lambda_st * watched["loss_st"]
         is_broken = ~torch.isfinite(loss + watched.get("loss_D", 0.0))
-        self._broken_step = torch.where(is_broken & (self._broken_step == 0), step + 1, self._broken_step)
+        self._broken_step = self._broken_step.masked_fill(is_broken & (self._broken_step == 0), step + 1)
         return watched | {"loss_S": loss, "broken_step": self._broken_step}
 
     def _learn_from_labelled(self, batch: DeviceBatch) -> tuple[list[Maps], dict[str, Tensor]]:
@@ -285,7 +289,10 @@ class S4GAN:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore `state_dict`."""
         for name, part in self._parts():
-            part.load_state_dict(state[name])
+            if isinstance(part, Optimizer):
+                load_optimiser(part, state[name])
+            else:
+                part.load_state_dict(state[name])
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         yield "generator", self.generator

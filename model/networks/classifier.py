@@ -13,6 +13,7 @@ from model.networks.resnet import TinyResNet
 from model.weights.loading import LoadReport, load_backbone
 from utils.errors import OptionError
 from utils.paths import reason_of
+from utils.precision import exact_float32
 from utils.suggest import unknown
 
 FEATURES = 1000
@@ -55,8 +56,8 @@ class Classifier(nn.Module):
         return self.logits(self.features(images))
 
     def logits(self, features: Tensor) -> Tensor:
-        """Scene logits of features: float32 also under autocast, which would round what strategies tell apart."""
-        with torch.autocast(features.device.type, enabled=False):
+        """Scene logits of features: whole float32, for autocast and TF32 would round what strategies tell apart."""
+        with exact_float32(features.device):
             return self.head(features.float())
 
     def load_imagenet(self) -> LoadReport:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.learner import Learner, Scores, ScoreTable
 from model.networks.classifier import FEATURES, Classifier
+from tests.files import contiguous
 
 CPU = torch.device("cpu")
 
@@ -201,14 +202,15 @@ def test_a_first_step_that_overflows_in_fp16_is_left_out(monkeypatch):
 # --- a fit in parts ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("as_saved", [lambda state: state, contiguous], ids=["as it lay", "contiguous"])
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_fit_broken_off_and_restored_ends_identically(precision):
+def test_a_fit_broken_off_and_restored_ends_identically(precision, as_saved):
     batches = in_batches(make_tiles(20), 4)
     whole, first, second = (make_learner(seed, precision) for seed in (0, 0, 1))
     losses = [loss.item() for loss in whole.fit_batches(batches)]
     before = [loss.item() for _, loss in zip(range(3), first.fit_batches(batches), strict=False)]
     file = io.BytesIO()
-    torch.save(first.state_dict(), file)
+    torch.save(as_saved(first.state_dict()), file)
     file.seek(0)
     second.load_state_dict(torch.load(file, weights_only=True))
     after = [loss.item() for loss in second.fit_batches(batches[3:])]

@@ -1,6 +1,7 @@
 """s4GAN's trainer as a command: several processes, unusual tiles and sizes, losses that break."""
 
 import csv
+import itertools
 import json
 import math
 import os
@@ -26,6 +27,7 @@ from tests.tools.test_train_AL import before
 from tests.utils.test_distributed import in_processes
 from tools import auto_evaluate, s4gan_run, train_s4gan
 from tools.s4gan_run import TrainingRun
+from utils.runs.pace import Pace
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
@@ -492,3 +494,11 @@ def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: 
     assert float(found[1]) == pytest.approx(size, rel=0.05)
     assert float(found[2]) > 0
     assert json.loads((tmp_path / "run" / "options.json").read_text())["tf32"] is False
+
+
+def test_images_a_second_are_those_that_are_done(training_tiles: TinySet, tmp_path: Path, monkeypatch):
+    """A clock that ticks once between two readings of the device, of which there are two for each line of the log."""
+    monkeypatch.setattr(s4gan_run, "Pace", lambda: Pace(itertools.count().__next__))
+    run(options(training_tiles, tmp_path / "run", num_steps=6, log_every=3, save_pred_every=2))
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        assert [row["images_per_s"] for row in csv.DictReader(file)] == ["6", "6"]  # 3 steps of 2 + 2 images in 2 ticks

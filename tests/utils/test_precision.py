@@ -1,13 +1,10 @@
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
 
 from model.networks.deeplabv2 import DeepLabV2
 from utils.number_formats import PRECISIONS
-from utils.precision import allow_tf32, autocast, keep_convolutions_in, resolve_precision
+from utils.precision import autocast, exact_float32, keep_convolutions_in, resolve_precision
 
 CPU = torch.device("cpu")
 
@@ -55,25 +52,17 @@ def test_matrices_are_multiplied_in_the_format(precision, dtype):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
 
 
-@pytest.fixture
-def without_tf32() -> Iterator[tuple[Any, Any]]:
-    """Both of torch's switches, off for a test."""
-    switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
-    before = [switch.allow_tf32 for switch in switches]
-    for switch in switches:
-        switch.allow_tf32 = False
-    yield switches
-    for switch, value in zip(switches, before, strict=True):
-        switch.allow_tf32 = value
-
-
-@pytest.mark.parametrize(("capability", "expected"), [((7, 0), False), ((8, 0), True), ((9, 0), True)])
-def test_tf32_is_allowed_on_cuda_and_stated_where_the_device_has_it(monkeypatch, without_tf32, capability, expected):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
-    assert not allow_tf32(CPU)
-    assert not any(switch.allow_tf32 for switch in without_tf32)
-    assert allow_tf32(torch.device("cuda")) is expected
-    assert all(switch.allow_tf32 for switch in without_tf32)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_exact_products_switch_tf32_off_for_a_while(allowed):
+    switch = torch.backends.cuda.matmul
+    before, switch.allow_tf32 = switch.allow_tf32, allowed
+    try:
+        with autocast("bf16", CPU), exact_float32(CPU):
+            assert not switch.allow_tf32
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+        assert switch.allow_tf32 == allowed
+    finally:
+        switch.allow_tf32 = before
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

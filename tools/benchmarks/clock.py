@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from utils.machine import peak_resident
+from utils.machine import forget_peak, peak_resident
 from utils.precision import autocast
 
 
@@ -45,6 +45,14 @@ def synchronise(device: torch.device) -> None:
     """Wait for the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` begin anew, as far as the machine can."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        forget_peak()
 
 
 def peak_memory(device: torch.device) -> int:

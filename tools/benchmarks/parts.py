@@ -1,12 +1,13 @@
 """What the learner, an evaluation, a checkpoint and a large pool cost."""
 
-import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,57 +19,86 @@ from model.networks.discriminator import Discriminator
 from tools.benchmarks.clock import Row, synchronise, timed_seconds
 from tools.benchmarks.pool import measure_pools
 from tools.benchmarks.training import NUM_CLASSES, synthetic_batch
+from tools.predict import classifier, predict_ids
+from utils.device import place
 from utils.evaluation.evaluate import evaluate
+from utils.precision import keep_convolutions_in
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 
 
-def measure_learner(args: argparse.Namespace, device: torch.device, precision: str) -> list[Row]:
+def measure_learner(
+    model_name: str, input_size: tuple[int, int], steps: int, device: torch.device, precision: str
+) -> list[Row]:
     """Tiles a second that the active learner fits and scores."""
-    learner = Learner(Classifier(args.model_name, 21), device, precision, 0.001, 0.9)
+    learner = Learner(Classifier(model_name, 21), device, precision, 0.001, 0.9)
 
     def batches(size: int, number: int) -> list[Any]:
-        images = torch.randint(0, 256, (size, 3, *args.input_size), dtype=torch.uint8)
-        sizes = torch.tensor([args.input_size] * size)
+        images = torch.randint(0, 256, (size, 3, *input_size), dtype=torch.uint8)
+        sizes = torch.tensor([input_size] * size)
         batch = ClassificationSample(images, torch.randint(0, 21, (size,)), sizes, torch.arange(size))  # type: ignore[arg-type]
         return [batch] * number
 
     learner.fit(batches(4, 1))
-    fit = timed_seconds(device, lambda: learner.fit(batches(4, args.steps)))
+    fit = timed_seconds(device, lambda: learner.fit(batches(4, steps)))
     learner.score(batches(32, 1))
     score = timed_seconds(device, lambda: learner.score(batches(32, 2)))
     return [
-        Row("learner: fitting, batch 4", 4 * args.steps / fit, "tiles/s"),
+        Row("learner: fitting, batch 4", 4 * steps / fit, "tiles/s"),
         Row("learner: scoring, batch 32", 64 / score, "tiles/s"),
     ]
 
 
-def measure_evaluation(args: argparse.Namespace, device: torch.device, precision: str) -> list[Row]:
+def measure_evaluation(
+    backbone: str, batch_size: int, input_size: tuple[int, int], device: torch.device, precision: str
+) -> list[Row]:
     """Tiles a second that evaluation predicts and counts."""
-    network = DeepLabV2(NUM_CLASSES, args.backbone).to(device).to(memory_format=torch.channels_last).eval()
-    batch = synthetic_batch(args)
+    network = network_for_maps(backbone, device, precision)
+    batch = synthetic_batch(batch_size, input_size)
     evaluate(network, [batch], NUM_CLASSES, device, precision)
     seconds = timed_seconds(device, lambda: evaluate(network, [batch] * 3, NUM_CLASSES, device, precision))
-    return [Row("evaluation", 3 * args.batch_size / seconds, "tiles/s")]
+    return [Row("evaluation", 3 * batch_size / seconds, "tiles/s")]
 
 
-def measure_checkpoint(args: argparse.Namespace, device: torch.device) -> list[Row]:
-    """What a checkpoint holds training up, and how long its writing takes in the background."""
+def network_for_maps(backbone: str, device: torch.device, precision: str) -> DeepLabV2:
+    """A generator as evaluation and prediction use it."""
+    network = DeepLabV2(NUM_CLASSES, backbone).eval().requires_grad_(False)
+    keep_convolutions_in(precision, network)
+    return place(network, device)
+
+
+def measure_windows(
+    backbone: str, window: tuple[int, int], side: int, batch_size: int, device: torch.device, precision: str
+) -> list[Row]:
+    """Pixels a second of a map that is blended from windows, from an image on the CPU to ids on the CPU."""
+    classify = classifier(network_for_maps(backbone, device, precision), device, precision, flip=False)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
+
+    @torch.inference_mode()
+    def make_map() -> None:
+        predict_ids(pixels, classify, window, overlap=0.5, batch_size=batch_size)
+
+    make_map()
+    return [Row("maps in windows, overlap 0.5", side**2 / 1e6 / timed_seconds(device, make_map), "megapixels/s")]
+
+
+def measure_checkpoint(backbone: str, folder: Path, device: torch.device) -> list[Row]:
+    """What a checkpoint holds training up, and how long its writing takes in the background, to this folder's disk."""
     networks: list[nn.Module] = [
-        DeepLabV2(NUM_CLASSES, args.backbone).to(device),
-        Discriminator(NUM_CLASSES).to(device),
+        place(DeepLabV2(NUM_CLASSES, backbone), device),
+        place(Discriminator(NUM_CLASSES), device),
     ]
     size = sum(t.numel() * t.element_size() for n in networks for t in n.state_dict().values())
     snapshot, writer = Snapshot(), BackgroundWriter()
     held, written = [], []
-    with tempfile.TemporaryDirectory(dir=args.out.resolve().parent) as folder:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
         for _ in range(3):
             started = time.perf_counter()
             copies = [snapshot.take(network.state_dict(), str(i)) for i, network in enumerate(networks)]
             synchronise(device)
             held.append(time.perf_counter() - started)
             for i, copied in enumerate(copies):
-                path = Path(folder) / f"{i}.pth"
+                path = Path(temporary) / f"{i}.pth"
                 writer.submit(lambda path=path, copied=copied: save_tensors(path, copied))  # type: ignore[misc]
             writer.wait()
             written.append(time.perf_counter() - started)
@@ -80,11 +110,11 @@ def measure_checkpoint(args: argparse.Namespace, device: torch.device) -> list[R
     ]
 
 
-def measure_large_pools(args: argparse.Namespace) -> list[Row]:
+def measure_large_pools(sizes: Sequence[int], strategy: str) -> list[Row]:
     """Memory and time of one round over pools of several sizes: tiny network, tiles made on the fly, on the CPU."""
     rows = []
-    for tiles, cost in zip(args.pool_tiles, measure_pools(args.pool_tiles, args.query_strategy), strict=True):
-        title = f"{args.query_strategy}, pool of {tiles}: "
+    for tiles, cost in zip(sizes, measure_pools(sizes, strategy), strict=True):
+        title = f"{strategy}, pool of {tiles}: "
         rows += [
             Row(title + "peak memory", cost.peak_bytes / 1e6, "MB"),
             Row(title + "scoring", tiles / cost.score_seconds, "tiles/s"),

@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -16,7 +16,7 @@ from data.transforms import segmentation_training
 from model.methods.s4gan import S4GAN, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from tools.benchmarks.clock import Row, matmul_peak, peak_memory, synchronise
+from tools.benchmarks.clock import Row, forget_peak_memory, matmul_peak, peak_memory, synchronise
 from tools.cli.shared_options import resolve_cache, resolve_description, resolve_workers
 
 NUM_CLASSES = 18  # of synthetic data: as many as UCM has
@@ -25,37 +25,59 @@ NUM_CLASSES = 18  # of synthetic data: as many as UCM has
 def measure_training(args: argparse.Namespace, device: torch.device, precision: str, plain: bool) -> list[Row]:
     """Milliseconds of a step and where they go."""
     num_classes, batches = training_data(args, device, plain)
-    settings = S4GANSettings(
-        10**6, 0.5, st_start=0, precision=precision, compile=args.compile and not plain, channels_last=not plain
-    )
-    s4gan = S4GAN(DeepLabV2(num_classes, args.backbone), Discriminator(num_classes), settings, device)
-    labelled, unlabelled = next(batches)
-    with FlopCounterMode(display=False) as counter:
-        s4gan.train_step(labelled, unlabelled, step=0)
-    if settings.compile:
-        s4gan.train_step(labelled, unlabelled, step=0)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    s4gan = build(num_classes, args.backbone, device, precision, args.compile and not plain, channels_last=not plain)
+    cost = step_cost(s4gan, batches, device, args.steps)
+    return [
+        Row("training step", 1000 * cost.seconds, "ms"),
+        Row("  waiting for data", 1000 * cost.waiting, "ms"),
+        *split_of_a_step(s4gan, batches, device, max(2, args.steps // 3)),
+        Row("images", 2 * args.batch_size / cost.seconds, "1/s"),
+        Row("peak memory", cost.peak_bytes / 1e9, "GB"),
+        Row("arithmetic of a step", cost.flop / 1e12, "TFLOP"),
+        Row("share of the matmul peak", 100 * cost.flop / cost.seconds / matmul_peak(device, precision), "%"),
+    ]
 
-    steps, waits = [], []
-    for step in range(args.steps):
+
+class StepCost(NamedTuple):
+    """Medians over steps: seconds of one, and of it waiting for data; the most bytes; FLOP of one, 0 if compiled."""
+
+    seconds: float
+    waiting: float
+    peak_bytes: int
+    flop: int
+
+
+def build(
+    num_classes: int, backbone: str, device: torch.device, precision: str, compiled: bool, channels_last: bool = True
+) -> S4GAN:
+    """Both networks from random weights, with self-training from the first step."""
+    settings = S4GANSettings(10**6, 0.5, st_start=0, precision=precision, compile=compiled, channels_last=channels_last)
+    return S4GAN(DeepLabV2(num_classes, backbone), Discriminator(num_classes), settings, device)
+
+
+def step_cost(s4gan: S4GAN, batches: Iterator[Any], device: torch.device, steps: int) -> StepCost:
+    """What steps cost after some to warm up: one in which arithmetic is counted, and those that compile."""
+    flop = 0
+    if s4gan.settings.compile:
+        for step in range(2):
+            labelled, unlabelled = next(batches)
+            s4gan.train_step(labelled, unlabelled, step)
+    else:
+        labelled, unlabelled = next(batches)
+        with FlopCounterMode(display=False) as counter:
+            s4gan.train_step(labelled, unlabelled, step=0)
+        flop = counter.get_total_flops()
+    forget_peak_memory(device)
+    times, waits = [], []
+    for step in range(steps):
+        synchronise(device)
         started = time.perf_counter()
         labelled, unlabelled = next(batches)
         waits.append(time.perf_counter() - started)
         s4gan.train_step(labelled, unlabelled, step)
         synchronise(device)
-        steps.append(time.perf_counter() - started)
-    seconds = median(steps)
-    flop = counter.get_total_flops()
-    return [
-        Row("training step", 1000 * seconds, "ms"),
-        Row("  waiting for data", 1000 * median(waits), "ms"),
-        *split_of_a_step(s4gan, batches, device, max(2, args.steps // 3)),
-        Row("images", 2 * args.batch_size / seconds, "1/s"),
-        Row("peak memory", peak_memory(device) / 1e9, "GB"),
-        Row("arithmetic of a step", flop / 1e12, "TFLOP"),
-        Row("share of the matmul peak", 100 * flop / seconds / matmul_peak(device, precision), "%"),
-    ]
+        times.append(time.perf_counter() - started)
+    return StepCost(median(times), median(waits), peak_memory(device), flop)
 
 
 def split_of_a_step(s4gan: S4GAN, batches: Iterator[Any], device: torch.device, steps: int) -> list[Row]:
@@ -92,13 +114,13 @@ def split_of_a_step(s4gan: S4GAN, batches: Iterator[Any], device: torch.device, 
 def training_data(args: argparse.Namespace, device: torch.device, plain: bool) -> tuple[int, Iterator[Any]]:
     """Number of classes, and pairs of labelled and unlabelled batches."""
     if args.dataset is None:
-        batch = synthetic_batch(args)
+        batch = synthetic_batch(args.batch_size, args.input_size)
         return NUM_CLASSES, iter(lambda: (batch, batch), None)
     description = resolve_description(args)
     names = read_names(args.data_list, description)
     tiles = open_tiles(description, args.data_dir, names, names, None if plain else resolve_cache(args))
     transform = segmentation_training(args.input_size, random_scale=True, random_mirror=True)
-    workers = 0 if plain else resolve_workers(args, device)
+    workers = 0 if plain else resolve_workers(args, device, loaders=2)
 
     def stream(name: str) -> Iterator[Any]:
         order = EndlessBatches(range(len(tiles)), args.batch_size, args.random_seed, name)
@@ -108,12 +130,11 @@ def training_data(args: argparse.Namespace, device: torch.device, plain: bool) -
     return description.num_classes, zip(stream("labelled"), stream("unlabelled"), strict=True)
 
 
-def synthetic_batch(args: argparse.Namespace) -> SegmentationSample:
+def synthetic_batch(batch_size: int, input_size: tuple[int, int]) -> SegmentationSample:
     """A batch of noise."""
-    size = (args.batch_size, *args.input_size)
     return SegmentationSample(
-        torch.randint(0, 256, (size[0], 3, *args.input_size), dtype=torch.uint8),
-        torch.randint(0, NUM_CLASSES, size, dtype=torch.uint8),
-        torch.tensor([args.input_size] * args.batch_size),
-        torch.arange(args.batch_size),  # type: ignore[arg-type]
+        torch.randint(0, 256, (batch_size, 3, *input_size), dtype=torch.uint8),
+        torch.randint(0, NUM_CLASSES, (batch_size, *input_size), dtype=torch.uint8),
+        torch.tensor([input_size] * batch_size),
+        torch.arange(batch_size),  # type: ignore[arg-type]
     )

@@ -99,7 +99,7 @@ def _add_checkpoints(parser: argparse.ArgumentParser) -> None:
 def _add_machine(parser: argparse.ArgumentParser) -> None:
     machine = add_machine_options(parser, seed=0)
     machine.add_argument(
-        "--gpu", type=count(0), metavar="N", help="ask for this CUDA device; default 0 where there is one"
+        "--gpu", type=count(0), metavar="N", help="ask for CUDA device N, the first of several processes'; default 0"
     )
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     machine.add_argument(

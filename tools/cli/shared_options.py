@@ -1,7 +1,6 @@
 """Options that the commands share, and what they stand for: data set, device, loader processes, cache."""
 
 import argparse
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,14 @@ from data.dataset_json import load_description
 from data.descriptions import Description
 from tools.cli.parser import count, dataset_name, one_of
 from utils.errors import OptionError
+from utils.machine import usable_cores
 
 if TYPE_CHECKING:
     import torch
 
     from data.cache import CacheSettings
+
+MOST_WORKERS = 8  # of a loader, where nothing else was asked for
 
 
 def add_data_options(
@@ -41,7 +43,7 @@ def add_data_options(
         "--num-workers",
         type=count(0, 128),
         metavar="N",
-        help="loader processes; default 0 on a CPU, up to 8 beside a GPU",
+        help="processes of a loader; default 0 on a CPU, beside a GPU up to 8 by the cores there are",
     )
     return group
 
@@ -58,14 +60,17 @@ def add_machine_options(parser: argparse.ArgumentParser, seed: int) -> Any:
 
 
 def resolve_device(args: argparse.Namespace) -> "torch.device":
-    """The device that the options ask for; `--device` wins over `--cuda` and `--gpu`; each process has its own.
+    """The device that the options ask for, made ready; `--device` wins over `--cuda` and `--gpu`.
+
+    Several processes have a GPU each: `--gpu N`, by default 0, is the first one's, the others take those after it.
 
     Raises:
-        OptionError: CUDA was asked for and is absent.
+        OptionError: CUDA was asked for and is absent, or has too few devices.
     """
     import torch  # seconds
 
-    from utils.distributed import local_rank
+    from utils.device import prepare_device
+    from utils.distributed import local_rank, local_world_size
 
     gpu = getattr(args, "gpu", None)
     asked = args.device or ("cuda" if getattr(args, "cuda", False) or gpu is not None else "auto")
@@ -73,17 +78,34 @@ def resolve_device(args: argparse.Namespace) -> "torch.device":
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise OptionError("CUDA was asked for, but torch sees no CUDA device; use --device cpu, or check the driver")
-    index = local_rank() if gpu is None else gpu
-    if index >= torch.cuda.device_count():
-        raise OptionError(f"GPU {index}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
-    return torch.device("cuda", index)
+    first, processes, there = gpu or 0, local_world_size(), torch.cuda.device_count()
+    if first + processes > there:
+        needed, advice = f"GPU {first} is asked for", "give a lower --gpu"
+        if processes > 1:
+            needed = f"{processes} processes need GPUs {first} to {first + processes - 1}"
+            advice = "start fewer processes, or give a lower --gpu"
+        raise OptionError(f"{needed}, but torch sees {there} CUDA devices, counted from 0; {advice}")
+    device = torch.device("cuda", first + local_rank())
+    prepare_device(device)
+    return device
 
 
-def resolve_workers(args: argparse.Namespace, device: "torch.device") -> int:
-    """Loader processes: as asked, else none beside CPU training and up to 8 beside a GPU."""
+def resolve_workers(args: argparse.Namespace, device: "torch.device", loaders: int = 1) -> int:
+    """Processes of a loader: as asked, else none beside CPU training and up to 8 beside a GPU.
+
+    Args:
+        args: the command's options.
+        device: where batches go.
+        loaders: at work at the same time in each process; they share the cores that the process has for itself.
+    """
+    from utils.distributed import local_world_size  # with torch
+
     if args.num_workers is not None:
         return int(args.num_workers)
-    return min(8, max(1, (os.cpu_count() or 2) - 1)) if device.type == "cuda" else 0
+    if device.type != "cuda":
+        return 0
+    spare = usable_cores() // local_world_size() - 1  # one is the process's own
+    return min(MOST_WORKERS, max(1, spare // loaders))
 
 
 def resolve_cache(args: argparse.Namespace) -> "CacheSettings | None":

@@ -83,13 +83,14 @@ def predict_probabilities(
 
 
 def _size_inside(batch: MaskedBatch) -> tuple[int, int]:
-    height, width = (int(n) for n in batch.size[0])
+    height, width = batch.size.tolist()[0]
     return height, width
 
 
 def _network_input(batch: MaskedBatch, device: torch.device) -> Tensor:
     images = to_unit_range(batch.image, device)
-    return normalise(images, inside_mask(batch.size.to(device), (images.shape[2], images.shape[3])))
+    sizes = batch.size.to(device, non_blocking=True)
+    return normalise(images, inside_mask(sizes, (images.shape[2], images.shape[3])))
 
 
 def _views_of(images: Tensor, width: int, views: Views) -> Iterator[tuple[Tensor, bool]]:
@@ -167,10 +168,10 @@ def _count(
     if masks is None:
         height, width = maps.shape[2:]
         prediction = maps.argmax(dim=1).to(device)
-        matrices.update(batch.mask.to(device)[:, :height, :width], prediction)
+        matrices.update(batch.mask.to(device, non_blocking=True)[:, :height, :width], prediction)
         if keep is not None:
             keep(batch, prediction)
         return
     for one, mask in zip(maps, masks, strict=True):  # one at a time: at file size they may be large
         prediction = resized(one[None], (mask.shape[0], mask.shape[1])).argmax(dim=1)
-        matrices.update(mask[None].to(device), prediction.to(device))
+        matrices.update(mask[None].to(device, non_blocking=True), prediction.to(device))

@@ -27,9 +27,7 @@ class ConfusionMatrix:
 
     def update(self, truth: Tensor, prediction: Tensor, ignore_index: int = IGNORE_INDEX) -> None:
         """Add the pixels of maps of any equal shape; pixels whose truth is `ignore_index` do not count."""
-        known = truth != ignore_index
-        pairs = truth[known].long() * self.num_classes + prediction[known].long()
-        self.counts += torch.bincount(pairs, minlength=self.num_classes**2).view_as(self.counts)
+        self.counts += _counted(truth[None], prediction[None], self.num_classes, ignore_index)[0]
 
     def scores(self) -> "Scores":
         """The scores of everything added so far."""
@@ -50,13 +48,7 @@ class TileMatrices:
 
     def update(self, truth: Tensor, prediction: Tensor, ignore_index: int = IGNORE_INDEX) -> None:
         """Add tiles: class maps of shape (B, H, W); pixels whose truth is `ignore_index` do not count."""
-        shape = (len(truth), self.num_classes, self.num_classes)
-        known = truth != ignore_index
-        tile = torch.arange(len(truth), device=truth.device).view(-1, 1, 1).expand(truth.shape)
-        row = tile[known] * self.num_classes + truth[known]
-        cells = row * self.num_classes + prediction[known]
-        counts = torch.bincount(cells, minlength=shape[0] * shape[1] * shape[2])
-        self._parts.append(counts.view(shape).to(torch.int32))
+        self._parts.append(_counted(truth, prediction, self.num_classes, ignore_index).to(torch.int32))
 
     @property
     def tiles(self) -> Tensor:
@@ -72,6 +64,17 @@ class TileMatrices:
     def scores(self) -> "Scores":
         """The scores of all tiles together."""
         return Scores.of(self.counts.cpu())
+
+
+def _counted(truth: Tensor, prediction: Tensor, num_classes: int, ignore_index: int) -> Tensor:
+    """A confusion matrix for each of B pairs of maps (B, ...), int64, shape (B, C, C).
+
+    Pixels to ignore go to a bin of their own, the first, so that ids beyond C have none. Unlike `bincount` and indexing
+    by a mask, this reads nothing on the host, which would wait for the device.
+    """
+    bins = (truth.long() * num_classes + prediction + 1).masked_fill(truth == ignore_index, 0).flatten(1)
+    counts = bins.new_zeros(len(bins), num_classes**2 + 1).scatter_add_(1, bins, torch.ones_like(bins))
+    return counts[:, 1:].unflatten(1, (num_classes, num_classes))
 
 
 @dataclass(frozen=True)

@@ -65,12 +65,13 @@ def blended_strips(
             probabilities = classify(torch.cat(crops))
             if sums is None:
                 sums = probabilities.new_zeros(len(images), probabilities.shape[1], height, images.shape[3])
-                weights = weights.to(sums.device)
+                weights, row_totals, column_totals = (
+                    constant.to(sums.device) for constant in (weights, row_totals, column_totals)
+                )
             for left, crop in zip(some_lefts, probabilities.split(len(images)), strict=True):
                 sums[..., left : left + width] += crop * weights
         assert sums is not None  # there is a window at least
-        totals = row_totals[top:next_top, None] * column_totals
-        yield top, sums[:, :, : next_top - top] / totals.to(sums.device)
+        yield top, sums[:, :, : next_top - top] / (row_totals[top:next_top, None] * column_totals)
         _move_up(sums, next_top - top)
 
 

@@ -53,11 +53,22 @@ class BackgroundWriter:
             self._error = error
 
 
-class Snapshot:
-    """Copies of tensors that training may go on changing: clones on the CPU, pinned buffers used again for a GPU."""
+def pinned_like(tensor: Tensor) -> Tensor:
+    """Page-locked memory of a tensor's shape, type and strides on the CPU, to which a GPU copies by itself."""
+    return torch.empty_like(tensor, device="cpu", pin_memory=True)
 
-    def __init__(self) -> None:
-        self._pinned: dict[str, Tensor] = {}
+
+class Snapshot:
+    """Copies of tensors that training may go on changing, with their strides: optimisers compare these on loading.
+
+    Args:
+        allocate: makes a buffer of a tensor's shape, type and strides, which is used again; None: clones of tensors on
+            the CPU, and pinned buffers for a GPU, whose copies have arrived once somebody has waited for the device.
+    """
+
+    def __init__(self, allocate: Callable[[Tensor], Tensor] | None = None) -> None:
+        self._allocate = allocate
+        self._buffers: dict[str, Tensor] = {}
 
     def take(self, state: Mapping[str, Any], name: str = "") -> dict[str, Any]:
         """Copy a nested state; the caller lets the copies be written before it takes the next under the same names."""
@@ -73,10 +84,13 @@ class Snapshot:
         return value
 
     def _copy_tensor(self, tensor: Tensor, name: str) -> Tensor:
-        if tensor.device.type == "cpu":
+        if self._allocate is None and tensor.device.type == "cpu":
             return tensor.clone()
-        buffer = self._pinned.get(name)
-        if buffer is None or buffer.shape != tensor.shape or buffer.dtype != tensor.dtype:
-            buffer = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-            self._pinned[name] = buffer
+        buffer = self._buffers.get(name)
+        if buffer is None or _layout(buffer) != _layout(tensor):
+            buffer = self._buffers[name] = (self._allocate or pinned_like)(tensor)
         return buffer.copy_(tensor, non_blocking=True)
+
+
+def _layout(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.stride(), tensor.dtype
