@@ -19,13 +19,13 @@ from tools.s4gan_checkpoints import CheckpointWriter
 from tools.s4gan_panels import draw_panels, panels_of_curves
 from tools.s4gan_validation import open_validation, validate
 from utils import distributed
+from utils.console import say
 from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
 from utils.finite import not_finite
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
-from utils.output import say
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options

@@ -57,8 +57,8 @@ from tools.cli.shared_options import (
 from tools.cli.train_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed
+from utils.console import say
 from utils.errors import DataError, OptionError
-from utils.output import say
 from utils.precision import allow_tf32, resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
