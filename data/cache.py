@@ -114,7 +114,7 @@ class MappedTiles:
     def notes(self) -> Any:
         """What was noted while the tiles were decoded, or None where nothing was."""
         try:
-            return json.loads((self.path.parent / _NOTES).read_text())
+            return json.loads((self.path.parent / _NOTES).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
@@ -220,7 +220,7 @@ def _build(
             file.flush()
             os.fsync(file.fileno())
         if notes is not None:
-            (private / _NOTES).write_text(json.dumps(notes()))
+            (private / _NOTES).write_text(json.dumps(notes()), encoding="utf-8")
         if variants:
             write_json(private / _VARIANTS, variants)
         _put_in_place(private, entry, shape)

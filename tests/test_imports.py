@@ -57,14 +57,14 @@ UNIX_NAMES = {
 
 
 def unguarded_unix(source: str) -> Iterator[str]:
-    """Modules and names that only Unix has, outside of a `try`, a `with suppress(...)` or an `if hasattr(...)`."""
+    """Modules and names that only Unix has, outside of a `try`, a `with suppress(...)` or an `if` that asks first."""
     tree = ast.parse(source)
     guarded = {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.Try)
         or (isinstance(node, ast.With) and "suppress(" in "".join(ast.unparse(item) for item in node.items))
-        or (isinstance(node, ast.If) and "hasattr(" in ast.unparse(node.test))
+        or (isinstance(node, ast.If) and any(asked in ast.unparse(node.test) for asked in ("hasattr(", "sys.platform")))
         for inner in ast.walk(node)
     }
     for node in ast.walk(tree):
@@ -151,6 +151,7 @@ def test_imports_are_found_wherever_they_stand(source: str, imported: set[str]):
         ("with suppress(AttributeError):\n    os.sysconf('SC_PHYS_PAGES')", 0),
         ("if hasattr(os, 'sched_getaffinity'):\n    os.sched_getaffinity(0)", 0),
         ("getattr(signal, 'SIGHUP', None)", 0),
+        ("if sys.platform == 'win32':\n    import msvcrt\nelse:\n    import fcntl", 0),
     ],
 )
 def test_what_only_unix_has_is_found(source: str, found: int):

@@ -18,10 +18,10 @@ from data.splits import write_names
 from data.tiles import Tiles
 from tools.cli.select_options import FREE_ON_RESUME, array_path, run_folder
 from tools.cli.shared_options import as_plain
+from utils.console import say
 from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_bars, save_contact_sheets
 from utils.errors import DataError, OptionError
-from utils.output import say
 from utils.runs.files import read_json, save_array, write_json
 from utils.runs.folder import EVENTS, refuse_other_options
 from utils.runs.output import Kind, OutputFolder

@@ -17,8 +17,8 @@ from tools.al_feed import Feed
 from tools.al_results import COLUMNS, UNKNOWN, LabelledList, SelectionFolder, ledger
 from tools.al_state import RunState
 from utils import distributed
+from utils.console import say
 from utils.errors import DataError
-from utils.output import say
 from utils.progress import progress
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_tensors

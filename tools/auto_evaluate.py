@@ -45,13 +45,13 @@ from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
 from tools.eval_list import TileList
 from tools.eval_results import RESULTS, Results
 from utils import distributed
+from utils.console import say
 from utils.device import place
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BrokenMapsError
 from utils.evaluation.seen import count_seen, on_seen_tiles
 from utils.labels import IGNORE_INDEX
-from utils.output import say
 from utils.precision import keep_convolutions_in, resolve_precision
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest

@@ -38,7 +38,7 @@ from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measu
 from tools.benchmarks.training import measure_training
 from tools.benchmarks.whole import Sizes, kinds_of_steps, machine_name, measure_whole
 from tools.cli.shared_options import resolve_device
-from utils.output import say
+from utils.console import say
 from utils.precision import resolve_precision
 from utils.runs.files import write_json, write_text
 from utils.runs.seeds import seed_everything

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from model.weights.loading import load_network, read_network
 from tools.cli.evaluate_options import FIRST_STEP, LAST_STEP, settle_range
 from utils import distributed
+from utils.console import say
 from utils.errors import DataError, OptionError, UserError
-from utils.output import say
 from utils.runs.folder import RunFolder
 from utils.runs.idle import IdleWatch
 from utils.runs.interrupt import StopRequest

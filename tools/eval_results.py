@@ -15,11 +15,12 @@ from tools.eval_pictures import PICTURES, draw, draw_curve
 from tools.eval_report import write_report
 from tools.eval_summary import COLUMNS, Row, Verdict, in_words, print_verdict, rank, summary_of
 from utils import distributed
+from utils.console import say, valid_text
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
-from utils.output import say, valid_text
 from utils.runs.files import storage_error, write_json, write_text
 from utils.runs.folder import EVENTS
+from utils.runs.log import open_events
 from utils.runs.output import Kind, OutputFolder
 
 CLASS_COLUMNS = {
@@ -70,10 +71,8 @@ class Results:
             return
         self.folder.begin()
         write_json(self.path / "options.json", as_plain(self.args) | self.facts)
-        from torch.utils.tensorboard import SummaryWriter  # slow to import
-
         with self._storage_errors():
-            self._events = SummaryWriter(str(self.path / "tensorboard"))
+            self._events = open_events(self.path / "tensorboard")
 
     def add(self, evaluation: Evaluation) -> bool:
         """Write and say what a checkpoint scores; returns whether it is the best so far, the earliest of equals."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from tools.cli.shared_options import as_plain
 from tools.eval_list import Evaluation, Outcome, TileList
+from utils.console import say
 from utils.evaluation.intervals import Ends, Interval
 from utils.evaluation.metric import CLASS_SCORES, Scores, fraction
-from utils.output import say
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from model.methods.s4gan import S4GAN
+from utils.console import say
 from utils.errors import OptionError
-from utils.output import say
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 from utils.runs.folder import RunFolder

@@ -19,6 +19,7 @@ from tools.s4gan_checkpoints import CheckpointWriter
 from tools.s4gan_panels import draw_panels, panels_of_curves
 from tools.s4gan_validation import open_validation, validate
 from utils import distributed
+from utils.console import say
 from utils.device import uses_tf32
 from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import colourise, save_picture
@@ -26,7 +27,6 @@ from utils.errors import DataError, OptionError
 from utils.finite import not_finite
 from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
-from utils.output import say
 from utils.paths import fitting_name
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_array

@@ -13,10 +13,10 @@ from data.transforms import segmentation_evaluation
 from model.methods.s4gan import S4GAN
 from tools.cli.shared_options import resolve_cache
 from utils import distributed
+from utils.console import say
 from utils.evaluation.evaluate import BrokenMapsError, evaluate
 from utils.evaluation.metric import Scores
 from utils.evaluation.seen import on_seen_tiles
-from utils.output import say
 from utils.progress import progress
 
 

@@ -49,8 +49,8 @@ from tools.cli.next_command import NextStep, training, typed_again
 from tools.cli.select_options import array_path
 from tools.cli.shared_options import check_num_classes, resolve_cache, resolve_description, resolve_device
 from utils import distributed
+from utils.console import say
 from utils.errors import DataError, OptionError
-from utils.output import say
 from utils.precision import resolve_precision
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.seeds import seed_everything

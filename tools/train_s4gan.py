@@ -57,9 +57,9 @@ from tools.cli.shared_options import (
 from tools.cli.train_options import settings_of
 from tools.s4gan_run import TrainingRun
 from utils import distributed
+from utils.console import say
 from utils.device import uses_tf32
 from utils.errors import DataError, OptionError
-from utils.output import say
 from utils.precision import resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder

@@ -2,7 +2,7 @@
 
 import sys
 
-from utils.output import one_line
+from utils.console import one_line
 
 
 class UserError(Exception):

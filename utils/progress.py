@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from utils.output import is_main_process, say
+from utils.console import is_main_process, say
 
 FIRST_LINE, NEXT_LINES = 10.0, 30.0  # seconds until the first line, and between two
 

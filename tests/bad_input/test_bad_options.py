@@ -5,7 +5,7 @@ import pytest
 from tests.conftest import PUBLISHED, error_line, main_of
 from tools import prepare_data
 
-NOT_A_SHARE = ["0", "-0.1", "1.01", "nan", "inf", "x", "", "0,05", "5%", "1e999", "sNaN"]
+NOT_A_SHARE = ["0", "-0.1", "1.01", "nan", "inf", "x", "", "0,05", "5%", "1e999", "sNaN", "1e-9999999"]
 NOT_A_SIZE = ["320", "0,0", "320x320", "32,-32", "32,32,32", "32,", "a,b", "1e2,32", "99999,32", ""]
 NOT_A_COUNT = ["0", "-1", "1.5", "x", "", "1e3", "9" * 5000]
 BAD_OPTIONS = [

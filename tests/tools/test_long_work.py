@@ -1,5 +1,7 @@
 """Long work says how far it has come where nobody watches a bar: every command, in each of its parts."""
 
+import sys
+
 import pytest
 
 from tests.conftest import main_of
@@ -42,3 +44,27 @@ def test_the_doctor_tells_how_far_it_is_and_its_json_stays_json(custom_set, tmp_
     told = capsys.readouterr()
     assert told.out.startswith("{")
     assert "checking files: 4 of 4 tiles" in told.err
+
+
+def test_the_doctors_findings_are_its_work(custom_set, tmp_path, monkeypatch, capsys):
+    """A log may be lost, a report may not."""
+    options = ["check", "--dataset", "custom", "--data-dir", custom_set.folder, "--data-list", custom_set.list_path]
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:  # noqa: PTH123
+        patch.setattr(sys, "stdout", full)
+        assert main_of("prepare_data")([*map(str, options), "--out", str(tmp_path / "check.png")]) == 1
+    assert "error: the findings could not be printed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train_AL", "train_s4gan", "auto_evaluate"])
+def test_a_folder_whose_name_is_no_text(argv, custom_set, tmp_path, capsys, command):
+    """Its options, lists and results come out; only TensorBoard cannot name it."""
+    out = tmp_path / "caf\udce9"
+    if command == "train_s4gan":
+        given = argv(command, custom_set, checkpoint_dir=out)
+    else:
+        given = argv(command, custom_set, save_dir=out)
+    assert main_of(command)(given) == 0
+    errors = capsys.readouterr().err
+    assert "warning: no event files" in errors
+    assert "fault of this program" not in errors
+    assert list(out.rglob("options.json"))

@@ -60,7 +60,16 @@ def typed_again(script: str, words: Sequence[str]) -> str:
     """A command of tools/ with what was typed behind it, quoted for a shell."""
     is_at_root = Path.cwd() == ROOT
     path = Path("tools", script) if is_at_root else ROOT / "tools" / script
-    return shlex.join(["python", str(path), *words])
+    return " ".join(_quoted(word) for word in ["python", str(path), *words])
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell; bytes that are no text and control characters as bash, zsh and POSIX 2024 escape them."""
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = {ord("'"): "\\'", ord("\\"): "\\\\"}
+    escaped = (plain.get(b, chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in os.fsencode(word))
+    return "$'" + "".join(escaped) + "'"
 
 
 # --- The steps of the job ---------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def ratio(text: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{_short(text)}'") from None
-    if not value.is_finite() or not 0 < value <= 1:
+    if not value.is_finite() or not Decimal("1e-12") <= value <= 1:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and at most 1, found '{_short(text)}'")
     return value
 

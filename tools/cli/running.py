@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TextIO
 
+from utils.console import one_line, safe_streams
 from utils.errors import UserError, warn
-from utils.output import one_line, safe_streams
 
 WARNINGS_SHOWN = 5  # from one place in the code, such as masks with stray colours
 

@@ -58,6 +58,9 @@ def check(args: argparse.Namespace) -> None:
     else:
         print(as_text(findings, in_colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
         print(f"one tile, its mask and its classes: {args.out}" if picture else "no tile to draw")
+    sys.stdout.flush()
+    if getattr(sys.stdout, "error", None) is not None:  # here what is printed is the result
+        raise DataError("the findings could not be printed; give a standard output that takes them")
     failed = [finding.point for finding in findings if finding.level == "FAIL"]
     if failed:
         raise DataError(f"{len(failed)} of {len(findings)} points fail: {', '.join(failed)}; mend what they name")

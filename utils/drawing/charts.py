@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from utils.console import valid_text
 from utils.drawing.pictures import save_figure
-from utils.output import valid_text
 
 _INK, _BAR, _MARK, _PALE = "#1f2933", "#2a6f97", "#d1495b", "#9fb3c8"
 LINE_COLOURS = (_BAR, _MARK, "#6a994e")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-from utils.output import is_main_process
+from utils.console import is_main_process
 
 SAME_KEYPRESS = 2.0  # seconds: Ctrl-C pressed twice, or sent to a group of processes and passed on by their launcher
 _REASONS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}

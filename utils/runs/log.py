@@ -2,15 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
-from utils.output import valid_text
+from utils.errors import warn
+from utils.console import valid_text
 from utils.runs.files import storage_error, write_text
 
 
@@ -34,7 +34,7 @@ class MetricsLog:
         write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
         with self._storage_errors():
             self._file = path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
-            self.events = SummaryWriter(str(events), purge_step=first_step + 1 if first_step else None)
+            self.events = open_events(events, first_step + 1 if first_step else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; numbers that are not given stay empty."""
@@ -68,6 +68,26 @@ class MetricsLog:
         buffer = io.StringIO()
         csv.writer(buffer, lineterminator="\n").writerows(rows)
         return buffer.getvalue()
+
+
+def open_events(folder: Path, purge_step: int | None = None) -> Any:
+    """TensorBoard's writer of event files; one that writes nothing, after a warning, where it cannot name the folder.
+
+    Args:
+        folder: of the event files.
+        purge_step: events from this step on, left by an interrupted run, no longer count.
+    """
+    if valid_text(str(folder)) == str(folder):
+        from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+        return SummaryWriter(str(folder), purge_step=purge_step)
+    warn(f"no event files: TensorBoard writes only where a folder's name is UTF-8, and {folder} is not")
+    return _NoEvents()
+
+
+class _NoEvents:
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils import distributed
-from utils.output import say
+from utils.console import say
 from utils.errors import DataError, OptionError
 from utils.runs.files import make_folder, read_json, storage_error
 from utils.runs.lock import LOCK, FolderLock

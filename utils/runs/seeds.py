@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from utils.output import say
+from utils.console import say
 
 
 def seed_everything(seed: int) -> None:

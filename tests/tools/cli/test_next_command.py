@@ -1,6 +1,7 @@
 """Commands that the commands print: each is read by a real shell, and does its job with smaller settings behind it."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -204,3 +205,13 @@ def test_a_folder_is_free_if_nothing_lies_in_it(tmp_path):
     np.save(tmp_path / "results" / "a.npy", np.zeros(1))
     (tmp_path / "results-2").touch()
     assert free_folder(tmp_path / "results") == tmp_path / "results-3"
+
+
+@pytest.mark.parametrize(
+    "word", [b"caf\xe9 9", "café".encode(), b"a'b\\c\n", b"\x1b[31m7", b"plain", b"$HOME;x", b"\xff1"]
+)
+def test_any_word_comes_back_from_the_shell(word):
+    """File names need not be text."""
+    quoted = typed_again("x.py", [os.fsdecode(word)]).partition("x.py ")[2]
+    assert quoted.isprintable()
+    assert subprocess.run(["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True).stdout == word

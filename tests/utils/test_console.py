@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from utils.output import SafeStream, is_main_process, one_line, say, valid_text
+from utils.console import SafeStream, is_main_process, one_line, say, valid_text
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTING = """
 import sys
-from utils.output import safe_streams, say
+from utils.console import safe_streams, say
 with safe_streams():
     for number in range(20000):
         say(f"line {number}")
@@ -47,9 +47,8 @@ def test_work_goes_on_to_its_end_wherever_the_output_goes(tmp_path, redirection)
 
 
 def test_a_file_that_is_opened_does_not_become_the_standard_output(tmp_path):
-    script = (
-        "import os, utils.output as o\nwith o.safe_streams():\n print(open('f', 'w').fileno() > 2, file=open('r', 'w'))"
-    )
+    lines = "from utils.console import safe_streams", "with safe_streams():", " file = open('f', 'w').fileno()"
+    script = "\n".join([*lines, " print(file > 2, file=open('r', 'w'))"])
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     shell = f'"{sys.executable}" -c "$0" <&- >&- 2>&-'
     subprocess.run(["bash", "-c", shell, script], cwd=tmp_path, env=environment, check=True)
