@@ -40,7 +40,7 @@ class GaussianSum:
     Args:
         points: x, shape (N, D), float32, in `leaf_order`.
         max_variance: largest variance, summed over the features, of a cluster that holds the point, shape (N,).
-        mass: lower bound of the kernel's sum D at each point, shape (N,); 1, the point itself, always holds.
+        mass: the kernel's sum D at each point, shape (N,), estimated or a lower bound: 1, of the point itself, is one.
     """
 
     def __init__(self, points: np.ndarray, max_variance: np.ndarray, mass: np.ndarray) -> None:
