@@ -74,7 +74,14 @@ def measure_whole(
     lines = [
         *_heading(sizes, device),
         "",
-        *_head("training step", "compiled", "time", "tiles a second", "arithmetic", "peak memory"),
+        *_head(
+            "training step",
+            "compiled",
+            "time",
+            "tiles a second",
+            "arithmetic, share of a large matrix product's",
+            "peak memory",
+        ),
     ]
     flop = 0
     for kind, compiled in kinds:
@@ -127,8 +134,8 @@ def _heading(sizes: Sizes, device: torch.device) -> list[str]:
     return [
         f"{machine_name(device)}, {date.today()}.",
         "",
-        f"`tools/benchmark.py --all`: {sizes.backbone} with {NUM_CLASSES} classes, {sizes.batch_size} labelled and "
-        f"{sizes.batch_size} unlabelled tiles of {height}×{width} a step, median of {sizes.steps} steps; learner "
+        f"Measured by `tools/benchmark.py --all`: {sizes.backbone} with {NUM_CLASSES} classes, {sizes.batch_size} labelled "
+        f"and {sizes.batch_size} unlabelled tiles of {height}×{width} a step, median of {sizes.steps} steps; learner "
         f"{sizes.model_name}; maps of an image of {sizes.side}×{sizes.side}. Tiles are noise that lies in memory: the "
         "time of decoding is not in it.",
     ]
@@ -147,9 +154,7 @@ def _training_cells(cost: StepCost | str, flop: int, sizes: Sizes, device: torch
     return [
         f"{_short(1000 * cost.seconds)} ms",
         _short(2 * sizes.batch_size / cost.seconds),
-        f"{_short(rate / 1e12)} TFLOP/s, {rate / matmul_peak(device, precision):.0%} of a matrix product's"
-        if flop
-        else "",
+        f"{_short(rate / 1e12)} TFLOP/s, {rate / matmul_peak(device, precision):.0%}" if flop else "",
         f"{_short(cost.peak_bytes / 1e9)} GB",
     ]
 
