@@ -118,6 +118,8 @@ class LearningRun:
 
     def unsaved(self) -> str:
         """What would be lost if the run ended now, and from where it could go on."""
+        if not distributed.is_main():
+            return "the first process says what is lost"
         if not self._saved:
             return f"no state had been saved in {self.folder.path}, all is lost; --overwrite starts over"
         seconds = time.perf_counter() - self._saved_at

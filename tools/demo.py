@@ -57,7 +57,6 @@ PIXELS_PER_TILE = 400  # of a labelled tile, to fit the colour baseline
 
 def demo(args: argparse.Namespace) -> None:
     """Run the five commands and print what came out."""
-    torch.set_float32_matmul_precision("high")
     out: Path = args.out
     data, train_list, test_list = out / "data", out / "data" / "train.txt", out / "data" / "test.txt"
     seed = ["--random-seed", str(args.random_seed), "--overwrite"]  # of earlier demos; what others put there stays

@@ -65,7 +65,7 @@ class Checkpoints:
         self.args, self.network, self.stop = args, network, stop
         self.folder = RunFolder(args.checkpoint_dir)
         steps = steps_to_evaluate(args, record)
-        self.pending = [] if args.all else steps
+        self.pending: Sequence[int] = [] if args.all else list(steps)
         self.skipped: dict[int, str] = {}
         self.gave_up = ""
         self._idle = IdleWatch(self.folder.path, args.max_idle_minutes)
@@ -217,7 +217,7 @@ class Checkpoints:
         return None
 
 
-def steps_to_evaluate(args: argparse.Namespace, record: RunRecord | None) -> list[int]:
+def steps_to_evaluate(args: argparse.Namespace, record: RunRecord | None) -> Sequence[int]:
     """The steps of the range; of a training that is followed none that it will not reach, and its last one.
 
     Args:
@@ -228,7 +228,7 @@ def steps_to_evaluate(args: argparse.Namespace, record: RunRecord | None) -> lis
         OptionError: the range begins after the run's end.
     """
     if not args.follow:
-        return list(range(args.start_eval, args.end_eval + 1, args.step_eval))
+        return range(args.start_eval, args.end_eval + 1, args.step_eval)
     num_steps = record.num_steps if record else None
     last = num_steps or LAST_STEP
     every = min(args.step_eval or (record.save_pred_every if record else None) or FIRST_STEP, last)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class TrainingRun:
         self.from_imagenet = from_imagenet
         self.folder = folder
         self.checkpoints = CheckpointWriter(args, self.folder, s4gan)
-        self.saved_step: int | None = None  # of last.pth
+        self._submitted_step: int | None = None  # of the newest state that was handed to the writer
         self.best_score, self.best_step = -1.0, 0
         self.validation = open_validation(args, description, tiles.labelled)
         self.log: MetricsLog | None = None  # in the main process
@@ -103,7 +104,7 @@ class TrainingRun:
         step, has_state = 0, self.folder.last.exists()
         if has_state:
             step = self._restore(load_state(self.folder.last, self.folder.way_out()))
-            self.saved_step = step
+            self._submitted_step = step
         if len({*distributed.gather_objects((step, has_state))}) > 1:
             raise OptionError(f"not all processes see the state in {self.folder.path}; give a folder that they share")
         if distributed.is_main():
@@ -122,6 +123,8 @@ class TrainingRun:
     def unsaved(self) -> str:
         """What would be lost if the run ended now, and from where it could go on."""
         saved = self.checkpoints.saved_step
+        if not distributed.is_main():
+            return "the first process says what is lost"
         if saved is None:
             return f"no state had been saved in {self.folder.path}, all steps are lost; --overwrite starts over"
         if saved == self._step:
@@ -138,7 +141,7 @@ class TrainingRun:
         self._refuse_broken_losses()
         self._refuse_broken_networks(step)
         self.checkpoints.say_disk_use()
-        if step != self.saved_step:  # a finished run that is resumed has nothing to write
+        if step != self._submitted_step:  # a finished run that is resumed has nothing to write
             self.save_state(step)
         self.checkpoints.wait()
         if distributed.is_main():
@@ -148,10 +151,12 @@ class TrainingRun:
         distributed.barrier()
 
     def close(self) -> None:
-        """Wait for a write under way; for the way out after an error."""
-        if self.log is not None:
-            self.log.close()
-        self.checkpoints.wait()
+        """Wait for a write under way; for the way out after an error, which is the one to be told."""
+        with suppress(Exception):
+            if self.log is not None:
+                self.log.close()
+        with suppress(Exception):
+            self.checkpoints.wait()
 
     # --- after a step ------------------------------------------------------------------------------------------------
 
@@ -211,7 +216,7 @@ class TrainingRun:
     def save_state(self, step: int) -> None:
         """Write `last.pth`, from which `resume` goes on exactly, in the background; every process has a part in it."""
         main_machine, *other_machines = distributed.gather_objects(machine_state(self.s4gan.device))
-        self.saved_step = step
+        self._submitted_step = step
         if not distributed.is_main():
             return
         progress = {"step": step, "best_score": self.best_score, "best_step": self.best_step}

@@ -46,7 +46,7 @@ from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
 from tools.cli.mask_remarks import say_mask_remarks
-from tools.cli.next_command import NextStep, evaluation
+from tools.cli.next_command import NextStep, evaluation, prediction
 from tools.cli.shared_options import (
     check_num_classes,
     resolve_cache,
@@ -271,15 +271,19 @@ def report(args: argparse.Namespace, training: TrainingRun, finished: int, stop:
         say(f"{reason}: state saved after step {finished}; the same command with --resume goes on")
         return max(distributed.gather_objects(stop.exit_code))
     say(f"checkpoints, curves and pictures: {args.checkpoint_dir}")
-    say(str(next_step(args, training)))
+    if (following := next_step(args, training)) is not None:
+        say(str(following))
     return 0
 
 
-def next_step(args: argparse.Namespace, training: TrainingRun) -> NextStep:
-    """Find the best checkpoint, in the window that validation used."""
+def next_step(args: argparse.Namespace, training: TrainingRun) -> NextStep | None:
+    """Find the best checkpoint, in the window that validation used; or predict with the one that somebody kept."""
     tile_size = training.tiles.reader.tile_size
     window = (max(args.input_size[0], tile_size[0]), max(args.input_size[1], tile_size[1]))
     steps = training.folder.steps()
+    if not steps:
+        best = training.folder.best
+        return prediction(args.dataset, args.data_dir, args.data_list, best, None, None) if best.is_file() else None
     places = (args.data_dir, args.data_list, training.description, args.checkpoint_dir)
     return evaluation(args.dataset, *places, steps, window, args.val_list)
 

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -297,6 +298,17 @@ def test_after_its_hours_it_saves_and_goes_on(training_tiles: TinySet, tmp_path:
     assert "the time limit of --max-hours was reached: state saved after step 1" in capsys.readouterr().out
     run([*argv, "--resume"])
     assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def test_a_finished_run_whose_checkpoints_somebody_removed_resumes_to_its_end(
+    training_tiles: TinySet, tmp_path: Path, uninterrupted: Path, capsys
+):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    for path in (tmp_path / "run").glob("checkpoint*.pth"):
+        path.unlink()
+    (tmp_path / "run" / "best.pth").unlink(missing_ok=True)
+    run([*argv_of(training_tiles, tmp_path / "run"), "--resume"])
+    assert "next:" not in capsys.readouterr().out
 
 
 def test_a_finished_run_resumed_changes_nothing(training_tiles: TinySet, uninterrupted: Path):

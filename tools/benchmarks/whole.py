@@ -134,9 +134,9 @@ def _heading(sizes: Sizes, device: torch.device) -> list[str]:
     return [
         f"{machine_name(device)}, {date.today()}.",
         "",
-        f"Measured by `tools/benchmark.py --all`: {sizes.backbone} with {NUM_CLASSES} classes, {sizes.batch_size} labelled "
-        f"and {sizes.batch_size} unlabelled tiles of {height}×{width} a step, median of {sizes.steps} steps; learner "
-        f"{sizes.model_name}; maps of an image of {sizes.side}×{sizes.side}. Tiles are noise that lies in memory: the "
+        f"Measured by `tools/benchmark.py --all`: {sizes.backbone} with {NUM_CLASSES} classes, {sizes.batch_size} "
+        f"labelled and {sizes.batch_size} unlabelled tiles of {height}×{width} a step, median of {sizes.steps} steps; "
+        f"learner {sizes.model_name}; maps of an image of {sizes.side}×{sizes.side}. Tiles are noise that lies in memory: the "
         "time of decoding is not in it.",
     ]
 

@@ -155,6 +155,7 @@ def evaluate(
         if refine is not None and refined is not None and not bool(broken):  # the CPU waits for each map anyway
             height, width = maps.shape[2:]
             _count(refined, refine(maps, batch.image[:, :, :height, :width]), batch, masks)
+    distributed.barrier()  # shares may take longer than a message may wait
     if distributed.any_process(bool(broken)):
         raise BrokenMapsError(BROKEN_MAPS)
     return plain, refined
