@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 import time
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -388,7 +389,8 @@ def wait_for(condition) -> None:
 def test_following_ends_at_its_time_limit_with_what_there_is(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
     out, now = tmp_path / "out", time.monotonic
-    monkeypatch.setattr(interrupt, "time", SimpleNamespace(monotonic=lambda: now() + 3600 * len(known_steps(out))))
+    late = partial(interrupt.StopRequest, clock=lambda: now() + 3600 * len(known_steps(out)))
+    monkeypatch.setattr(auto_evaluate, "StopRequest", late)
     options = {"start_eval": 7, "end_eval": 14, "step_eval": 7, "max_hours": 1}
     folder = write_run(tmp_path / "run", (7,))
     assert auto_evaluate.main(argv(tiny, folder, out, "--follow", **options)) == 4

@@ -136,7 +136,7 @@ def _heading(sizes: Sizes, device: torch.device) -> list[str]:
         "",
         f"Measured by `tools/benchmark.py --all`: {sizes.backbone} with {NUM_CLASSES} classes, {sizes.batch_size} "
         f"labelled and {sizes.batch_size} unlabelled tiles of {height}×{width} a step, median of {sizes.steps} steps; "
-        f"learner {sizes.model_name}; maps of an image of {sizes.side}×{sizes.side}. Tiles are noise that lies in memory: the "
+        f"learner {sizes.model_name}; maps of an image of {sizes.side}×{sizes.side}. Tiles are noise in memory: the "
         "time of decoding is not in it.",
     ]
 
