@@ -9,6 +9,7 @@ from utils.drawing.html import cards, details, number, page, paragraph, picture,
 from utils.evaluation.intervals import FEWEST_UNITS_OF_A_CLASS
 from utils.evaluation.metric import CLASS_SCORES
 from utils.runs.files import write_text
+from utils.runs.space import as_size
 
 _OPEN_ROWS = 40  # checkpoints up to which the table of scores is not folded
 
@@ -174,7 +175,7 @@ def _sizes(summary: Mapping[str, Any]) -> str:
     padded = "" if window == summary["tile_size"] else f", padded to {_by(window)}"
     rows = [
         ("network", f"{summary['backbone']}, {summary['parameters'] / 1e6:.1f} million parameters"),
-        ("checkpoint file", f"{summary['checkpoint_bytes'] / 1e6:.1f} MB"),
+        ("checkpoint file", as_size(summary["checkpoint_bytes"])),
         ("tile", f"{_by(summary['tile_size'])} pixels{padded}"),
         ("scored at", "the size of each mask file" if summary["options"]["eval_size"] == "file" else "tile size"),
         ("precision", f"{summary['precision']} on {summary['device']}"),

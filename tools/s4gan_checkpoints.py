@@ -107,9 +107,9 @@ class CheckpointWriter:
         """Tell what checkpoints asked of the disk, and whether training had to wait for it."""
         times = self._times
         if len(times) > 1:
-            seconds, megabytes = (times[-1] - times[0]) / (len(times) - 1), self._space().checkpoint / 1e6
+            seconds, size = (times[-1] - times[0]) / (len(times) - 1), self._space().checkpoint
             say(
-                f"checkpoints of {megabytes:.0f} MB every {seconds:.1f} s: {megabytes / seconds:.1f} MB/s; "
+                f"checkpoints of {as_size(size)} every {seconds:.1f} s: {as_size(round(size / seconds))}/s; "
                 f"training waited {self._writer.waited:.1f} s for the disk"
             )
 

@@ -54,6 +54,7 @@ from utils.errors import DataError, OptionError
 from utils.precision import resolve_precision
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.seeds import seed_everything
+from utils.runs.space import as_size
 from utils.selection.budget import Budget, labelled_count
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
@@ -251,7 +252,7 @@ def announce(args: argparse.Namespace, selection: Selection, classifier: Classif
         f"{classifier.model_name}, {machine}"
     )
     if STRATEGIES[args.query_strategy].features:
-        say(f"features of all tiles take {selection.total * FEATURES * 4 / 1e6:.0f} MB of memory")
+        say(f"features of all tiles take {as_size(selection.total * FEATURES * 4)} of memory")
 
 
 def ask_people(

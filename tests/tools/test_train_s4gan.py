@@ -488,7 +488,7 @@ def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: 
     (line,) = [text for text in capsys.readouterr().out.splitlines() if text.startswith("checkpoints of ")]
     size = sum((tmp_path / "run" / f"checkpoint3{network}.pth").stat().st_size for network in ("", "_D")) / 1e6
     found = re.fullmatch(
-        r"checkpoints of (\d+) MB every [\d.]+ s: ([\d.]+) MB/s; training waited [\d.]+ s for the disk", line
+        r"checkpoints of ([\d.]+) MB every [\d.]+ s: ([\d.]+) [kMG]B/s; training waited [\d.]+ s for the disk", line
     )
     assert found is not None, line
     assert float(found[1]) == pytest.approx(size, rel=0.05)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from data.descriptions import DATASET_NAMES
 from utils.machine import total_memory
+from utils.runs.space import as_sizes
 from utils.suggest import unknown
 
 OptionType = Callable[[str], Any]
@@ -140,9 +141,10 @@ def refuse_huge_batch(parser: argparse.ArgumentParser, option: str, tiles: int, 
     """End with exit code 2 where the images of a batch alone, as 32-bit numbers, exceed this machine's memory."""
     needed, memory = 12 * tiles * size[0] * size[1] // int(os.environ.get("WORLD_SIZE", "1")), total_memory()
     if memory is not None and needed > memory:
+        texts = as_sizes(needed, memory)
         parser.error(
-            f"{option} {tiles}: the images of a batch, {size[0]}×{size[1]} pixels each, take {needed / 1e9:.0f} GB, "
-            f"and this machine has {memory / 1e9:.0f} GB of memory; lower it, or --input-size"
+            f"{option} {tiles}: the images of a batch, {size[0]}×{size[1]} pixels each, take {texts[0]}, and this "
+            f"machine has {texts[1]} of memory; lower it, or --input-size"
         )
 
 
