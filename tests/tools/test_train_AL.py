@@ -340,10 +340,15 @@ def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(tiles: TinySet, tmp_p
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
+    after_batch = LearningRun._after_batch
     monkeypatch.setattr(interrupt, "SAME_KEYPRESS", 0.0)
     monkeypatch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
     line = error_of(capsys, argv, 130)
-    assert line.startswith("error: interrupted again, ended at once: no state had been saved in")
+    assert line.startswith("error: interrupted again, ended at once: the work of ")
+    assert "is lost; the same command with --resume goes on in round 1/2" in line
+    monkeypatch.setattr(LearningRun, "_after_batch", after_batch)
+    run([*argv, "--resume"])
+    assert len(names_of(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("strategy", ["bald", "badge"])
