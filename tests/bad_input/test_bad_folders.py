@@ -141,6 +141,22 @@ def test_predict_keeps_maps_that_it_did_not_write(maps, tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("content", ["{", '{"options": {}}'])
+def test_predict_without_a_record_of_its_maps_removes_none(refused, maps, content):
+    (maps[0] / "ids" / "corrected.png").write_bytes(b"mine")
+    (maps[0] / "prediction.json").write_text(content)
+    assert "prediction.json" in refused(1, "predict", [*maps[1], "--overwrite"])
+
+
+def test_predict_that_was_killed_while_it_replaced_maps_knows_those_of_others(maps, capsys):
+    (maps[0] / "ids" / "corrected.png").write_bytes(b"mine")
+    (maps[0] / ".replaced").mkdir()
+    (maps[0] / "prediction.json").rename(maps[0] / ".replaced" / "prediction.json")
+    assert predict.main([*maps[1], "--overwrite"]) == 0
+    assert "did not write them: ids/corrected.png" in capsys.readouterr().out
+    assert (maps[0] / "ids" / "corrected.png").read_bytes() == b"mine"
+
+
 def test_evaluation_without_a_readable_checkpoint_keeps_the_old_results(
     capsys, argv, custom_set, checkpoints, tmp_path
 ):
