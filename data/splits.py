@@ -1,5 +1,6 @@
 """Lists of tile names: reading and checking them, splitting a set, choosing the random baseline."""
 
+import glob
 import re
 import tokenize
 import zipfile
@@ -100,8 +101,8 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
     """
     if (fault := no_file(path)) is not None:
         found = f"no names array at {path}" if fault == MISSING else f"{path} {fault}"
-        so_far = path.with_name(f"{path.stem}{PARTIAL}{path.suffix}")
-        hint = f"; {so_far} holds those so far, and train_AL.py --resume goes on" if so_far.exists() else ""
+        so_far = sorted(path.parent.glob(f"*/{glob.escape(f'{path.stem}{PARTIAL}{path.suffix}')}"))  # in runs' folders
+        hint = f"; {', '.join(map(str, so_far[:3]))} holds those so far, and train_AL.py --resume goes on" if so_far else ""
         raise OptionError(f"{found}; tools/train_AL.py writes one and prints its path{hint}")
     if path.stem.endswith(PARTIAL):
         warn(f"{path} holds the names of a selection that has not ended; train_AL.py --resume goes on with it")

@@ -3,6 +3,7 @@
 import argparse
 import math
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import torchvision
 
 from data.descriptions import Description
 from data.oracle import Question, read_answers, write_questions
-from data.splits import write_names
+from data.splits import PARTIAL, write_names
 from data.tiles import Tiles
 from tools.cli.select_options import FREE_ON_RESUME, array_path, run_folder
 from tools.cli.shared_options import as_plain
@@ -69,7 +70,7 @@ SELECTION = Kind(
     record="options.json",
     record_key="query_strategy",
     files=r"(options|selection)\.json|(list|selected)\.txt|state\.pth|metrics\.csv|(histogram|learning_curve)\.png"
-    rf"|(chosen|to_label)(_\d+)?\.png|{EVENTS}",
+    rf"|(chosen|to_label)(_\d+)?\.png|.+_(names|probs)_.+{re.escape(PARTIAL)}\.npy|{EVENTS}",
     worth=r"options\.json|state\.pth|selection\.json|selected\.txt",
     folders=("tensorboard",),
     people=r"to_label\.csv",
@@ -131,7 +132,7 @@ class SelectionFolder(OutputFolder):
         if arrays and self.has_published():
             self._published_before = arrays
         elif arrays:
-            say(f"{arrays[0]} of another run will be replaced in the end; its names stay in selected.txt of that run")
+            say(f"{self._published()} will be replaced in the end")
         self.begin()
         write_names(self.list, names)
         write_json(self.options, as_plain(self.args) | dict(record))
@@ -145,11 +146,20 @@ class SelectionFolder(OutputFolder):
 
     def has_published(self) -> bool:
         """Whether the published names are those of the run in this folder, not of one with another seed."""
+        return self._has_published(self.path)
+
+    def _has_published(self, run: Path) -> bool:
         try:
             published = np.load(array_path(self.args, "names"), allow_pickle=False)
-            return self.selected.read_text(encoding="utf-8").splitlines() == published.tolist()
+            return (run / self.selected.name).read_text(encoding="utf-8").splitlines() == published.tolist()
         except (OSError, ValueError):  # they are not there, or are nobody's
             return False
+
+    def _published(self) -> str:
+        """The published names that are there, and whose they are, for a message."""
+        runs = (run for run in sorted(self.path.parent.iterdir()) if run.is_dir() and self._has_published(run))
+        run, names = next(runs, None), array_path(self.args, "names")
+        return f"{names} of {run} (names also in its selected.txt)" if run else f"{names}, of an unknown run,"
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -157,20 +167,24 @@ class SelectionFolder(OutputFolder):
         """The labels that people wrote into to_label.csv."""
         return read_answers([self.to_label], description, set(names))
 
-    def ask(self, listed: LabelledList, selection: Selection, answers: Mapping[str, str]) -> int:
-        """Write to_label.csv and its contact sheet.
+    def ask(self, listed: LabelledList, selection: Selection) -> int:
+        """Write to_label.csv and its contact sheet; labels that people have written meanwhile stay.
 
         Args:
             listed: the tiles.
             selection: which of them were asked for.
-            answers: the labels that to_label.csv held.
 
         Returns:
             The number of tiles that wait for a label.
+
+        Raises:
+            DataError: a label there cannot be used; the file stays as it is.
         """
         thoughts = _thoughts(selection)
         names = listed.tiles.names
-        waiting = [tile for tile in selection.labelled if listed.labels[tile] == UNKNOWN]
+        answers = self.answers(listed.tiles.reader.description, names)
+        unknown = [tile for tile in selection.labelled if listed.labels[tile] == UNKNOWN]
+        waiting = [tile for tile in unknown if names[tile] not in answers]
         questions, captions = [], []
         for tile in selection.labelled:
             utility, predicted, _ = thoughts.get(tile, (math.nan, UNKNOWN, math.nan))
@@ -203,7 +217,7 @@ class SelectionFolder(OutputFolder):
             predicted: class that the classifier last took each tile for, or -1; shape (N,).
         """
         thoughts, chosen = _thoughts(selection), selection.result
-        self._write_arrays(listed, selection, is_over=False)
+        self._write_arrays(listed, selection)
         write_names(self.selected, [listed.tiles.names[tile] for tile in chosen])
         write_json(self.path / "selection.json", self._record(listed, selection, rounds))
         is_continued = len(selection.rounds) > 1 and not selection.skipped
@@ -218,9 +232,12 @@ class SelectionFolder(OutputFolder):
 
     def publish(self, listed: LabelledList, selection: Selection) -> None:
         """Give the names and probabilities of a run that is over the names that the next command takes."""
-        self._write_arrays(listed, selection, is_over=True)
-        for content in ("names", "probs"):
-            array_path(self.args, content, is_over=False).unlink(missing_ok=True)
+        if array_path(self.args, "names").exists() and not self.has_published():
+            say(f"{self._published()} is replaced")
+        self._write_arrays(listed, selection)
+        with self._storage_errors():
+            for content in ("probs", "names"):
+                array_path(self.args, content, is_over=False).replace(array_path(self.args, content))
 
     def withdraw(self) -> None:
         """Take back what an unfinished run has published, as it was done before there were partial arrays."""
@@ -229,12 +246,12 @@ class SelectionFolder(OutputFolder):
                 if (path := array_path(self.args, content)).exists():
                     path.replace(array_path(self.args, content, is_over=False))
 
-    def _write_arrays(self, listed: LabelledList, selection: Selection, is_over: bool) -> None:
+    def _write_arrays(self, listed: LabelledList, selection: Selection) -> None:
         thoughts, chosen = _thoughts(selection), selection.result
         probabilities = [thoughts[tile][2] if tile in thoughts else math.nan for tile in chosen]
-        save_array(array_path(self.args, "probs", is_over), np.array(probabilities, dtype=np.float32))
+        save_array(array_path(self.args, "probs", is_over=False), np.array(probabilities, dtype=np.float32))
         names = np.array([listed.tiles.names[tile] for tile in chosen], dtype=np.str_)
-        save_array(array_path(self.args, "names", is_over), names)
+        save_array(array_path(self.args, "names", is_over=False), names)
 
     def _record(
         self, listed: LabelledList, selection: Selection, rounds: Sequence[Mapping[str, float]]

@@ -44,7 +44,7 @@ class MapFolder(OutputFolder):
         self.classes, self.colours, self.ids_only = classes, colours, ids_only
         self.shares = path / "class_shares.csv"
         self.maps = {kind: path / kind for kind in MAPS.folders}
-        self._images = self._recorded_images()
+        self._images: set[str] | None = None  # of the prediction that is there, once the folder is claimed
         self.sizes: dict[str, tuple[int, int]] = {}
         self.pixels: dict[str, np.ndarray] = {}
 
@@ -88,13 +88,28 @@ class MapFolder(OutputFolder):
         file = name.partition("/")[2]
         return not file or self._images is None or file.removesuffix(".png") in self._images
 
+    def _recover(self, was_killed: bool) -> None:
+        super()._recover(was_killed)  # which may bring the record back
+        self._images = self._recorded_images()
+
     def _recorded_images(self) -> set[str] | None:
-        """Images of the prediction that is there; None where its record does not name them."""
-        try:
-            images = read_json(self.record).get("images") if self.record.is_file() else None
-        except (DataError, OSError):
+        """Images of the prediction that is there; None where there is none.
+
+        Raises:
+            DataError: its record does not tell, so that no map may be removed.
+        """
+        if not self.record.is_file():
             return None
-        return set(images) if isinstance(images, list) and all(isinstance(name, str) for name in images) else None
+        record = read_json(self.record)
+        if MAPS.record_key not in record:  # of another command, which `claim` refuses
+            return None
+        images = record.get("images")
+        if not isinstance(images, list) or not all(isinstance(name, str) for name in images):
+            raise DataError(
+                f"{self.record}: `images` is {str(images)[:60]}, expected the names of the images whose maps are there; "
+                "restore it, move the maps, or give another --save-dir"
+            )
+        return set(images)
 
     def write(self, image: MapImage, pixels: np.ndarray, ids: np.ndarray) -> None:
         """Write an image's maps, at the size of its file.

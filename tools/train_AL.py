@@ -5,9 +5,9 @@
     torchrun --nproc_per_node=4 tools/train_AL.py ...
 
 Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy and their winning
-probabilities beside it, both called ….partial.npy until the run has ended; rounds, pictures and the state for --resume
-to a folder there. Where tiles have no scene label it asks people: it writes to_label.csv and ends with exit code 3. The
-next command is printed at the end.
+probabilities beside it; rounds, pictures and the state for --resume to a folder there, and until the run has ended the
+two arrays too, called ….partial.npy. Where tiles have no scene label it asks people: it writes to_label.csv and ends
+with exit code 3. The next command is printed at the end.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def select_in(folder: SelectionFolder, args: argparse.Namespace, device: torch.d
     description = with_scene_classes(resolve_description(args), args.scene_classes)
     classes = description.scene_classes or ()
     check_num_classes(args.num_classes, len(classes), "scene classes")
-    is_resumed = args.resume and folder.record.is_file()  # else the run was killed before it began, and begins now
+    is_resumed = args.resume and distributed.from_main(folder.record.is_file)  # else it was killed before it began
     if is_resumed:
         folder.check_resumable()
 
@@ -114,7 +114,7 @@ def select_in(folder: SelectionFolder, args: argparse.Namespace, device: torch.d
     finally:
         learning.close()
     if is_waiting:
-        ask_people(args, folder, listed, selection, answers)
+        ask_people(args, folder, listed, selection)
     else:
         report(args, folder, learning)
     distributed.stop()
@@ -256,15 +256,17 @@ def announce(args: argparse.Namespace, selection: Selection, classifier: Classif
 
 
 def ask_people(
-    args: argparse.Namespace,
-    folder: SelectionFolder,
-    listed: LabelledList,
-    selection: Selection,
-    answers: Mapping[str, str],
+    args: argparse.Namespace, folder: SelectionFolder, listed: LabelledList, selection: Selection
 ) -> None:
     """Write the tiles that wait for a scene label, and say how to go on."""
-    waiting = distributed.from_main(lambda: folder.ask(listed, selection, answers))
+    waiting = distributed.from_main(lambda: folder.ask(listed, selection))
     command = [word for word in args.argv if word not in ("--resume", "--overwrite")]
+    if not waiting:
+        say(
+            f"all scene labels that are needed were written into {folder.to_label} meanwhile, and the state is saved; "
+            f"run\n\n  {typed_again('train_AL.py', [*command, '--resume'])}"
+        )
+        return
     say(
         f"{waiting} tiles wait for a scene label. Fill in the column `label` of\n\n  {folder.to_label}\n\n"
         f"with one of: {', '.join(listed.classes)}. The tiles are shown in {folder.path / 'to_label.png'}\n"

@@ -74,9 +74,9 @@ def train(args: argparse.Namespace) -> int:
     distributed.start(device.type)
     check_processes(args, device)
     folder = RunFolder(args.checkpoint_dir)
-    if args.resume:
-        folder.check_state()
     with folder.claim(args.resume, args.overwrite):
+        if args.resume:
+            distributed.from_main(folder.check_state)  # not before: a killed --overwrite is undone by `claim`
         return train_in(folder, args, device)
 
 

@@ -2,9 +2,13 @@
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
+import re
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -20,9 +24,12 @@ from utils.console import say
 from utils.errors import DataError, OptionError
 from utils.paths import private_beginning, private_name
 from utils.runs.files import make_folder, read_json, storage_error, write_json
+from utils.runs.lock import has_ended
 from utils.suggest import first_names
 
 MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
+_OLD = ".old"  # ends the private name of a folder that is being replaced
+_ABANDONED = 24 * 3600  # seconds without a new file after which a private folder's process was killed, on whatever host
 _FORMAT = 1  # of what is written; another one means other bytes from the same options
 
 
@@ -95,7 +102,6 @@ def prepare_folder(
     }
     if (found := _found_before(out, manifest, target)) is not None:
         return Report(found, is_new=False)
-    others = files_of_others(out, read_json(out / MANIFEST), MANIFEST) if (out / MANIFEST).is_file() else []
     with _built_beside(out) as folder:
         contents = fill(folder)
         lists, idle = share_out(contents, {"test": target.test_share, "val": target.val_share}, target.seed)
@@ -105,10 +111,14 @@ def prepare_folder(
                 raise DataError(f"{name}.txt does not read as it was written; rename files with unusual names")
         found = report_lines(contents, lists, idle)
         write_json(folder / MANIFEST, {**manifest, "found": found, "written": list_files(folder)})
-        kept = carry_over(others, out, folder)
+        kept = carry_over(_others_in(out), out, folder)  # not before: people may add files while this one is built
     if kept:
         say(f"kept in {target.out}, as this command did not write them: {first_names(kept, 10)}")
     return Report(found, is_new=True)
+
+
+def _others_in(out: Path) -> list[str]:
+    return files_of_others(out, read_json(out / MANIFEST), MANIFEST) if (out / MANIFEST).is_file() else []
 
 
 def _options_of(target: Target) -> dict[str, Any]:
@@ -179,7 +189,7 @@ def _fault(out: Path, kind: str) -> str | None:
 def _built_beside(out: Path) -> Iterator[Path]:
     """An empty folder beside `out` that takes its place at the end, or vanishes with an error."""
     made = [parent for parent in out.parents if not parent.exists()]
-    private = private_name(out)
+    private = _private_folder(out)
     is_done = False
     try:
         make_folder(private)
@@ -198,14 +208,46 @@ def _built_beside(out: Path) -> Iterator[Path]:
 
 
 def _recover(out: Path) -> None:
-    """Bring back the old folder where a process was killed between the two renames that replace it."""
-    old = sorted(out.parent.glob(f"{glob.escape(private_beginning(out))}.*.old")) if out.parent.is_dir() else []
+    """Bring back the old folder where a process was killed between the two renames that replace it.
+
+    What else killed processes left is removed: folders that they built, and old ones that were replaced.
+    """
+    if not out.parent.is_dir():
+        return
+    left = sorted(out.parent.glob(f"{glob.escape(private_beginning(out))}.*"))
+    old = [path for path in left if path.name.endswith(_OLD)]
     if old and not os.path.lexists(out):
         old[-1].rename(out)
+    for path in left:
+        is_needed = path in old and not (out / MANIFEST).is_file()  # what is at `out` is not what replaced it
+        if path.is_dir() and not is_needed and _is_abandoned(out, path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _private_folder(out: Path) -> Path:
+    """A new name beside `out`, which tells process and host."""
+    return private_name(out, f".{_host()}")
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _is_abandoned(out: Path, private: Path) -> bool:
+    """Whether a folder beside `out` was a preparation's whose process has ended, as this host knows or by its age."""
+    name = re.fullmatch(r"\.(\d+)-[0-9a-f]+(?:\.([0-9a-f]{8}))?(?:\.old)?", private.name[len(private_beginning(out)) :])
+    if name is None:
+        return False
+    if name[2] == _host() and has_ended(int(name[1])):
+        return True
+    with contextlib.suppress(OSError):  # another process was faster
+        times = [Path(folder).lstat() for folder, _, _ in os.walk(private)]
+        return bool(times) and time.time() - max(max(t.st_mtime, t.st_ctime) for t in times) > _ABANDONED
+    return False
 
 
 def _put_in_place(private: Path, out: Path) -> None:
-    old = private.with_name(f"{private.name}.old")
+    old = private.with_name(f"{private.name}{_OLD}")
     try:
         if out.is_dir() and any(out.iterdir()):
             out.rename(old)

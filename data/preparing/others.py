@@ -69,6 +69,8 @@ def carry_over(names: Sequence[str], old: Path, new: Path) -> list[str]:
     """
     kept = []
     for name in names:
+        if not os.path.lexists(old / name):  # removed meanwhile
+            continue
         target = new / name
         while os.path.lexists(target):
             target = target.with_name(target.name + _KEPT)

@@ -141,6 +141,22 @@ def test_predict_keeps_maps_that_it_did_not_write(maps, tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("content", ["{", '{"options": {}}'])
+def test_predict_without_a_record_of_its_maps_removes_none(refused, maps, content):
+    (maps[0] / "ids" / "corrected.png").write_bytes(b"mine")
+    (maps[0] / "prediction.json").write_text(content)
+    assert "prediction.json" in refused(1, "predict", [*maps[1], "--overwrite"])
+
+
+def test_predict_that_was_killed_while_it_replaced_maps_knows_those_of_others(maps, capsys):
+    (maps[0] / "ids" / "corrected.png").write_bytes(b"mine")
+    (maps[0] / ".replaced").mkdir()
+    (maps[0] / "prediction.json").rename(maps[0] / ".replaced" / "prediction.json")
+    assert predict.main([*maps[1], "--overwrite"]) == 0
+    assert "did not write them: ids/corrected.png" in capsys.readouterr().out
+    assert (maps[0] / "ids" / "corrected.png").read_bytes() == b"mine"
+
+
 def test_evaluation_without_a_readable_checkpoint_keeps_the_old_results(
     capsys, argv, custom_set, checkpoints, tmp_path
 ):
@@ -217,6 +233,15 @@ def test_a_selection_without_a_state_is_neither_resumed_nor_replaced(refused, se
     assert "state.pth is not there" in refused(2, "train_AL", [*selection[1], "--resume"])
 
 
+def test_a_run_whose_overwriting_was_killed_is_resumed(run):
+    (run[0] / ".replaced").mkdir()
+    for path in run[0].iterdir():
+        if path.is_file():
+            path.rename(run[0] / ".replaced" / path.name)
+    assert train_s4gan.main([*run[1], "--resume"]) == 0
+    assert (run[0] / "checkpoint1.pth").is_file()
+
+
 def test_a_finished_run_needs_no_space(run, monkeypatch):
     free(monkeypatch, 0)
     assert train_s4gan.main([*run[1], "--resume"]) == 0
@@ -284,7 +309,7 @@ def test_a_killed_run_does_not_stay_locked(run):
 def test_names_are_partial_until_the_run_has_ended(selection, tmp_path, monkeypatch):
     (names,) = (tmp_path / "out").rglob("margin_names_*.npy")
     published = np.load(names)
-    partial = names.with_name(f"{names.stem}.partial.npy")
+    partial = selection[0] / f"{names.stem}.partial.npy"
     with monkeypatch.context() as patch:  # it ends after its first round
         patch.setattr(LearningRun, "finish", broken)
         assert train_AL.main([*selection[1], "--overwrite"]) == 1
@@ -305,13 +330,18 @@ def test_names_of_another_seed_stay_until_the_new_ones_are_published(selection, 
     with monkeypatch.context() as patch:
         patch.setattr(LearningRun, "finish", broken)
         assert train_AL.main([*selection[1], "--random-seed", "1"]) == 1
-    assert "of another run will be replaced in the end" in capsys.readouterr().out
+    assert f"{names} of {selection[0]} (names also in its selected.txt) will be replaced" in capsys.readouterr().out
     assert names.read_bytes() == content
+    (partial,) = (tmp_path / "out").rglob("*_names_*.partial.npy")
+    assert partial.parent.name.endswith("_seed1")
+    assert train_AL.main([*selection[1], "--random-seed", "1", "--resume"]) == 0
+    assert f"{names} of {selection[0]} (names also in its selected.txt) is replaced" in capsys.readouterr().out
+    assert names.read_bytes() != content
 
 
 def test_partial_names_are_said_to_be_so(selection, tmp_path, argv, custom_set, capsys):
     (names,) = (tmp_path / "out").rglob("margin_names_*.npy")
-    partial = names.rename(names.with_name(f"{names.stem}.partial.npy"))
+    partial = names.rename(selection[0] / f"{names.stem}.partial.npy")
     changes = {"active_learning": True, "active_learning_images_array": partial, "checkpoint_dir": tmp_path / "new"}
     assert train_s4gan.main(argv("train_s4gan", custom_set, **changes)) == 0
     assert "selection that has not ended" in capsys.readouterr().err
@@ -323,7 +353,7 @@ def test_partial_names_are_said_to_be_so(selection, tmp_path, argv, custom_set, 
 def test_a_published_array_of_an_unfinished_run_is_taken_back(selection, tmp_path, monkeypatch):
     """As runs of before left it; no round follows, because the state is that of a run that has to ask again."""
     (names,) = (tmp_path / "out").rglob("margin_names_*.npy")
-    partial = names.with_name(f"{names.stem}.partial.npy")
+    partial = selection[0] / f"{names.stem}.partial.npy"
     monkeypatch.setattr(LearningRun, "rounds", broken)
     state = torch.load(selection[0] / "state.pth", weights_only=True)
     state["selection"]["rounds"] = state["selection"]["rounds"][:0]

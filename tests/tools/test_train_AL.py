@@ -20,6 +20,7 @@ from tests.conftest import TinySet, write_custom, write_list
 from tests.utils.test_distributed import in_processes
 from tools import al_results, al_run, train_AL
 from tools.al_feed import Feed
+from tools.al_results import SelectionFolder
 from tools.al_run import LearningRun
 from utils.runs import files, interrupt
 from utils.selection.strategies import STRATEGIES
@@ -71,7 +72,8 @@ def names_of(out: Path, strategy: str = "margin", settings: str = "0.25_0.5_1") 
     return np.load(out / "custom" / f"{strategy}_names_{settings}.npy", allow_pickle=False).tolist()
 
 
-UNFINISHED = "0.25_0.5_1.partial"
+def unfinished_names_of(out: Path) -> list[str]:
+    return np.load(folder_of(out) / "margin_names_0.25_0.5_1.partial.npy", allow_pickle=False).tolist()
 
 
 def folder_of(out: Path, strategy: str = "margin", settings: str = "0.25_0.5_1") -> Path:
@@ -340,10 +342,15 @@ def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(tiles: TinySet, tmp_p
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
+    after_batch = LearningRun._after_batch
     monkeypatch.setattr(interrupt, "SAME_KEYPRESS", 0.0)
     monkeypatch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
     line = error_of(capsys, argv, 130)
-    assert line.startswith("error: interrupted again, ended at once: no state had been saved in")
+    assert line.startswith("error: interrupted again, ended at once: the work of ")
+    assert "is lost; the same command with --resume goes on in round 1/2" in line
+    monkeypatch.setattr(LearningRun, "_after_batch", after_batch)
+    run([*argv, "--resume"])
+    assert len(names_of(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("strategy", ["bald", "badge"])
@@ -429,7 +436,7 @@ def test_a_whole_loop_with_a_person(own_tiles: TinySet, uninterrupted: Path, tmp
     assert [row["label"] for row in second] == [*true_classes([row["name"] for row in first]), "", ""]
     assert [row["note"] for row in second] == ["sure", "sure", "", ""]
     assert all(row["predicted"] in ("dry", "wet") and float(row["score"]) <= 0 for row in second[2:])
-    assert names_of(out, settings=UNFINISHED) == [row["name"] for row in second[2:]]
+    assert unfinished_names_of(out) == [row["name"] for row in second[2:]]
     with pytest.raises(FileNotFoundError):
         names_of(out)
 
@@ -455,7 +462,27 @@ def test_labels_that_people_wrote_survive_an_overwritten_run(own_tiles: TinySet,
     run([*argv, "--overwrite"], 3)  # its initial pool is labelled already: the first round asks
     after = {row["name"]: row["label"] for row in rows_of(sheet)}
     assert {name: after[name] for name in before} == before
-    assert list(after.values()).count("") == 2 - ("tile3" in names_of(tmp_path, settings=UNFINISHED))
+    assert list(after.values()).count("") == 2 - ("tile3" in unfinished_names_of(tmp_path))
+
+
+def test_labels_that_people_write_while_a_round_runs_stay(own_tiles: TinySet, tmp_path: Path, monkeypatch, capsys):
+    (own_tiles.folder / "scene_labels.csv").unlink()
+    argv = options(own_tiles, tmp_path)
+    run(argv, 3)
+    sheet = folder_of(tmp_path) / "to_label.csv"
+    first = {row["name"] for row in rows_of(sheet)}
+
+    def after_rounds(self: LearningRun, _: Any) -> bool:
+        assert fill_in(sheet, "sure") == 2
+        return True
+
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(LearningRun, "rounds", after_rounds)
+        run([*argv, "--resume"], 3)
+    assert {(row["name"], row["label"]) for row in rows_of(sheet)} == {(n, *true_classes([n])) for n in first}
+    assert "were written into" in capsys.readouterr().out
+    assert not (folder_of(tmp_path) / "to_label.png").exists()
 
 
 def test_scene_classes_and_labels_from_elsewhere(own_tiles: TinySet, tmp_path: Path, capsys):
@@ -545,7 +572,7 @@ def test_a_tile_that_turns_unreadable(own_tiles: TinySet, tmp_path: Path, monkey
     line = error_of(capsys, argv, 1)
     assert f"{lost[0]}.png is not an image" in line
     assert "the state is saved" in line
-    assert len(names_of(tmp_path, settings=UNFINISHED)) == 2
+    assert len(unfinished_names_of(tmp_path)) == 2
     run([*argv, "--resume", "--skip-bad-images"], 4)
     record = record_of(tmp_path)
     assert record["left_out"] == lost
@@ -605,6 +632,23 @@ def test_two_processes_end_when_one_is_asked_to_and_go_on(tiles: TinySet, tmp_pa
     assert in_processes(2, work) == [143, 143]  # though only one got the signal
     assert in_processes(2, lambda: train_AL.main([*argv, "--resume"])) == [0, 0]
     assert len(set(names_of(tmp_path))) == 4
+
+
+def test_whether_a_run_is_resumed_is_decided_once(tiles: TinySet, tmp_path: Path):
+    """A second process may look into the folder when the first has begun the run there."""
+
+    def work() -> int:
+        seen = SelectionFolder.claim
+
+        def late(self: SelectionFolder, *flags: bool) -> Any:
+            if os.environ["RANK"] == "1":
+                self.record = Path(__file__)
+            return seen(self, *flags)
+
+        SelectionFolder.claim = late  # type: ignore[method-assign]
+        return train_AL.main(options(tiles, tmp_path, "--resume", num_epochs=1))
+
+    assert in_processes(2, work) == [0, 0]
 
 
 def test_torchrun_starts_it(tiles: TinySet, tmp_path: Path):

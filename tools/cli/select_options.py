@@ -129,7 +129,7 @@ def run_folder(args: argparse.Namespace) -> Path:
 
 
 def array_path(args: argparse.Namespace, content: str, is_over: bool = True) -> Path:
-    """The place of an array: the published one, or until the run `is_over` one that is not taken for a result.
+    """The place of an array: the published one, or until the run `is_over` one of its own in the run's folder.
 
     Args:
         args: the command's options.
@@ -137,4 +137,4 @@ def array_path(args: argparse.Namespace, content: str, is_over: bool = True) -> 
         is_over: whether nothing more will be asked for.
     """
     name = f"{args.query_strategy}_{content}_{args.labeled_ratio}_{args.alpha}_{args.beta}"
-    return Path(args.save_dir) / args.dataset / f"{name}{'' if is_over else PARTIAL}.npy"
+    return run_folder(args).parent / f"{name}.npy" if is_over else run_folder(args) / f"{name}{PARTIAL}.npy"

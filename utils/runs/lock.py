@@ -133,7 +133,7 @@ class FolderLock:
 
     def _gives_signs_of_life(self, holder: dict[str, Any]) -> bool:
         """Whether the file's process lives: as far as this host knows, or by the file's time."""
-        if holder.get("host") == socket.gethostname() and _has_ended(holder.get("process")):
+        if holder.get("host") == socket.gethostname() and has_ended(holder.get("process")):
             return False
         now = self.folder / f"{LOCK}.{secrets.token_hex(4)}.part"  # its time is the file system's own
         now.touch()
@@ -181,7 +181,8 @@ def _in_words(holder: dict[str, Any] | None) -> str:
     return f"process {holder.get('process')} on {holder.get('host')} since {holder.get('since')}"
 
 
-def _has_ended(process: object) -> bool:
+def has_ended(process: object) -> bool:
+    """Whether this host has no process of this number any more; False where it cannot tell."""
     if sys.platform == "win32" or not isinstance(process, int):  # there, signal 0 ends a process
         return False
     try:

@@ -16,7 +16,7 @@ from utils.runs.lock import LOCK, FolderLock
 from utils.suggest import first_names
 
 REPLACED = ".replaced"  # holds the run before until the new one has something to show
-_UNFINISHED = r"\..+\.part"  # what a process leaves that is killed while it writes a file
+_UNFINISHED = r"\..+\.(\d+-)?[0-9a-f]+\.part"  # what a process leaves that is killed while it writes a file
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class OutputFolder:
         try:
             lock.acquire(f"give another {self.kind.option}")
             with self._storage_errors():
-                self._recover()
+                self._recover(lock.was_left)
             if not resume:
-                self._refuse(overwrite, lock.was_left)
+                self._refuse(overwrite)
             elif self.holds_run and not self.record.exists():
                 raise OptionError(
                     f"{self.record} is not there, so this run cannot be resumed; restore it, or start over with "
@@ -101,7 +101,8 @@ class OutputFolder:
             yield
             self.establish()
         except BaseException as error:
-            if isinstance(error, Exception) or self._aside.is_dir() or not self.kind.can_resume:
+            can_go_on = self.kind.can_resume and self.record.exists() and not self._aside.is_dir()
+            if isinstance(error, Exception) or not can_go_on:
                 self._roll_back()
             raise  # a run that was interrupted before its first step goes on with --resume
         finally:
@@ -137,7 +138,7 @@ class OutputFolder:
     @property
     def holds_run(self) -> bool:
         """Whether there is something that only `overwrite` may replace."""
-        return any(re.fullmatch(self.kind.worth, name) for name in self._look()[0])
+        return self._holds_worth()
 
     def is_ours(self, name: str) -> bool:
         """Whether a file is one that this command writes; `name` is its path below the folder, with `/`."""
@@ -152,6 +153,9 @@ class OutputFolder:
         """Remove the temporary files that a process left which was killed while it wrote."""
         for path in self._unfinished():
             path.unlink(missing_ok=True)
+
+    def _holds_worth(self) -> bool:
+        return any(re.fullmatch(self.kind.worth, name) for name in self._look()[0])
 
     def _look(self) -> tuple[list[str], list[str]]:
         """Paths below the folder: files of ours, and files and folders of others."""
@@ -181,8 +185,8 @@ class OutputFolder:
 
     # --- refusing -----------------------------------------------------------------------------------------------------
 
-    def _refuse(self, overwrite: bool, was_killed: bool) -> None:
-        """Refuse to begin a run; `was_killed`: what is there without a run may be the beginning of one."""
+    def _refuse(self, overwrite: bool) -> None:
+        """Refuse to begin a run."""
         kind = self.kind
         if self._is_of_another_command():
             raise OptionError(f"{self.record} was written by another command; give another {kind.option}")
@@ -194,7 +198,7 @@ class OutputFolder:
                 f"{kind.option}"
             )
         in_the_way = [name for name, path in self._entries() if self._is_wrong_sort(name, path)]
-        if not (holds_run or was_killed or self.record.exists()):
+        if not (holds_run or self.record.exists()):
             in_the_way += self._look()[0]
         if in_the_way:
             raise OptionError(
@@ -212,14 +216,20 @@ class OutputFolder:
 
     # --- moving -------------------------------------------------------------------------------------------------------
 
-    def _recover(self) -> None:
-        """Bring back what a killed process set aside, unless its new run had begun."""
-        if not self._aside.is_dir():
-            return
-        if self.record.exists():
-            shutil.rmtree(self._aside, ignore_errors=True)
-        else:
-            self._bring_back()
+    def _recover(self, was_killed: bool) -> None:
+        """Bring back what a killed process set aside, unless its new run had begun, and remove what is of no use.
+
+        Args:
+            was_killed: what is there without a run is the beginning of one; else it may be somebody's.
+        """
+        if self._aside.is_dir():
+            if self.record.exists():
+                shutil.rmtree(self._aside, ignore_errors=True)
+            else:
+                self._bring_back()
+        elif was_killed and not (self.record.exists() or self._holds_worth()):
+            self._remove_ours()
+        self.remove_unfinished()
 
     def _roll_back(self) -> None:
         """Remove the files of a run that did not come to anything, and bring the one before back."""
@@ -228,10 +238,15 @@ class OutputFolder:
         self._is_begun = False
         with suppress(OSError):  # the error that led here counts; the next `claim` tries again
             self.record.unlink(missing_ok=True)
-            for name in self._look()[0]:
-                (self.path / name).unlink(missing_ok=True)
+            self._remove_ours()
             self.remove_unfinished()
             self._bring_back()
+
+    def _remove_ours(self) -> None:
+        for name in self._look()[0]:
+            (self.path / name).unlink(missing_ok=True)
+        for name in self.kind.folders:
+            _remove_empty(self.path / name)
 
     def _bring_back(self) -> None:
         names = [path.relative_to(self._aside).as_posix() for path in self._aside.rglob("*") if not path.is_dir()]

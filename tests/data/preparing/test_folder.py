@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,6 +158,50 @@ def test_failed_exchange_brings_the_old_folder_back(tmp_path, monkeypatch, capsy
     assert ucm(tmp_path, "--random-seed", "5", "--overwrite") == 2
     assert content(tmp_path) == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_files_that_people_add_or_remove_meanwhile(tmp_path, monkeypatch, capsys):
+    write_ucm(tmp_path)
+    assert ucm(tmp_path) == 0
+    (tmp_path / "out" / "gone.txt").write_text("mine")
+    listed, shared = data.preparing.folder.files_of_others, data.preparing.folder.share_out
+
+    def add(*args):
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+        return shared(*args)
+
+    def remove(*args):
+        names = listed(*args)
+        (tmp_path / "out" / "gone.txt").unlink()
+        return names
+
+    monkeypatch.setattr(data.preparing.folder, "share_out", add)
+    monkeypatch.setattr(data.preparing.folder, "files_of_others", remove)
+    assert ucm(tmp_path, "--random-seed", "5", "--overwrite") == 0
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "out" / "gone.txt").exists()
+
+
+@pytest.mark.parametrize("ending", ["", ".old"])
+def test_what_killed_preparations_left_is_removed(tmp_path, monkeypatch, capsys, ending):
+    write_ucm(tmp_path)
+    assert ucm(tmp_path) == 0
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    host = data.preparing.folder._host()
+    names = {
+        "ended": f".out.{ended.pid}-0a.{host}{ending}",
+        "alive": f".out.{os.getpid()}-0a.{host}{ending}",
+        "elsewhere": f".out.{ended.pid}-0a.{'0' * 8}{ending}",
+        "another": f".out.1.{ended.pid}-0a.{host}{ending}",
+    }
+    for name in names.values():
+        (tmp_path / name / "images").mkdir(parents=True)
+    assert ucm(tmp_path) == 0
+    assert {path.name for path in tmp_path.glob(".*")} == {*names.values()} - {names["ended"]}
+    monkeypatch.setattr(data.preparing.folder, "_ABANDONED", -1)
+    assert ucm(tmp_path) == 0
+    assert [path.name for path in tmp_path.glob(".*")] == [names["another"]]
 
 
 def test_place_without_links_asks_for_copies(tmp_path, monkeypatch, capsys):

@@ -164,6 +164,42 @@ def test_what_a_killed_beginning_left_is_no_obstacle(tmp_path):
         assert [path.name for path in folder.path.iterdir() if path.is_file()] == [LOCK]
 
 
+def test_a_beginning_that_was_killed_leaves_nothing_even_where_the_next_command_fails(tmp_path):
+    def work() -> int:
+        folder = open_folder(tmp_path / "out")
+        with folder.claim():
+            folder.begin()
+            (folder.path / "picture.png").write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert forked(work) == -signal.SIGKILL
+    folder = open_folder(tmp_path / "out")
+    with pytest.raises(OptionError, match="wrong"), folder.claim():
+        raise OptionError("wrong")
+    with folder.claim():
+        assert [path.name for path in folder.path.iterdir()] == [LOCK]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_interrupted_before_its_record_a_first_run_leaves_nothing(tmp_path, overwrite):
+    folder = open_folder(tmp_path / "out")
+    with pytest.raises(Interrupted), folder.claim():
+        folder.begin()
+        (folder.path / "picture.png").write_text("half")
+        raise Interrupted
+    with folder.claim(overwrite=overwrite):
+        assert [path.name for path in folder.path.iterdir()] == [LOCK]
+
+
+def test_a_resumed_run_removes_what_a_killed_process_left_half_written(old):
+    (old / ".result1.txt.12-ab.part").write_text("half")
+    (old / "events" / ".e.1.12-ab.part").write_text("half")
+    (old / ".mine.part").write_text("mine")
+    with open_folder(old).claim(resume=True):
+        assert [path.name for path in old.rglob("*.part")] == [".mine.part"]
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
