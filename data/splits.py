@@ -14,10 +14,10 @@ from data.descriptions import Description, leaves_folder
 from utils.errors import DataError, OptionError, warn
 from utils.paths import LONGEST_NAME, MISSING, no_file, read_bytes, reason_of
 from utils.runs.files import write_text
+from utils.selection.names import PARTIAL
 from utils.suggest import first_names
 
 IMAGE_ENDINGS = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
-PARTIAL = ".partial"  # ends the name, before `.npy`, of the array of a selection that has not ended
 _LONGEST_NAME = LONGEST_NAME - 4  # bytes between two slashes, so that .png or .npy may follow
 
 
@@ -102,7 +102,11 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
     if (fault := no_file(path)) is not None:
         found = f"no names array at {path}" if fault == MISSING else f"{path} {fault}"
         so_far = sorted(path.parent.glob(f"*/{glob.escape(f'{path.stem}{PARTIAL}{path.suffix}')}"))  # in runs' folders
-        hint = f"; {', '.join(map(str, so_far[:3]))} holds those so far, and train_AL.py --resume goes on" if so_far else ""
+        hint = (
+            f"; {', '.join(map(str, so_far[:3]))} holds those so far, and train_AL.py --resume goes on"
+            if so_far
+            else ""
+        )
         raise OptionError(f"{found}; tools/train_AL.py writes one and prints its path{hint}")
     if path.stem.endswith(PARTIAL):
         warn(f"{path} holds the names of a selection that has not ended; train_AL.py --resume goes on with it")

@@ -15,7 +15,7 @@ import torchvision
 
 from data.descriptions import Description
 from data.oracle import Question, read_answers, write_questions
-from data.splits import PARTIAL, write_names
+from data.splits import write_names
 from data.tiles import Tiles
 from tools.cli.select_options import FREE_ON_RESUME, array_path, run_folder
 from tools.cli.shared_options import as_plain
@@ -26,6 +26,7 @@ from utils.errors import DataError, OptionError
 from utils.runs.files import read_json, save_array, write_json
 from utils.runs.folder import EVENTS, refuse_other_options
 from utils.runs.output import Kind, OutputFolder
+from utils.selection.names import PARTIAL
 from utils.selection.rounds import Selection
 from utils.suggest import first_names
 

@@ -436,7 +436,8 @@ def test_losses_that_are_not_finite_end_the_run(training_tiles: TinySet, tmp_pat
     names = {stream: ", ".join(draw.tile for draw in batches.batch(1)) for stream, batches in draws.items()}
     assert f"the losses of step 2 were not finite (tiles: labelled {names['labelled']}; " in line
     assert f"unlabelled {names['unlabelled']}); lower --learning-rate" in line
-    assert not list((tmp_path / "run").glob("*.pth"))
+    assert [path.name for path in (tmp_path / "run").glob("*.pth")] == ["last.pth"]
+    assert saved_step(tmp_path / "run") == 0
 
 
 def test_the_last_good_checkpoint_is_named(training_tiles: TinySet, tmp_path: Path, capsys):
@@ -446,13 +447,19 @@ def test_the_last_good_checkpoint_is_named(training_tiles: TinySet, tmp_path: Pa
     assert [path.name for path in (tmp_path / "run").glob("checkpoint*[0-9].pth")] == ["checkpoint1.pth"]
 
 
-def test_a_broken_run_that_is_asked_to_end_saves_no_state(training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys):
+def saved_step(folder: Path) -> int:
+    return int(torch.load(folder / "last.pth", weights_only=True)["step"])
+
+
+def test_a_broken_run_that_is_asked_to_end_keeps_the_state_it_began_with(
+    training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys
+):
     ask = before(TrainingRun.after_step, at_call(3, signal.SIGTERM))
     monkeypatch.setattr(TrainingRun, "after_step", ask)
     changes = {"learning_rate": "1e30", "num_steps": 8, "log_every": 8, "save_pred_every": 8}
     line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run", **changes))
     assert "the losses of step 2 were not finite" in line
-    assert not (tmp_path / "run" / "last.pth").exists()
+    assert saved_step(tmp_path / "run") == 0
 
 
 @pytest.mark.parametrize(
@@ -474,13 +481,15 @@ def test_out_of_memory_says_which_options_to_change(
     assert line.endswith("ran out of memory; lower --batch-size or --input-size, or raise --accumulate")
 
 
-def test_an_error_of_the_code_is_not_taken_for_one_of_memory(training_tiles: TinySet, tmp_path: Path, monkeypatch):
+def test_an_error_of_the_code_is_not_taken_for_one_of_memory(
+    training_tiles: TinySet, tmp_path: Path, monkeypatch, capsys
+):
     def step(*_: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr(S4GAN, "train_step", step)
-    with pytest.raises(RuntimeError, match="mat1"):
-        train_s4gan.main(options(training_tiles, tmp_path / "run"))
+    line = error_line(capsys, 1, train_s4gan.main, options(training_tiles, tmp_path / "run"))
+    assert "a fault of this program, not of its input (RuntimeError: mat1 and mat2" in line
 
 
 def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: Path, capsys):

@@ -4,12 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from data.splits import PARTIAL
 from model.networks.names import classifier_names
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
 from utils.number_formats import PRECISIONS
-from utils.selection.names import STRATEGY_NAMES
+from utils.selection.names import PARTIAL, STRATEGY_NAMES
 
 # What may differ between a run and its resumption: where it runs, who answers, what becomes of unreadable tiles.
 FREE_ON_RESUME = {

@@ -89,6 +89,7 @@ def test_ctrl_c_pressed_twice_leaves_the_saving_and_the_report_alone(clock):
 
 
 def test_without_a_request_the_handlers_are_those_of_before(clock):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # another request may have ended a moment ago
     before = signal.getsignal(signal.SIGTERM)
     with StopRequest(clock=clock):
         assert signal.getsignal(signal.SIGTERM) != before
