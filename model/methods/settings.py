@@ -1,0 +1,89 @@
+"""What training methods are told: weights of losses, rates and schedules. Defaults are the published ones."""
+
+from dataclasses import dataclass
+
+from utils.settings import require
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """What every method needs: the schedule of the generator's SGD, and what it learns from.
+
+    Attributes:
+        num_steps: steps of the whole run, over which the rates fall.
+        learning_rate: of the generator's backbone; its head learns 10 and 20 times as fast.
+        power: of the polynomial schedule.
+        momentum, weight_decay: of SGD.
+        ignore_label: mask id that is not learned from, beside 255.
+        bn_momentum: share of a new batch in BatchNorm's running statistics.
+        freeze_bn: BatchNorm uses the loaded statistics as they are.
+        accumulate: equal parts that a batch is split into, one after the other, to save memory.
+    """
+
+    num_steps: int
+    learning_rate: float = 2.5e-4
+    power: float = 0.9
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    ignore_label: int = 255
+    bn_momentum: float = 0.1
+    freeze_bn: bool = False
+    accumulate: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.num_steps >= 1, f"{{num_steps}} is {self.num_steps}, expected 1 or more")
+        require(self.learning_rate > 0, f"{{learning_rate}} is {self.learning_rate}, expected a number above 0")
+        require(0 <= self.ignore_label <= 255, f"{{ignore_label}} is {self.ignore_label}, expected an id of 0 to 255")
+        require(self.accumulate >= 1, f"{{accumulate}} is {self.accumulate}, expected 1 or more")
+
+
+@dataclass(frozen=True)
+class S4GANSettings(MethodSettings):
+    """What s4GAN needs besides (Mittal et al., TPAMI 2021).
+
+    Attributes:
+        threshold_st: self-training learns from maps that the discriminator takes for human ones with a probability
+            above this; required.
+        learning_rate_D: of the discriminator's Adam.
+        lambda_fm, lambda_st: weights of feature matching and of self-training.
+        st_start: first step with self-training; None: min(1000, num_steps // 20).
+    """
+
+    threshold_st: float | None = None
+    learning_rate_D: float = 1e-4
+    lambda_fm: float = 0.1
+    lambda_st: float = 1.0
+    st_start: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.threshold_st is not None, "s4gan needs {threshold_st}, such as 0.6")
+        require(self.learning_rate_D > 0, f"{{learning_rate_D}} is {self.learning_rate_D}, expected a number above 0")
+
+    @property
+    def threshold(self) -> float:
+        """`threshold_st`, which is there."""
+        assert self.threshold_st is not None
+        return self.threshold_st
+
+    @property
+    def self_training_start(self) -> int:
+        """First step with self-training."""
+        return min(1000, self.num_steps // 20) if self.st_start is None else self.st_start
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How networks are run, which changes speed and memory, and numbers in their last digits alone.
+
+    Attributes:
+        precision: `fp32`, `bf16` or `fp16`; losses stay in float32.
+        compile: compile the networks.
+        channels_last: keep images and weights in the layout that convolutions are fastest on.
+        freeze_affine: keep BatchNorm's scale and shift as they were loaded: from ImageNet weights.
+    """
+
+    precision: str = "fp32"
+    compile: bool = False
+    channels_last: bool = True
+    freeze_affine: bool = False
