@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from model.methods.s4gan import S4GAN, S4GANSettings
+from model.methods.s4gan import S4GAN
+from model.methods.settings import Execution, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 
@@ -45,9 +46,11 @@ def networks(seed: int = 0, dropout: float = 0.5) -> tuple[DeepLabV2, Discrimina
     return DeepLabV2(C, "tiny"), Discriminator(C, dropout)
 
 
-def build(settings: S4GANSettings = SETTINGS, seed: int = 0, dropout: float = 0.5) -> S4GAN:
+def build(
+    settings: S4GANSettings = SETTINGS, seed: int = 0, dropout: float = 0.5, execution: Execution | None = None
+) -> S4GAN:
     generator, discriminator = networks(seed, dropout)
-    return S4GAN(generator, discriminator, settings, CPU)
+    return S4GAN(generator, discriminator, settings, CPU, execution)
 
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:
@@ -169,7 +172,7 @@ class PlainS4GAN:
 
     @torch.no_grad()
     def adam(self, gradients: tuple[Tensor, ...], step: int) -> None:
-        rate = self.settings.learning_rate_d * (1 - step / self.settings.num_steps) ** self.settings.power
+        rate = self.settings.learning_rate_D * (1 - step / self.settings.num_steps) ** self.settings.power
         rows = zip(self.discriminator.parameters(), gradients, self.mean, self.square, strict=True)
         for p, gradient, mean, square in rows:
             mean.mul_(0.9).add_(0.1 * gradient)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from model.methods.s4gan import S4GAN
+from model.methods.method import Method
 from utils.console import say
 from utils.errors import OptionError
 from utils.runs.background import BackgroundWriter, Snapshot
@@ -25,8 +25,8 @@ class CheckpointWriter:
         s4gan: the networks.
     """
 
-    def __init__(self, args: argparse.Namespace, folder: RunFolder, s4gan: S4GAN) -> None:
-        self.args, self.folder, self.s4gan = args, folder, s4gan
+    def __init__(self, args: argparse.Namespace, folder: RunFolder, method: Method) -> None:
+        self.args, self.folder, self.method = args, folder, method
         self._writer, self._snapshot = BackgroundWriter(), Snapshot()
         self._times: list[float] = []
         self.saved_step: int | None = None  # of the state on the disk
@@ -35,16 +35,13 @@ class CheckpointWriter:
         """Write both networks, and remove old ones but for the best where only the newest are kept."""
         self._times.append(time.perf_counter())
         self._writer.wait()
-        generator = self._snapshot.take(self.s4gan.generator.state_dict(), "generator")
-        discriminator = None
-        if self.s4gan.discriminator is not None:
-            discriminator = self._snapshot.take(self.s4gan.discriminator.state_dict(), "discriminator")
+        networks = self.method.networks()
+        copies = {ending: self._snapshot.take(n.state_dict(), f"network{ending}") for ending, n in networks.items()}
         self._synchronise()
 
         def write() -> None:
-            if discriminator is not None:
-                save_tensors(self.folder.discriminator(step), discriminator)
-            save_tensors(self.folder.generator(step), generator)
+            for ending in reversed(copies):  # the evaluated network last: its file says that the others are there
+                save_tensors(self.folder.network(step, ending), copies[ending])
             if self.args.keep_last:
                 self.folder.keep_newest(self.args.keep_last, best_step)
 
@@ -65,7 +62,7 @@ class CheckpointWriter:
     def save_best(self) -> None:
         """Write the generator as the best so far, at once; after the state under way, without which it is no use."""
         self._writer.wait()
-        save_tensors(self.folder.best, self.s4gan.generator.state_dict())
+        save_tensors(self.folder.best, self.method.evaluated.state_dict())
 
     def wait(self) -> None:
         """Wait for the write under way.
@@ -114,10 +111,10 @@ class CheckpointWriter:
             )
 
     def _space(self) -> RunSpace:
-        discriminator = self.s4gan.discriminator
+        evaluated, *others = self.method.networks().values()
         return RunSpace(
-            network_bytes(self.s4gan.generator),
-            network_bytes(discriminator) if discriminator is not None else 0,
+            network_bytes(evaluated),
+            sum(network_bytes(network) for network in others),
             self.args.num_steps,
             self.args.save_pred_every,
             self.args.keep_last,
@@ -125,5 +122,5 @@ class CheckpointWriter:
         )
 
     def _synchronise(self) -> None:
-        if self.s4gan.device.type == "cuda":
-            torch.cuda.synchronize(self.s4gan.device)
+        if self.method.device.type == "cuda":
+            torch.cuda.synchronize(self.method.device)

@@ -10,7 +10,8 @@ from data.descriptions import Description
 from data.samplers import OrderedBatches, build_loader
 from data.tiles import SegmentationTiles, Tiles
 from data.transforms import segmentation_evaluation
-from model.methods.s4gan import S4GAN, S4GANSettings
+from model.methods.method import Method
+from model.methods.settings import MethodSettings, S4GANSettings
 from utils.drawing.curves import Panel
 from utils.drawing.pictures import beside, colourise, legend_of, notice, picture_grid, with_legend
 from utils.evaluation.evaluate import predict_probabilities
@@ -21,11 +22,18 @@ PANEL_TILES = 4  # of the labelled and of the unlabelled ones
 _SIZE = 180  # pixels of a picture
 
 
-def panels_of_curves(settings: S4GANSettings) -> list[Panel]:
+def panels_of_curves(settings: MethodSettings) -> list[Panel]:
     """What the columns of `metrics.csv` are called in `curves.png`."""
-    start, threshold = settings.self_training_start, settings.threshold_st
     return [
         Panel("cross-entropy on labelled tiles", {"loss_ce": "loss"}),
+        *(_panels_of_s4gan(settings) if isinstance(settings, S4GANSettings) else []),
+        Panel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"}),
+    ]
+
+
+def _panels_of_s4gan(settings: S4GANSettings) -> list[Panel]:
+    start, threshold = settings.self_training_start, settings.threshold_st
+    return [
         Panel("feature matching loss on unlabelled tiles", {"loss_fm": "loss"}),
         Panel(f"self-training loss on unlabelled tiles (after step {start})", {"loss_st": "loss"}),
         Panel("loss of the discriminator", {"loss_D": "loss"}),
@@ -39,17 +47,16 @@ def panels_of_curves(settings: S4GANSettings) -> list[Panel]:
             {"believed": "share"},
             is_share=True,
         ),
-        Panel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"}),
     ]
 
 
 def draw_panels(
-    s4gan: S4GAN, tiles: Tiles, description: Description, input_size: tuple[int, int], step: int
+    method: Method, tiles: Tiles, description: Description, input_size: tuple[int, int], step: int
 ) -> Image.Image:
     """Image, mask or pseudo-label, and prediction of tiles from all over the list, with a legend of the classes.
 
     Args:
-        s4gan: the networks, which are left in evaluation mode.
+        method: the networks, which are left in evaluation mode.
         tiles: the training tiles.
         description: names and colours of the classes.
         input_size: height and width that smaller tiles are padded to.
@@ -62,11 +69,11 @@ def draw_panels(
         (spread(unlabelled, tiles.names, PANEL_TILES, 0.75), False),
     ]
     grids, headings, maps = [], [], []
-    for heading, (positions, are_labelled) in zip(_headings(s4gan, step), blocks, strict=True):
+    for heading, (positions, are_labelled) in zip(_headings(method, step), blocks, strict=True):
         rows, captions = [], []
-        for tile, (prediction, score) in zip(positions, _predictions(s4gan, dataset, positions), strict=True):
+        for tile, (prediction, score) in zip(positions, _predictions(method, dataset, positions), strict=True):
             target = tiles.mask(tile) if are_labelled else prediction
-            reason = _no_mask(target) if are_labelled else no_pseudo_label(s4gan.settings, score, step)
+            reason = _no_mask(target) if are_labelled else no_pseudo_label(method.settings, score, step)
             learned = notice(reason, _SIZE) if reason else colourise(target, description.colours)
             rows.append([np.array(tiles.image(tile)), learned, colourise(prediction, description.colours)])
             kind = "" if reason else "mask" if are_labelled else "pseudo-label"
@@ -95,7 +102,7 @@ def spread(positions: Sequence[int], names: Sequence[str], count: int, offset: f
     return [ordered[int((number + offset) * len(ordered) / count)] for number in range(count)]
 
 
-def no_pseudo_label(settings: S4GANSettings, score: float | None, step: int) -> str:
+def no_pseudo_label(settings: MethodSettings, score: float | None, step: int) -> str:
     """Why nothing is learned from the map of an unlabelled tile; "" where something is.
 
     Args:
@@ -103,7 +110,7 @@ def no_pseudo_label(settings: S4GANSettings, score: float | None, step: int) -> 
         score: the discriminator's, in [0, 1]; None where there is no discriminator.
         step: steps finished.
     """
-    if score is None:
+    if score is None or not isinstance(settings, S4GANSettings):
         return "not used: this run learns from labelled tiles alone"
     if step < settings.self_training_start:
         return f"no pseudo-label yet: self-training begins after step {settings.self_training_start}"
@@ -116,27 +123,27 @@ def _no_mask(mask: np.ndarray) -> str:
     return "no pixel of this mask has a label" if (mask == IGNORE_INDEX).all() else ""
 
 
-def _headings(s4gan: S4GAN, step: int) -> tuple[str, str]:
+def _headings(method: Method, step: int) -> tuple[str, str]:
     labelled, unlabelled = f"After step {step}: labelled tiles", "Unlabelled tiles"
-    if s4gan.discriminator is None:
+    if not isinstance(method.settings, S4GANSettings):
         return labelled, unlabelled
     return (
         f"{labelled}. Score of a prediction: what the discriminator takes it for, from 0 (predicted) to 1 (drawn by a "
         "person)",
-        f"{unlabelled}. A prediction with a score above {s4gan.settings.threshold_st:g} becomes a pseudo-label, which "
+        f"{unlabelled}. A prediction with a score above {method.settings.threshold_st:g} becomes a pseudo-label, which "
         "the generator learns from",
     )
 
 
 @torch.inference_mode()
 def _predictions(
-    s4gan: S4GAN, dataset: SegmentationTiles, positions: Sequence[int]
+    method: Method, dataset: SegmentationTiles, positions: Sequence[int]
 ) -> Iterator[tuple[np.ndarray, float | None]]:
     """Class ids, uint8 (H, W), that the generator predicts for tiles, and the discriminator's score of each map."""
-    generator = s4gan.generator.eval()
+    generator = method.evaluated.eval()
     for batch in build_loader(dataset, OrderedBatches(positions, 1), 0, pin_memory=False):
-        probabilities = predict_probabilities(generator, batch, s4gan.device, s4gan.settings.precision)
+        probabilities = predict_probabilities(generator, batch, method.device, method.execution.precision)
         height, width = probabilities.shape[2:]
-        realness = s4gan.realness(probabilities, to_unit_range(batch.image[:, :, :height, :width], s4gan.device))
+        realness = method.realness(probabilities, to_unit_range(batch.image[:, :, :height, :width], method.device))
         prediction = probabilities.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
         yield prediction, None if realness is None else float(realness)

@@ -13,7 +13,7 @@ from data.descriptions import Description
 from data.samplers import EndlessBatches
 from data.splits import read_names, write_names
 from data.tiles import Tiles
-from model.methods.s4gan import S4GAN
+from model.methods.method import Method
 from tools.cli.shared_options import as_plain
 from tools.cli.train_options import FREE_ON_RESUME, metric_columns
 from tools.s4gan_checkpoints import CheckpointWriter
@@ -46,7 +46,7 @@ class TrainingRun:
         folder: where they lie, claimed by the caller.
         description: the data set.
         tiles: training tiles.
-        s4gan: the networks.
+        method: the networks and their training step.
         from_imagenet: whether they started from ImageNet weights.
     """
 
@@ -56,13 +56,13 @@ class TrainingRun:
         folder: RunFolder,
         description: Description,
         tiles: Tiles,
-        s4gan: S4GAN,
+        method: Method,
         from_imagenet: bool,
     ) -> None:
-        self.args, self.description, self.tiles, self.s4gan = args, description, tiles, s4gan
+        self.args, self.description, self.tiles, self.method = args, description, tiles, method
         self.from_imagenet = from_imagenet
         self.folder = folder
-        self.checkpoints = CheckpointWriter(args, self.folder, s4gan)
+        self.checkpoints = CheckpointWriter(args, self.folder, method)
         self._submitted_step: int | None = None  # of the newest state that was handed to the writer
         self.best_score, self.best_step = -1.0, 0
         self.validation = open_validation(args, description, tiles.labelled)
@@ -147,7 +147,7 @@ class TrainingRun:
         if distributed.is_main():
             assert self.log is not None
             self.log.close()
-            plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.s4gan.settings))
+            plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.method.settings))
         distributed.barrier()
 
     def close(self) -> None:
@@ -215,12 +215,12 @@ class TrainingRun:
 
     def save_state(self, step: int) -> None:
         """Write `last.pth`, from which `resume` goes on exactly, in the background; every process has a part in it."""
-        main_machine, *other_machines = distributed.gather_objects(machine_state(self.s4gan.device))
+        main_machine, *other_machines = distributed.gather_objects(machine_state(self.method.device))
         self._submitted_step = step
         if not distributed.is_main():
             return
         progress = {"step": step, "best_score": self.best_score, "best_step": self.best_step}
-        state = self.s4gan.state_dict() | progress | main_machine | {"other_processes": other_machines}
+        state = self.method.state_dict() | progress | main_machine | {"other_processes": other_machines}
         self.checkpoints.save_state(state)
 
     # --- parts -------------------------------------------------------------------------------------------------------
@@ -235,8 +235,8 @@ class TrainingRun:
             "palette": [list(colour) for colour in description.palette] if description.palette else None,
             "tile_size": list(self.tiles.reader.tile_size),
             "normalisation": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)},
-            "precision": self.s4gan.settings.precision,
-            "tf32": uses_tf32(self.s4gan.device),
+            "precision": self.method.execution.precision,
+            "tf32": uses_tf32(self.method.device),
             "processes": distributed.world_size(),
             "imagenet_weights": self.from_imagenet,
             "torch": str(torch.__version__),
@@ -254,10 +254,10 @@ class TrainingRun:
     def _restore(self, state: dict[str, Any]) -> int:
         """Restore everything from a saved state; returns the number of steps finished."""
         try:
-            self.s4gan.load_state_dict(state)
+            self.method.load_state_dict(state)
             machines = [state, *state["other_processes"]]
             if distributed.rank() < len(machines):  # else there are more processes now: this one keeps its fresh seed
-                restore_machine_state(machines[distributed.rank()], self.s4gan.device)
+                restore_machine_state(machines[distributed.rank()], self.method.device)
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
@@ -287,7 +287,7 @@ class TrainingRun:
         self.checkpoints.wait()
         step = min(broken)
         tiles = [f"labelled {', '.join(self._batch_names(step, 'labelled'))}"]
-        if self.s4gan.discriminator is not None:
+        if self.method.unlabelled_batches:
             tiles.append(f"unlabelled {', '.join(self._batch_names(step, 'unlabelled'))}")
         raise DataError(f"the losses of step {step} were not finite (tiles: {'; '.join(tiles)}); {self._way_back()}")
 
@@ -297,7 +297,7 @@ class TrainingRun:
         Raises:
             DataError: names the step and the last good checkpoint.
         """
-        networks = [self.s4gan.generator, *([self.s4gan.discriminator] if self.s4gan.discriminator else [])]
+        networks = self.method.networks().values()
         broken = [name for network in networks for name in not_finite(network.state_dict())]
         if distributed.any_process(bool(broken)):
             self.checkpoints.wait()
@@ -325,9 +325,9 @@ class TrainingRun:
         waited: float,
         score: float | None,
     ) -> None:
-        images = self.args.batch_size * (1 if self.s4gan.discriminator is None else 2)
+        images = self.args.batch_size * (1 + self.method.unlabelled_batches)
         values |= {"wait_ms": 1000 * waited, "images_per_s": images / self._pace.take()}
-        values |= self.s4gan.learning_rates()
+        values |= self.method.learning_rates()
         if score is not None:
             values["val_mean_iou"] = score
         if "pseudo_labels" in losses:
@@ -342,7 +342,7 @@ class TrainingRun:
     def _validate(self, step: int) -> float | None:
         """Mean IoU on the validation list, if there is one; a new best generator is written at once."""
         assert self.validation is not None
-        score = validate(self.s4gan, self.validation, self.args)
+        score = validate(self.method, self.validation, self.args)
         if score is not None and score > self.best_score:
             self.best_score, self.best_step = score, step
             if distributed.is_main():
@@ -364,6 +364,6 @@ class TrainingRun:
 
     def _save_panels(self, step: int) -> None:
         assert self.log is not None
-        picture = draw_panels(self.s4gan, self.tiles, self.description, self.args.input_size, step)
+        picture = draw_panels(self.method, self.tiles, self.description, self.args.input_size, step)
         save_picture(self.folder.path / "tiles.png", picture)
         self.log.picture("tiles", np.asarray(picture), step)

@@ -10,7 +10,7 @@ from data.samplers import OrderedBatches, build_loader
 from data.splits import read_names
 from data.tiles import SegmentationTiles, Tiles, open_tiles
 from data.transforms import segmentation_evaluation
-from model.methods.s4gan import S4GAN
+from model.methods.method import Method
 from tools.cli.shared_options import resolve_cache
 from utils import distributed
 from utils.console import say
@@ -43,7 +43,7 @@ def open_validation(args: argparse.Namespace, description: Description, labelled
     return tiles
 
 
-def validate(s4gan: S4GAN, tiles: Tiles, args: argparse.Namespace) -> float | None:
+def validate(method: Method, tiles: Tiles, args: argparse.Namespace) -> float | None:
     """Mean IoU of the generator, which is left in evaluation mode; the processes share the tiles.
 
     Returns:
@@ -53,12 +53,12 @@ def validate(s4gan: S4GAN, tiles: Tiles, args: argparse.Namespace) -> float | No
     share = (0, distributed.rank(), distributed.world_size())
     order = OrderedBatches(range(len(tiles)), args.batch_size, *share)
     batches = build_loader(SegmentationTiles(tiles, transform), order, 0, pin_memory=False)
-    generator = s4gan.generator.eval()
+    generator = method.evaluated.eval()
     distributed.share_buffers(generator)  # the main process's, which are those of the checkpoints
     num_classes = tiles.reader.description.num_classes
     watched = progress(batches, len(batches), "validating", "batch")
     try:
-        matrix, _ = evaluate(generator, watched, num_classes, s4gan.device, s4gan.settings.precision)
+        matrix, _ = evaluate(generator, watched, num_classes, method.device, method.execution.precision)
     except BrokenMapsError as error:
         say(f"warning: not validated: {error}", file=sys.stderr)
         return None

@@ -39,9 +39,10 @@ from data.samplers import EndlessBatches, build_loader
 from data.splits import random_names, read_names, read_names_array
 from data.tiles import SegmentationSample, SegmentationTiles, TileReader, Tiles, names_with_masks, open_tiles
 from data.transforms import segmentation_training
-from model.methods.s4gan import S4GAN
+from model.methods import method_class
+from model.methods.method import Method
+from model.methods.settings import Execution, MethodSettings, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
-from model.networks.discriminator import Discriminator
 from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
@@ -54,7 +55,7 @@ from tools.cli.shared_options import (
     resolve_device,
     resolve_workers,
 )
-from tools.cli.train_options import settings_of
+from tools.cli.train_options import method_settings
 from tools.s4gan_run import TrainingRun
 from utils import distributed
 from utils.console import say
@@ -102,23 +103,22 @@ def train_in(folder: RunFolder, args: argparse.Namespace, device: torch.device) 
     from_imagenet = restore_generator(args, generator)
     if args.sync_bn:
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
-    discriminator = None if supervised else Discriminator(description.num_classes)
-    if discriminator is None and args.restore_from_D is not None:
-        raise OptionError("--restore-from-D: without unlabelled tiles there is no discriminator; leave it out")
-    if discriminator is not None and args.restore_from_D is not None and not has_state(args):
-        say(str(load_network(discriminator, Path(args.restore_from_D))))
-    s4gan = S4GAN(generator, discriminator, settings_of(args, precision, from_imagenet), device)
+    name = "supervised" if supervised else "s4gan"
+    execution = Execution(precision, args.compile, freeze_affine=from_imagenet)
+    method = method_class(name).build(
+        generator, description.num_classes, method_settings(args, name), device, execution
+    )
+    restore_discriminator(args, method)
     torch.manual_seed(args.random_seed + distributed.rank())  # each process drops out for itself
 
-    training = TrainingRun(args, folder, description, tiles, s4gan, from_imagenet)
+    training = TrainingRun(args, folder, description, tiles, method, from_imagenet)
     try:
         first_step = training.resume() if args.resume else training.begin()
         say_mask_remarks(tiles, training.validation)
         machine = f"{precision}{', float32 in TF32' if tf32 else ''} on {device}{in_processes()}"
-        begins = f"self-training from step {s4gan.settings.self_training_start}"
         say(
             f"{len(labelled)} labelled and {0 if supervised else len(unlabelled)} unlabelled tiles; {args.backbone}, "
-            f"{machine}; {args.num_steps} steps, {'labelled tiles alone' if supervised else begins}"
+            f"{machine}; {args.num_steps} steps, {in_words(method.settings)}"
         )
         labelled_batches = training_batches(args, tiles, labelled, "labelled", device, first_step)
         unlabelled_batches = (
@@ -150,13 +150,13 @@ def loop(
             labelled = next(labelled_batches)
             unlabelled = next(unlabelled_batches) if unlabelled_batches is not None else None
             waited = time.perf_counter() - started
-            losses = training.s4gan.train_step(labelled, unlabelled, step)
+            losses = training.method.train_step(labelled, unlabelled, step)
             finished = step + 1  # files and log lines are named by steps finished
             values = training.after_step(finished, losses, waited)
             if values is not None:
                 progress.show({name: value for name, value in values.items() if name.startswith("loss")})
             progress.update()
-            if stop_agreed(stop, finished, every=args.log_every if training.s4gan.device.type == "cuda" else 1):
+            if stop_agreed(stop, finished, every=args.log_every if training.method.device.type == "cuda" else 1):
                 return finished
     return args.num_steps
 
@@ -180,6 +180,13 @@ def check_processes(args: argparse.Namespace, device: torch.device) -> None:
         raise OptionError(f"--batch-size {args.batch_size} is that of all processes, and does not divide by {parts}")
     if args.sync_bn and device.type != "cuda":
         raise OptionError(f"--sync-bn works on CUDA only, and this run is on the {device.type}; leave it out")
+
+
+def in_words(settings: MethodSettings) -> str:
+    """What a method makes of the unlabelled tiles, and from when on."""
+    if isinstance(settings, S4GANSettings):
+        return f"self-training from step {settings.self_training_start}"
+    return "labelled tiles alone"
 
 
 def in_processes() -> str:
@@ -245,6 +252,22 @@ def restore_generator(args: argparse.Namespace, generator: DeepLabV2) -> bool:
         return False
     say(str(load_backbone(generator.backbone, Path(source))))
     return True
+
+
+def restore_discriminator(args: argparse.Namespace, method: Method) -> None:
+    """Load `--restore-from-D`, unless a state is going to replace it.
+
+    Raises:
+        OptionError: the method has no discriminator.
+        DataError: the file is damaged or of another network.
+    """
+    if args.restore_from_D is None:
+        return
+    discriminator = method.networks().get("_D")
+    if discriminator is None:
+        raise OptionError("--restore-from-D: without unlabelled tiles there is no discriminator; leave it out")
+    if not has_state(args):
+        say(str(load_network(discriminator, Path(args.restore_from_D))))
 
 
 def has_state(args: argparse.Namespace) -> bool:

@@ -138,6 +138,18 @@ class Method(ABC):
         """The network that is validated, kept as best and predicted with."""
         return self.generator
 
+    def realness(self, class_map: Tensor, images: Tensor) -> Tensor | None:
+        """How much a method that judges class maps takes each for a person's; None where it judges none.
+
+        Args:
+            class_map: softmax, shape (B, C, H, W).
+            images: RGB in [0, 1], shape (B, 3, H, W).
+
+        Returns:
+            Probabilities, shape (B,).
+        """
+        return None
+
     def learning_rates(self) -> dict[str, float]:
         """The rates of the last step, by their columns; the generator's is that of its backbone."""
         return {"learning_rate": float(self.generator_optimiser.param_groups[0]["lr"])}

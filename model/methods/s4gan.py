@@ -105,12 +105,12 @@ class S4GAN(Method):
             fake_map = logits.softmax(dim=1) * part.inside
             realness, fake_features = self._judge(fake_map, part.images)
             loss_fm = feature_matching(features.detach(), fake_features)
-            labels = self_training_labels(logits, realness, part.inside, settings.threshold)
+            labels = self_training_labels(logits, realness, part.inside, settings.threshold_st)
             believed_pixels = distributed.total((labels != IGNORE_INDEX).sum())
             loss_st = cross_entropy(logits, labels, believed_pixels) if self_training else logits.new_zeros(())
             loss = settings.lambda_fm * loss_fm + settings.lambda_st * loss_st
             self.generator_scaler.scale(loss / settings.accumulate).backward()
-            believed = (torch.sigmoid(realness) > settings.threshold).float().mean() / distributed.world_size()
+            believed = (torch.sigmoid(realness) > settings.threshold_st).float().mean() / distributed.world_size()
             seen.append(torch.stack((loss_fm.detach() / distributed.world_size(), loss_st.detach(), believed)))
             fake.append(Maps(fake_map.detach(), part.images))
             pseudo_labels.append(labels)

@@ -49,7 +49,7 @@ class S4GANSettings(MethodSettings):
         st_start: first step with self-training; None: min(1000, num_steps // 20).
     """
 
-    threshold_st: float | None = None
+    threshold_st: float = -1.0
     learning_rate_D: float = 1e-4
     lambda_fm: float = 0.1
     lambda_st: float = 1.0
@@ -57,14 +57,8 @@ class S4GANSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.threshold_st is not None, "s4gan needs {threshold_st}, such as 0.6")
+        require(0 <= self.threshold_st <= 1, "s4gan needs {threshold_st}, a number of 0 to 1 such as 0.6")
         require(self.learning_rate_D > 0, f"{{learning_rate_D}} is {self.learning_rate_D}, expected a number above 0")
-
-    @property
-    def threshold(self) -> float:
-        """`threshold_st`, which is there."""
-        assert self.threshold_st is not None
-        return self.threshold_st
 
     @property
     def self_training_start(self) -> int:

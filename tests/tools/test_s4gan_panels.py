@@ -6,7 +6,9 @@ import torch
 
 from data.dataset_json import load_description
 from data.tiles import Tiles, open_tiles
-from model.methods.s4gan import S4GAN, S4GANSettings
+from model.methods.s4gan import S4GAN
+from model.methods.settings import MethodSettings, S4GANSettings
+from model.methods.supervised import Supervised
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from tests.conftest import write_custom, write_image
@@ -73,8 +75,10 @@ def test_tiles_of_a_run_show_maps_or_say_why_not(tiles, score, notices, monkeypa
     said: list[str] = []
     notice = s4gan_panels.notice
     monkeypatch.setattr(s4gan_panels, "notice", lambda text, size: said.append(text) or notice(text, size))
-    s4gan = S4GAN(DeepLabV2(3, "tiny"), discriminator, settings(), torch.device("cpu"))
-    picture = draw_panels(s4gan, tiles, tiles.reader.description, (32, 32), step=60)
+    generator, device = DeepLabV2(3, "tiny"), torch.device("cpu")
+    alone = Supervised(generator, MethodSettings(100), device)
+    method = S4GAN(generator, discriminator, settings(), device) if discriminator is not None else alone
+    picture = draw_panels(method, tiles, tiles.reader.description, (32, 32), step=60)
     assert picture.width > 6 * 180
     assert len(said) == notices
     assert said[0] == "no pixel of this mask has a label"

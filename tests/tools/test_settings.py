@@ -27,7 +27,7 @@ def test_a_job_is_one_flat_table_whose_names_are_those_of_the_options():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: S4GANSettings(200), "s4gan needs threshold_st, such as 0.6"),
+        (lambda: S4GANSettings(200), "s4gan needs threshold_st, a number of 0 to 1 such as 0.6"),
         (lambda: LabelledSettings(active_learning=True), "active_learning needs active_learning_images_array"),
         (lambda: LabelledSettings(active_learning_images_array=Path("n.npy")), "is used with active_learning only"),
         (lambda: FolderSettings(resume=True, overwrite=True), "resume goes on with a run and overwrite replaces it"),

@@ -20,8 +20,10 @@ from PIL import Image
 from torch import Tensor
 
 from data.samplers import EndlessBatches
+from model.methods import s4gan
 from model.methods.s4gan import S4GAN
 from model.networks.deeplabv2 import DeepLabV2
+from model.networks.discriminator import Discriminator
 from tests.conftest import TinySet, contents, error_line, write_image, write_list
 from tests.tools.test_train_AL import before
 from tests.utils.test_distributed import in_processes
@@ -116,8 +118,7 @@ def test_two_processes_validate_the_network_that_is_saved(training_tiles: TinySe
 
 @pytest.fixture
 def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = train_s4gan.Discriminator
-    monkeypatch.setattr(train_s4gan, "Discriminator", lambda num_classes: build(num_classes, dropout=0.0))
+    monkeypatch.setattr(s4gan, "Discriminator", lambda num_classes: Discriminator(num_classes, dropout=0.0))
 
 
 def test_a_run_moves_between_one_process_and_two(training_tiles: TinySet, tmp_path: Path, no_dropout: None):

@@ -13,7 +13,8 @@ from data.samplers import EndlessBatches, build_loader
 from data.splits import read_names
 from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
 from data.transforms import segmentation_training
-from model.methods.s4gan import S4GAN, S4GANSettings
+from model.methods.s4gan import S4GAN
+from model.methods.settings import Execution, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from tools.benchmarks.clock import Row, forget_peak_memory, matmul_peak, peak_memory, synchronise
@@ -51,14 +52,15 @@ def build(
     num_classes: int, backbone: str, device: torch.device, precision: str, compiled: bool, channels_last: bool = True
 ) -> S4GAN:
     """Both networks from random weights, with self-training from the first step."""
-    settings = S4GANSettings(10**6, 0.5, st_start=0, precision=precision, compile=compiled, channels_last=channels_last)
-    return S4GAN(DeepLabV2(num_classes, backbone), Discriminator(num_classes), settings, device)
+    settings = S4GANSettings(10**6, threshold_st=0.5, st_start=0)
+    execution = Execution(precision, compiled, channels_last)
+    return S4GAN(DeepLabV2(num_classes, backbone), Discriminator(num_classes), settings, device, execution)
 
 
 def step_cost(s4gan: S4GAN, batches: Iterator[Any], device: torch.device, steps: int) -> StepCost:
     """What steps cost after some to warm up: one in which arithmetic is counted, and those that compile."""
     flop = 0
-    if s4gan.settings.compile:
+    if s4gan.execution.compile:
         for step in range(2):
             labelled, unlabelled = next(batches)
             s4gan.train_step(labelled, unlabelled, step)

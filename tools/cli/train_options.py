@@ -1,18 +1,17 @@
 """The options of tools/train_s4gan.py."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data.descriptions import Description
+from model.methods import METHODS
+from model.methods.settings import MethodSettings
 from model.networks.names import BACKBONES
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
 from utils.labels import IGNORE_INDEX
 from utils.number_formats import PRECISIONS
-
-if TYPE_CHECKING:
-    from model.methods.s4gan import S4GANSettings
 
 # What may differ between a run and its resumption: where it runs, what it reports, what it keeps.
 FREE_ON_RESUME = {
@@ -143,29 +142,10 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     add("--save-after-iter", type=count(0), default=1000, metavar="N", help="write them after this step")
 
 
-def settings_of(args: argparse.Namespace, precision: str, from_imagenet: bool) -> "S4GANSettings":
-    """The method's settings from the options."""
-    from model.methods.s4gan import S4GANSettings  # with torch
-
-    return S4GANSettings(
-        num_steps=args.num_steps,
-        threshold_st=args.threshold_st,
-        learning_rate=args.learning_rate,
-        learning_rate_d=args.learning_rate_D,
-        lambda_fm=args.lambda_fm,
-        lambda_st=args.lambda_st,
-        power=args.power,
-        momentum=args.momentum,
-        weight_decay=args.weight_decay,
-        st_start=args.st_start,
-        ignore_label=args.ignore_label,
-        bn_momentum=args.bn_momentum,
-        freeze_bn=args.freeze_bn,
-        freeze_affine=from_imagenet,
-        accumulate=args.accumulate,
-        compile=args.compile,
-        precision=precision,
-    )
+def method_settings(args: argparse.Namespace, method: str) -> MethodSettings:
+    """What the method of that name is told: its fields are called as the options."""
+    kind = METHODS[method].settings
+    return kind(**{field.name: getattr(args, field.name) for field in fields(kind)})
 
 
 def metric_columns(description: Description) -> list[str]:

@@ -41,6 +41,10 @@ class RunFolder(OutputFolder):
         """The generator after `step` steps."""
         return self.path / f"checkpoint{step}.pth"
 
+    def network(self, step: int, ending: str) -> Path:
+        """One of a method's networks after `step` steps, by what its file's name ends in: "" is the evaluated one."""
+        return self.path / f"checkpoint{step}{ending}.pth"
+
     def discriminator(self, step: int) -> Path:
         """The discriminator after `step` steps."""
         return self.path / f"checkpoint{step}_D.pth"

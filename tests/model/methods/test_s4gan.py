@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.methods.s4gan import S4GAN, DeviceBatch, S4GANSettings, generator_groups, real_class_map
+from model.methods.method import DeviceBatch, generator_groups
+from model.methods.s4gan import S4GAN, real_class_map
+from model.methods.settings import Execution, S4GANSettings
+from model.methods.supervised import Supervised
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from tests.plain_s4gan import (
@@ -60,20 +63,18 @@ def test_steps_equal_the_plain_formulas(st_start):
     assert {0 < share < 1 for share in believed[1:]} == {True}
 
 
-@pytest.mark.parametrize("with_discriminator", [False, True])
-def test_supervised_steps_equal_cross_entropy_and_sgd(with_discriminator):
+@pytest.mark.parametrize("unlabelled", [None, UNLABELLED])
+def test_supervised_steps_equal_cross_entropy_and_sgd(unlabelled):
     generator, discriminator = networks()
     settings = replace(SETTINGS, learning_rate=1e-3)
     plain = PlainS4GAN(copy.deepcopy(generator), discriminator, settings)
-    s4gan = S4GAN(generator, discriminator if with_discriminator else None, settings, CPU)
-    before = snapshot(discriminator)
+    supervised = Supervised(generator, settings, CPU)
     for step in range(3):
         batch = make_batch(step, [(32, 28), (20, 28)])
-        losses = s4gan.train_step(batch, None if with_discriminator else UNLABELLED, step)
+        losses = supervised.train_step(batch, unlabelled, step)
         assert losses["loss_S"] == losses["loss_ce"]
         assert losses["loss_ce"].item() == pytest.approx(plain.supervised_step(batch, step), abs=1e-5)
-    assert_close(s4gan.generator, plain.generator)
-    assert not changed(discriminator, before)
+    assert_close(supervised.generator, plain.generator)
 
 
 def test_losses_hold_no_graph():
@@ -93,7 +94,7 @@ def test_frozen_affine_parameters_stay_while_all_else_learns():
         if isinstance(module, nn.BatchNorm2d)
         for kind in ("weight", "bias")
     }
-    s4gan = S4GAN(generator, Discriminator(C), replace(SETTINGS, freeze_affine=True), CPU)
+    s4gan = S4GAN(generator, Discriminator(C), SETTINGS, CPU, Execution(freeze_affine=True))
     before = snapshot(generator)
     sizes = [(33, 33), (33, 33)]
     for step in range(2):
@@ -132,8 +133,8 @@ def test_running_statistics_take_a_tenth_of_each_batch():
 
 @pytest.mark.parametrize("freeze_affine", [False, True])
 def test_groups_hold_every_trainable_parameter_once(freeze_affine):
-    settings = replace(SETTINGS, learning_rate=1e-3, weight_decay=5e-4, freeze_affine=freeze_affine)
-    generator = build(settings).generator
+    settings = replace(SETTINGS, learning_rate=1e-3, weight_decay=5e-4)
+    generator = build(settings, execution=Execution(freeze_affine=freeze_affine)).generator
     groups = generator_groups(generator, settings)
     grouped = [id(p) for group in groups for p in group["params"]]
     trainable = [id(p) for p in generator.parameters() if p.requires_grad]
@@ -158,7 +159,7 @@ def test_groups_hold_every_trainable_parameter_once(freeze_affine):
 
 
 def test_both_rates_follow_the_poly_schedule():
-    s4gan = build(replace(SETTINGS, num_steps=8, learning_rate=0.01, learning_rate_d=0.002, power=2.0))
+    s4gan = build(replace(SETTINGS, num_steps=8, learning_rate=0.01, learning_rate_D=0.002, power=2.0))
     s4gan.train_step(LABELLED, UNLABELLED, step=6)  # (1 - 6/8)² = 1/16
     assert s4gan.learning_rates() == pytest.approx({"learning_rate": 0.01 / 16, "learning_rate_D": 0.002 / 16})
     rates = [group["lr"] for group in s4gan.generator_optimiser.param_groups]
@@ -171,7 +172,7 @@ def test_both_rates_follow_the_poly_schedule():
     ("num_steps", "st_start", "expected"), [(20000, None, 1000), (200, None, 10), (19, None, 0), (20000, 7, 7)]
 )
 def test_self_training_starts_after_a_twentieth_of_the_steps(num_steps, st_start, expected):
-    assert S4GANSettings(num_steps, 0.6, st_start=st_start).self_training_start == expected
+    assert S4GANSettings(num_steps, threshold_st=0.6, st_start=st_start).self_training_start == expected
 
 
 # --- What tells the discriminator nothing -----------------------------------------------------------------------------
@@ -213,13 +214,13 @@ def test_discriminator_sees_images_in_the_unit_range_and_empty_padding():
 
 
 def test_batch_on_the_device():
-    batch = DeviceBatch.of(LABELLED, CPU, S4GANSettings(1, 0.5, ignore_label=2))
+    batch = DeviceBatch.of(LABELLED, CPU, ignore_label=2)
     assert batch.images.dtype == torch.float32
     torch.testing.assert_close(batch.images, LABELLED.image / 255)
     expected = torch.where(LABELLED.mask == 2, torch.tensor(255), LABELLED.mask.long())
     assert torch.equal(batch.masks, expected)
     assert batch.inside.sum(dim=(1, 2, 3)).tolist() == [32 * 28, 20 * 28]
-    assert torch.equal(DeviceBatch.of(LABELLED, CPU, S4GANSettings(1, 0.5)).masks, LABELLED.mask.long())
+    assert torch.equal(DeviceBatch.of(LABELLED, CPU).masks, LABELLED.mask.long())
 
 
 def test_pixels_of_the_ignore_label_are_not_learned_from():
@@ -246,4 +247,4 @@ def test_realness_is_a_probability_without_dropout():
     arguments = torch.rand(2, C, 32, 28), torch.rand(2, 3, 32, 28)
     realness = s4gan.realness(*arguments)
     torch.testing.assert_close(realness, torch.sigmoid(s4gan.discriminator.eval()(*arguments)[0]))
-    assert S4GAN(networks()[0], None, SETTINGS, CPU).realness(*arguments) is None
+    assert Supervised(networks()[0], SETTINGS, CPU).realness(*arguments) is None

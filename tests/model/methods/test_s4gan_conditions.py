@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.methods.s4gan import S4GAN
+from model.methods.settings import Execution
+from model.methods.supervised import Supervised
 from model.networks.deeplabv2 import DeepLabV2
 from tests.files import contiguous
 from tests.plain_s4gan import (
@@ -93,7 +95,7 @@ def test_feature_matching_and_self_training_average_over_parts():
 
 
 def test_contiguous_memory_changes_nothing():
-    first, second = build(dropout=0.0), build(replace(SETTINGS, channels_last=False), dropout=0.0)
+    first, second = build(dropout=0.0), build(dropout=0.0, execution=Execution(channels_last=False))
     layouts = [
         s4gan.generator.backbone.layer2[0].conv2.weight.is_contiguous(memory_format=torch.channels_last)
         for s4gan in (first, second)
@@ -136,7 +138,7 @@ def test_a_restored_run_goes_on_identically(as_saved):
 
 
 def test_a_restored_supervised_run_goes_on_identically():
-    whole, restored = (S4GAN(networks(seed)[0], None, SETTINGS, CPU) for seed in (0, 1))
+    whole, restored = (Supervised(networks(seed)[0], SETTINGS, CPU) for seed in (0, 1))
     whole.train_step(LABELLED, None, 0)
     state = copy.deepcopy(whole.state_dict())
     assert not any("discriminator" in name for name in state)
@@ -152,7 +154,7 @@ def test_a_restored_supervised_run_goes_on_identically():
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
 def test_half_precision_stays_near_float32(precision, dtype):
     seen = set()
-    half, single = build(replace(SETTINGS, precision=precision), dropout=0.0), build(dropout=0.0)
+    half, single = build(dropout=0.0, execution=Execution(precision)), build(dropout=0.0)
     for network in (half.generator.head[0], half.discriminator.convolutions[0]):
         network.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
     before = snapshot(half.generator)
@@ -169,7 +171,7 @@ def test_half_precision_stays_near_float32(precision, dtype):
 
 
 def test_an_overflow_in_fp16_skips_the_step_and_halves_the_scale():
-    s4gan = build(replace(SETTINGS, precision="fp16"))
+    s4gan = build(execution=Execution("fp16"))
     s4gan.generator_scaler.load_state_dict(s4gan.generator_scaler.state_dict() | {"scale": 2.0**60})
     before = snapshot(s4gan.generator), snapshot(s4gan.discriminator)
     small = make_batch(3, [(33, 33)] * 2, (33, 33))
@@ -235,9 +237,9 @@ def test_synchronised_batchnorm_is_grouped_frozen_and_timed_like_the_plain_one()
     settings = replace(SETTINGS, bn_momentum=0.3)
     sizes = []
     for network in (plain, synchronised):
-        s4gan = S4GAN(network, None, settings, CPU)
+        s4gan = Supervised(network, settings, CPU)
         sizes.append([(len(g["params"]), g["weight_decay"]) for g in s4gan.generator_optimiser.param_groups])
-        S4GAN(network, None, replace(settings, freeze_affine=True), CPU)
+        Supervised(network, settings, CPU, Execution(freeze_affine=True))
     assert sizes[0] == sizes[1]
     norms = [m for m in synchronised.modules() if isinstance(m, nn.SyncBatchNorm)]
     assert len(norms) == sum(isinstance(m, nn.BatchNorm2d) for m in plain.modules())

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from model.methods.s4gan import S4GAN
+from model.methods.settings import Execution
+from model.methods.supervised import Supervised
 from tests.fake_cuda import CUDA, fake_cuda, nothing_waits, output_types
 from tests.plain_s4gan import LABELLED, SETTINGS, UNLABELLED_PAIR, networks
 
@@ -23,8 +25,8 @@ def device(monkeypatch):
 
 @pytest.mark.parametrize(("precision", "accumulate"), [("fp32", 1), ("bf16", 2), ("fp16", 1)])
 def test_a_step_never_waits_for_the_device(precision, accumulate):
-    settings = replace(SETTINGS, precision=precision, accumulate=accumulate, ignore_label=1)
-    s4gan = S4GAN(*networks(), settings, CUDA)
+    settings = replace(SETTINGS, accumulate=accumulate, ignore_label=1)
+    s4gan = S4GAN(*networks(), settings, CUDA, Execution(precision))
     generated = output_types(s4gan.generator, nn.Conv2d)
     judged = output_types(s4gan.discriminator, nn.Conv2d, nn.Linear)
     with nothing_waits():
@@ -38,8 +40,8 @@ def test_a_step_never_waits_for_the_device(precision, accumulate):
 
 @pytest.mark.parametrize(("precision", "accumulate"), [("fp16", 2), ("bf16", 1)])
 def test_neither_does_one_on_labelled_tiles_alone(precision, accumulate):
-    settings = replace(SETTINGS, precision=precision, accumulate=accumulate, freeze_bn=True, freeze_affine=True)
-    s4gan = S4GAN(networks()[0], None, settings, CUDA)
+    settings = replace(SETTINGS, accumulate=accumulate, freeze_bn=True)
+    s4gan = Supervised(networks()[0], settings, CUDA, Execution(precision, freeze_affine=True))
     generated = output_types(s4gan.generator, nn.Conv2d)
     with nothing_waits():
         losses = s4gan.train_step(LABELLED, None, 0)
