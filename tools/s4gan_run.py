@@ -26,7 +26,6 @@ from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import colourise, save_picture
 from utils.errors import DataError, OptionError
 from utils.finite import not_finite
-from utils.images import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX
 from utils.paths import fitting_name
 from utils.runs.damage import misfit
@@ -34,6 +33,7 @@ from utils.runs.files import load_state, save_array
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.log import MetricsLog
 from utils.runs.pace import Pace
+from utils.runs.record import RunRecord, read_record
 from utils.runs.seeds import machine_state, restore_machine_state
 from utils.suggest import first_names
 
@@ -83,7 +83,7 @@ class TrainingRun:
             self.checkpoints.check_space()
             self.folder.begin()
             write_names(self.folder.labelled_names, self.tiles.labelled)
-            self.folder.write_options(self._record())  # last: without them there is no run yet
+            self._record().write(self.folder.options)  # last: without them there is no run yet
             self._open_log(0)
             if self.checkpoints.is_tight():
                 self.folder.establish()
@@ -100,7 +100,7 @@ class TrainingRun:
             OptionError: there is no run, an option differs that may not, or the disk is too small for what is left.
             DataError: its state cannot be read.
         """
-        self._compare_options(self.folder.read_options())
+        self._compare_options()
         step, has_state = 0, self.folder.last.exists()
         if has_state:
             step = self._restore(load_state(self.folder.last, self.folder.way_out()))
@@ -225,28 +225,29 @@ class TrainingRun:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    def _record(self) -> dict[str, Any]:
-        description = self.description
-        return {
-            "options": as_plain(self.args),
-            "backbone": self.args.backbone,
-            "classes": list(description.classes),
-            "colours": [list(colour) for colour in description.colours],
-            "palette": [list(colour) for colour in description.palette] if description.palette else None,
-            "tile_size": list(self.tiles.reader.tile_size),
-            "normalisation": {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)},
-            "precision": self.method.execution.precision,
-            "tf32": uses_tf32(self.method.device),
-            "processes": distributed.world_size(),
-            "imagenet_weights": self.from_imagenet,
-            "torch": str(torch.__version__),
-        }
+    def _record(self) -> RunRecord:
+        return RunRecord(
+            backbone=self.args.backbone,
+            classes=self.description.classes,
+            colours=self.description.colours,
+            tile_size=self.tiles.reader.tile_size,
+            method=self.method.name,
+            ignore_label=self.args.ignore_label,
+            imagenet_weights=self.from_imagenet,
+            options=as_plain(self.args),
+            machine={
+                "precision": self.method.execution.precision,
+                "tf32": uses_tf32(self.method.device),
+                "processes": distributed.world_size(),
+                "torch": str(torch.__version__),
+            },
+        )
 
-    def _compare_options(self, recorded: dict[str, Any]) -> None:
-        before, now = recorded.get("options", {}), as_plain(self.args)
-        if not isinstance(before, dict):
-            raise DataError(f"{self.folder.options} is damaged; restore it, or start over with --overwrite")
-        refuse_other_options(before, now, FREE_ON_RESUME, self.folder.path, "--checkpoint-dir")
+    def _compare_options(self) -> None:
+        recorded = read_record(self.folder.options)
+        refuse_other_options(
+            recorded.options, as_plain(self.args), FREE_ON_RESUME, self.folder.path, "--checkpoint-dir"
+        )
         recorded_names = read_names(self.folder.labelled_names, self.description)
         if recorded_names != list(self.tiles.labelled):
             raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")

@@ -65,6 +65,7 @@ from utils.precision import resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
+from utils.runs.record import read_record
 from utils.runs.seeds import seed_everything
 from utils.selection.budget import labelled_count
 
@@ -231,11 +232,9 @@ def restore_generator(args: argparse.Namespace, generator: DeepLabV2) -> bool:
         DataError: anything of the backbone would not load.
     """
     if args.resume:
-        recorded = RunFolder(args.checkpoint_dir).read_options()
-        if "imagenet_weights" not in recorded:
-            raise OptionError(f"--checkpoint-dir {args.checkpoint_dir} holds no run to resume; leave --resume out")
+        record = read_record(RunFolder(args.checkpoint_dir).options)
         if has_state(args):
-            return bool(recorded["imagenet_weights"])
+            return bool(record.imagenet_weights)
     source = args.restore_from
     if source is None and (default := default_weights(args.backbone)) is not None:
         if not default.is_file():

@@ -70,11 +70,13 @@ class Method(ABC):
         execution: how the networks are run.
 
     Attributes:
+        name: as it stands in `METHODS`.
         unlabelled_batches: batches of unlabelled tiles that a step takes: 0 or 1.
         views: which of the views of an unlabelled tile are strongly augmented; none by default.
         watched: columns of metrics.csv that `train_step` and `learning_rates` fill.
     """
 
+    name: ClassVar[str]
     unlabelled_batches: ClassVar[int] = 0
     views: ClassVar[Sequence[str]] = ()
     watched: ClassVar[Sequence[str]] = ("loss_ce", "loss_S", "learning_rate")

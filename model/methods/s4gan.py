@@ -40,6 +40,7 @@ class S4GAN(Method):
         device, execution: as for `Method`.
     """
 
+    name = "s4gan"
     unlabelled_batches = 1
     watched = (
         "loss_ce", "loss_fm", "loss_st", "loss_S", "loss_D", "D_real", "D_fake", "believed", "learning_rate",

@@ -9,6 +9,8 @@ from utils.batches import MaskedBatch
 class Supervised(Method):
     """The generator learns from tiles with masks; no other tile is looked at."""
 
+    name = "supervised"
+
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step; see `Method.train_step`."""
         self._begin(step)

@@ -503,7 +503,8 @@ def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: 
     assert found is not None, line
     assert float(found[1]) == pytest.approx(size, rel=0.05)
     assert float(found[2]) > 0
-    assert json.loads((tmp_path / "run" / "options.json").read_text())["tf32"] is False
+    record = json.loads((tmp_path / "run" / "options.json").read_text())
+    assert (record["version"], record["method"], record["machine"]["tf32"]) == (2, "s4gan", False)
 
 
 def test_images_a_second_are_those_that_are_done(training_tiles: TinySet, tmp_path: Path, monkeypatch):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import OptionError
-from utils.runs.files import read_json, write_json
 from utils.runs.output import Kind, OutputFolder
 from utils.runs.space import file_bytes
 
@@ -96,18 +95,6 @@ class RunFolder(OutputFolder):
     def keep_newest(self, count: int, best_step: int | None) -> None:
         """Remove all but the newest checkpoints and the best one."""
         self.remove_steps([step for step in self.steps()[:-count] if step != best_step])
-
-    def write_options(self, options: dict[str, Any]) -> None:
-        """Record the run's options and what evaluation needs to know."""
-        write_json(self.options, options)
-
-    def read_options(self) -> dict[str, Any]:
-        """What `write_options` recorded; empty where the file is not there.
-
-        Raises:
-            DataError: the file is no JSON object.
-        """
-        return read_json(self.options) if self.options.is_file() else {}
 
 
 def refuse_other_options(
