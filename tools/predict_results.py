@@ -106,7 +106,7 @@ class MapFolder(OutputFolder):
         images = record.get("images")
         if not isinstance(images, list) or not all(isinstance(name, str) for name in images):
             raise DataError(
-                f"{self.record}: `images` is {str(images)[:60]}, expected the names of the images whose maps are there; "
+                f"{self.record}: `images` is {str(images)[:60]}, expected names of the images whose maps are there; "
                 "restore it, move the maps, or give another --save-dir"
             )
         return set(images)

@@ -255,9 +255,7 @@ def announce(args: argparse.Namespace, selection: Selection, classifier: Classif
         say(f"features of all tiles take {as_size(selection.total * FEATURES * 4)} of memory")
 
 
-def ask_people(
-    args: argparse.Namespace, folder: SelectionFolder, listed: LabelledList, selection: Selection
-) -> None:
+def ask_people(args: argparse.Namespace, folder: SelectionFolder, listed: LabelledList, selection: Selection) -> None:
     """Write the tiles that wait for a scene label, and say how to go on."""
     waiting = distributed.from_main(lambda: folder.ask(listed, selection))
     command = [word for word in args.argv if word not in ("--resume", "--overwrite")]
