@@ -58,7 +58,7 @@ from utils.runs.interrupt import StopRequest
 from utils.runs.output import OutputFolder
 from utils.runs.record import RunRecord, read_record
 
-SKIPPED = 4  # exit code: finished, but some checkpoints were left out
+SKIPPED = 4  # exit code: finished, but some checkpoints or the test list were left out
 
 
 def auto_evaluate(args: argparse.Namespace) -> int:
@@ -107,18 +107,26 @@ def evaluate_into(folder: OutputFolder, args: argparse.Namespace, device: torch.
             results.begin()  # not before: without an evaluation, earlier results stay
             if results.add(evaluation):
                 checkpoints.keep_present()
-    if results.best is None:
-        reason = f": {checkpoints.why_none}" if checkpoints.why_none else ""
-        raise DataError(f"no checkpoint of {args.checkpoint_dir} could be evaluated{reason}")
-
-    test = None
-    if test_list is not None:
-        checkpoints.return_to(results.best.step)
-        test = test_list.evaluate(network, results.best.step, refine)
-    results.finish(checkpoints, test, test_list, time.perf_counter() - started)
+        if results.best is None:
+            why = f": {checkpoints.why_none}" if checkpoints.why_none else ""
+            raise DataError(f"no checkpoint of {args.checkpoint_dir} could be evaluated{why}")
+        test = None
+        if test_list is not None and (reason := reason_to_end(stop)):
+            notes.append(f"{reason} before the test list was scored")
+            say(notes[-1], file=sys.stderr)
+        elif test_list is not None:
+            checkpoints.return_to(results.best.step)
+            test = test_list.evaluate(network, results.best.step, refine)
+        results.finish(checkpoints, test, test_list, time.perf_counter() - started)
     say_next(args, training, record, results.best.step, test_list or data_list)
     distributed.stop()
-    return exit_code(checkpoints, stop)
+    return exit_code(checkpoints, stop) or (SKIPPED if test_list and not test else 0)
+
+
+def reason_to_end(stop: StopRequest) -> str | None:
+    """Why the end was asked for, in this process or in another; None where it was not. All processes have to ask."""
+    reasons = [reason for reason in distributed.gather_objects(stop.reason) if reason]
+    return reasons[0] if reasons else None
 
 
 def run_folder(args: argparse.Namespace) -> RunFolder:

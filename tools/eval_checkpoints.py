@@ -85,15 +85,18 @@ class Checkpoints:
                 if weights is None:
                     continue
                 self.network.load_state_dict(weights)
-                self.present, self._weights = step, weights if self.args.follow else None
-                del weights, future  # and with them the mapping to the file
+                self.present, self._weights = step, weights
+                del weights, future
                 reading = self._start_reading(thread, wait=False)
                 yield step
                 if self._is_stopped():
                     return
 
     def keep_present(self) -> None:
-        """Keep hold of the weights in the network: a training that is followed may remove their file."""
+        """Keep hold of the weights in the network: a training that keeps its newest checkpoints may remove their file.
+
+        They are mapped from it, so that they take memory only while it is not needed otherwise.
+        """
         if self.present is not None and self._weights is not None:
             self._kept = (self.present, self._weights)
 

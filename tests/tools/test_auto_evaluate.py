@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+import signal
 import threading
 import time
 from functools import partial
@@ -397,6 +399,43 @@ def test_following_ends_at_its_time_limit_with_what_there_is(tiny, tmp_path, mon
     assert "--max-hours was reached before 1 checkpoints: 14" in capsys.readouterr().err
     assert list(rows_of(tmp_path / "out")) == [7]
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(("moment", "tested"), [("last checkpoint", False), ("test list", True)])
+def test_asked_to_end_late_it_leaves_its_report(tiny, run, tmp_path, monkeypatch, capsys, moment, tested):
+    test_list = write_list(tmp_path / "test.txt", tiny.names[4:])
+    original = TileList.evaluate
+
+    def evaluate(self, network, step, refine):
+        if self.path == test_list if moment == "test list" else step == STEPS[-1]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, network, step, refine)
+
+    monkeypatch.setattr(TileList, "evaluate", evaluate)
+    assert auto_evaluate.main(argv(tiny, run, tmp_path / "out", "--all", test_list=test_list)) == 143
+    summary = summary_of(tmp_path / "out")
+    assert (summary["test_list"] is not None) == tested
+    assert ("terminated before the test list was scored" in summary["notes"]) != tested
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_the_best_checkpoint_may_be_removed_while_others_are_evaluated(tiny, run, tmp_path, monkeypatch):
+    """As by a training with --keep-last that is not followed."""
+    folder = write_run(tmp_path / "run", ())
+    for step, source in enumerate(sorted(STEPS, key=lambda step: -score_of(run, tiny, step)), start=1):
+        shutil.copy(run / f"checkpoint{source}.pth", folder / f"checkpoint{step}.pth")
+    original = TileList.evaluate
+
+    def evaluate(self, network, step, refine):
+        (folder / "checkpoint1.pth").unlink(missing_ok=True)
+        return original(self, network, step, refine)
+
+    monkeypatch.setattr(TileList, "evaluate", evaluate)
+    test_list = write_list(tmp_path / "test.txt", tiny.names)
+    assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", "--all", test_list=test_list)) == 0
+    summary = summary_of(tmp_path / "out")
+    assert summary["chosen"]["step"] == 1
+    assert summary["test_list"]["scores"] == summary["data_list"]["scores"]
 
 
 def test_following_waits_for_a_training_to_begin(tiny, run, tmp_path, monkeypatch, capsys):

@@ -646,6 +646,7 @@ def test_whether_a_run_is_resumed_is_decided_once(tiles: TinySet, tmp_path: Path
             return seen(self, *flags)
 
         SelectionFolder.claim = late  # type: ignore[method-assign]
+        LearningRun.resume = lambda _: pytest.fail("there is nothing to resume")  # type: ignore[method-assign]
         return train_AL.main(options(tiles, tmp_path, "--resume", num_epochs=1))
 
     assert in_processes(2, work) == [0, 0]
