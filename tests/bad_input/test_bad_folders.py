@@ -12,7 +12,6 @@ import torch
 
 from model.learner import Learner
 from model.methods.s4gan import S4GAN
-from tests.bad_input.test_bad_runs import chosen, trained  # noqa: F401
 from tests.conftest import contents, error_line, main_of, write_custom, write_image
 from tests.data.preparing.test_downloads import ucm
 from tests.data.preparing.test_downloads import write_ucm as write_downloads
@@ -40,7 +39,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(trained, tmp_path) -> tuple[Path, list[str]]:  # noqa: F811
+def run(trained, tmp_path) -> tuple[Path, list[str]]:
     """A finished run of s4GAN in a folder that a test may change, and its options."""
     folder, options = trained
     shutil.copytree(folder, tmp_path / "run")
@@ -48,7 +47,7 @@ def run(trained, tmp_path) -> tuple[Path, list[str]]:  # noqa: F811
 
 
 @pytest.fixture
-def selection(chosen, tmp_path) -> tuple[Path, list[str]]:  # noqa: F811
+def selection(chosen, tmp_path) -> tuple[Path, list[str]]:
     """A finished run of the active learner, and its options."""
     out, options = chosen
     shutil.copytree(out, tmp_path / "out")
@@ -57,7 +56,7 @@ def selection(chosen, tmp_path) -> tuple[Path, list[str]]:  # noqa: F811
 
 
 @pytest.fixture
-def maps(trained, tmp_path) -> tuple[Path, list[str]]:  # noqa: F811
+def maps(trained, tmp_path) -> tuple[Path, list[str]]:
     """Maps of one image, and the options that made them."""
     write_image(tmp_path / "images" / "a.png", np.zeros((32, 32, 3), np.uint8))
     options = ["--checkpoint-dir", trained[0], "--images", tmp_path / "images", "--save-dir", tmp_path / "maps"]
@@ -183,7 +182,7 @@ def test_evaluation_never_replaces_the_options_of_the_run_that_it_evaluates(refu
 # --- failing ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_command_does_not_make_its_next_run_refuse(argv, accepted, custom_set, trained, tmp_path, monkeypatch):  # noqa: F811
+def test_a_failed_command_does_not_make_its_next_run_refuse(argv, accepted, custom_set, trained, tmp_path, monkeypatch):
     """Out of memory in the first step, a broken image: after it is mended, the same command runs."""
     (tmp_path / "a.png").write_bytes(b"no image")
     maps = ["--checkpoint-dir", str(trained[0]), "--images", str(tmp_path / "a.png"), "--save-dir", str(tmp_path / "m")]

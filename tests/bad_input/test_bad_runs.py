@@ -1,16 +1,14 @@
 """Folders of runs that are damaged or hold another run: evaluated, resumed or written to again."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 
 from model.networks.deeplabv2 import DeepLabV2
 from tests.bad_input.test_bad_weights import BAD_WEIGHTS
-from tests.conftest import write_custom
 from tests.files import tensors_file
-from tools import auto_evaluate, train_AL, train_s4gan
+from tools import auto_evaluate
 
 # --- s4GAN's trainer, and what evaluation reads of its folder ---------------------------------------------------------
 
@@ -34,19 +32,6 @@ def test_options_of_a_run_are_refused(capsys, argv, checkpoints, custom_set, tmp
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert words in said[0]
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder of a finished run, and the options without the folder."""
-    tiny = write_custom(tmp_path_factory.mktemp("trained") / "custom")
-    run = tiny.folder.parent / "run"
-    options = ["--dataset", "custom", "--data-dir", tiny.folder, "--data-list", tiny.list_path, "--backbone", "tiny"]
-    options += ["--restore-from", "none", "--threshold-st", 0.5, "--num-steps", 1, "--batch-size", 1]
-    options += ["--input-size", "32,32", "--labeled-ratio", "0.5", "--device", "cpu", "--precision", "fp32"]
-    texts = [str(option) for option in options]
-    assert train_s4gan.main([*texts, "--checkpoint-dir", str(run)]) == 0
-    return run, texts
 
 
 DAMAGED = {
@@ -143,17 +128,6 @@ def test_another_run_is_neither_overwritten_nor_resumed_with_other_options(refus
 
 
 # --- The active learner -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def chosen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder of a finished run of the active learner, and the options without the folder."""
-    tiny = write_custom(tmp_path_factory.mktemp("chosen") / "custom")
-    options = ["--dataset", "custom", "--data-dir", tiny.folder, "--data-list", tiny.list_path, "--device", "cpu"]
-    options += ["--model-name", "tiny", "--num-epochs", 1, "--input-size", "32,32", "--labeled-ratio", "0.5"]
-    texts = [str(option) for option in [*options, "--precision", "fp32"]]
-    assert train_AL.main([*texts, "--save-dir", str(tiny.folder.parent / "out")]) == 0
-    return tiny.folder.parent / "out", texts
 
 
 @pytest.mark.parametrize("kind", ["empty", "web page", "cut", "a list", "D for G", "code", "code, plain pickle"])
