@@ -5,9 +5,57 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from utils.distributed import local_rank, local_world_size
+from utils.machine import usable_cores
+from utils.runs.settings import MachineSettings
+from utils.settings import SettingsError
+
 MEMORY_FORMAT = torch.channels_last  # of images and weights; what convolutions are fastest on
 
+MOST_WORKERS = 8  # of a loader, where nothing else was asked for
+
 Network = TypeVar("Network", bound=nn.Module)
+
+
+def choose_device(machine: MachineSettings) -> torch.device:
+    """The device that the settings ask for, made ready; `device` wins over `cuda` and `gpu`.
+
+    Several processes have a GPU each: `gpu`, by default 0, is the first one's, the others take those after it.
+
+    Raises:
+        SettingsError: CUDA was asked for and is absent, or has too few devices.
+    """
+    asked = machine.device or ("cuda" if machine.cuda or machine.gpu is not None else "auto")
+    if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise SettingsError("CUDA was asked for, but torch sees no CUDA device; use {device} cpu, or check the driver")
+    first, processes, there = machine.gpu or 0, local_world_size(), torch.cuda.device_count()
+    if first + processes > there:
+        needed, advice = f"GPU {first} is asked for", "give a lower {gpu}"
+        if processes > 1:
+            needed = f"{processes} processes need GPUs {first} to {first + processes - 1}"
+            advice = "start fewer processes, or give a lower {gpu}"
+        raise SettingsError(f"{needed}, but torch sees {there} CUDA devices, counted from 0; {advice}")
+    device = torch.device("cuda", first + local_rank())
+    prepare_device(device)
+    return device
+
+
+def loader_workers(asked: int | None, device: torch.device, loaders: int = 1) -> int:
+    """Processes of a loader: as asked, else none beside a CPU and up to 8 beside a GPU.
+
+    Args:
+        asked: how many; None: as the machine suggests.
+        device: where batches go.
+        loaders: at work at the same time in each process; they share the cores that the process has for itself.
+    """
+    if asked is not None:
+        return asked
+    if device.type != "cuda":
+        return 0
+    spare = usable_cores() // local_world_size() - 1  # one is the process's own
+    return min(MOST_WORKERS, max(1, spare // loaders))
 
 
 def prepare_device(device: torch.device) -> None:

@@ -50,6 +50,9 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrainingRun, "_save_panels", lambda *_: None)
 
 
+ENDLESS = {"num_steps": 1000, "save_pred_every": 1000}  # ended by the test, with space for one checkpoint
+
+
 def options(tiles: TinySet, out: Path, *flags: object, **changes: object) -> list[str]:
     """Two steps on three labelled and seven other tiles, with self-training from the first one."""
     settings = {
@@ -203,7 +206,7 @@ def test_an_error_in_one_process_ends_both_with_its_message(training_tiles: Tiny
     def error(*_: object) -> None:
         raise OSError(5, "Input/output error", "tile7.png")
 
-    answers = in_processes(2, failing(rank, options(training_tiles, tmp_path / "run", num_steps=1000), error))
+    answers = in_processes(2, failing(rank, options(training_tiles, tmp_path / "run", **ENDLESS), error))
     assert [code for code, _ in answers] == [1, 1]
     assert "error: tile7.png: input/output error" in answers[rank][1]
     assert f"process {1 - rank} ends because another one did" in answers[1 - rank][1]
@@ -211,7 +214,7 @@ def test_an_error_in_one_process_ends_both_with_its_message(training_tiles: Tiny
 
 def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_path: Path):
     """The tile turns unreadable after all were looked at, and is in the second process's share of the next batch."""
-    argv = options(own_tiles, tmp_path / "run", "--no-cache", num_steps=1000)
+    argv = options(own_tiles, tmp_path / "run", "--no-cache", **ENDLESS)
 
     def spoil(training: TrainingRun, *_: object) -> None:
         name = training._batch_names(2, "unlabelled")[1]
@@ -227,7 +230,7 @@ def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_pat
 
 def test_a_process_that_is_killed_ends_the_other(training_tiles: TinySet, tmp_path: Path):
     kill = at_call(3, signal.SIGKILL)
-    argv = options(training_tiles, tmp_path / "run", num_steps=1000)
+    argv = options(training_tiles, tmp_path / "run", **ENDLESS)
     answers = in_processes(2, failing(1, argv, lambda *_: kill()), killed=1)
     assert answers[1] is None
     assert answers[0][0] == 1

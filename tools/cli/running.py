@@ -9,12 +9,16 @@ import threading
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
+from tools.cli.as_settings import flag
 from utils.console import one_line, safe_streams
 from utils.errors import UserError, warn
+from utils.settings import SettingsError, as_plain
+
+Settings = TypeVar("Settings")
 
 WARNINGS_SHOWN = 5  # from one place in the code, such as masks with stray colours
 
@@ -23,21 +27,26 @@ class Terminated(BaseException):
     """SIGTERM arrived; like KeyboardInterrupt it is no Exception, so that nothing swallows it."""
 
 
-def run(main: Callable[[argparse.Namespace], int | None], parse: Callable[..., argparse.Namespace], argv: Any) -> int:
+def run(main: Callable[[Settings], int | None], parse: Callable[..., Settings], argv: Sequence[str] | None) -> int:
     """Parse, run, and turn the outcome into an exit code and at most one line on stderr.
+
+    Args:
+        main: does the job that settings describe; returns an exit code, or None for 0.
+        parse: from words to settings.
+        argv: the words; None: those that the process was started with. `--debug` among them shows tracebacks.
 
     Returns:
         0 done; 1 data; 2 options; 3 waiting for labels; 4 finished with omissions; 130 Ctrl-C; 143 SIGTERM.
     """
     with safe_streams():
         try:
-            args = parse(argv)
+            settings = parse(argv)
         except SystemExit as stop:
             return int(stop.code or 0)
-        return _outcome(main, args)
+        return _outcome(main, settings, "--debug" in (sys.argv[1:] if argv is None else argv))
 
 
-def parse_first(parse: Callable[[], argparse.Namespace]) -> None:
+def parse_first(parse: Callable[[], object]) -> None:
     """End the process here where the options ask for `--help` or are refused: the imports that follow take seconds.
 
     For a process that runs one command: a Ctrl-C during those imports is one line too, and torch's C++ side keeps its
@@ -56,23 +65,31 @@ def _short_interrupt(kind: type[BaseException], error: BaseException, trace: Tra
         sys.__excepthook__(kind, error, trace)
 
 
-def _outcome(main: Callable[[argparse.Namespace], int | None], args: argparse.Namespace) -> int:
+def _outcome(main: Callable[[Settings], int | None], settings: Settings, shows_traceback: bool) -> int:
+    def fail(message: str, code: int) -> int:
+        if shows_traceback:
+            traceback.print_exc()
+        print(f"error: {one_line(message)}", file=sys.stderr)
+        return code
+
     try:
         with _sigterm_raises(), _short_messages():
-            return main(args) or 0
+            return main(settings) or 0
+    except SettingsError as error:
+        return fail(error.worded(flag), error.exit_code)
     except UserError as error:
-        return _fail(_text_of(error), error.exit_code, args)
+        return fail(_text_of(error), error.exit_code)
     except OSError as error:  # of a file that no message of ours foresaw
-        return _fail(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", 1, args)
+        return fail(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}", 1)
     except KeyboardInterrupt as error:
-        return _fail(str(error) or "interrupted", 130, args)
+        return fail(str(error) or "interrupted", 130)
     except Terminated:
-        return _fail("terminated", 143, args)
+        return fail("terminated", 143)
     except Exception as error:
         if _is_out_of_memory(error):
-            return _fail(f"the device ran out of memory; {_memory_advice(args)}", 1, args)
+            return fail(f"the device ran out of memory; {_memory_advice(settings)}", 1)
         what = f"{type(error).__name__}: {error}".partition("\n")[0]
-        return _fail(f"a fault of this program, not of its input ({what}); --debug shows where", 1, args)
+        return fail(f"a fault of this program, not of its input ({what}); --debug shows where", 1)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -81,24 +98,17 @@ def _is_out_of_memory(error: Exception) -> bool:
     return "can't allocate memory" in str(error)  # torch's allocator on the CPU has no error of its own
 
 
-def _memory_advice(args: argparse.Namespace) -> str:
+def _memory_advice(settings: Any) -> str:
     """Which of the command's options cost less memory."""
-    lower = [name for name in ("batch_size", "input_size") if hasattr(args, name)]
-    advice = "lower " + " or ".join(f"--{name.replace('_', '-')}" for name in lower)
-    return advice + (", or raise --accumulate" if hasattr(args, "accumulate") else "")
+    options = vars(settings) if isinstance(settings, argparse.Namespace) else as_plain(settings)
+    lower = [flag(name) for name in ("batch_size", "input_size") if name in options]
+    return f"lower {' or '.join(lower)}" + (", or raise --accumulate" if "accumulate" in options else "")
 
 
 def _text_of(error: UserError) -> str:
     """The error's own words: torch puts a traceback before those of an error in a loader's process."""
     text = str(error)
     return text.rpartition(f"{type(error).__name__}: ")[2] if text.startswith("Caught ") else text
-
-
-def _fail(message: str, code: int, args: argparse.Namespace) -> int:
-    if args.debug:
-        traceback.print_exc()
-    print(f"error: {one_line(message)}", file=sys.stderr)
-    return code
 
 
 @contextlib.contextmanager

@@ -5,18 +5,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.dataset_json import load_description
 from data.descriptions import Description
+from data.settings import DataSettings
+from tools.cli.as_settings import settings_of
 from tools.cli.parser import count, dataset_name, one_of
-from utils.errors import OptionError
-from utils.machine import usable_cores
+from utils.runs.settings import MachineSettings
 
 if TYPE_CHECKING:
     import torch
 
     from data.cache import CacheSettings
-
-MOST_WORKERS = 8  # of a loader, where nothing else was asked for
 
 
 def add_data_options(
@@ -60,80 +58,32 @@ def add_machine_options(parser: argparse.ArgumentParser, seed: int) -> Any:
 
 
 def resolve_device(args: argparse.Namespace) -> "torch.device":
-    """The device that the options ask for, made ready; `--device` wins over `--cuda` and `--gpu`.
+    """The device that the options ask for."""
+    from utils.device import choose_device
 
-    Several processes have a GPU each: `--gpu N`, by default 0, is the first one's, the others take those after it.
-
-    Raises:
-        OptionError: CUDA was asked for and is absent, or has too few devices.
-    """
-    import torch  # seconds
-
-    from utils.device import prepare_device
-    from utils.distributed import local_rank, local_world_size
-
-    gpu = getattr(args, "gpu", None)
-    asked = args.device or ("cuda" if getattr(args, "cuda", False) or gpu is not None else "auto")
-    if asked == "cpu" or (asked == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise OptionError("CUDA was asked for, but torch sees no CUDA device; use --device cpu, or check the driver")
-    first, processes, there = gpu or 0, local_world_size(), torch.cuda.device_count()
-    if first + processes > there:
-        needed, advice = f"GPU {first} is asked for", "give a lower --gpu"
-        if processes > 1:
-            needed = f"{processes} processes need GPUs {first} to {first + processes - 1}"
-            advice = "start fewer processes, or give a lower --gpu"
-        raise OptionError(f"{needed}, but torch sees {there} CUDA devices, counted from 0; {advice}")
-    device = torch.device("cuda", first + local_rank())
-    prepare_device(device)
-    return device
+    return choose_device(settings_of(MachineSettings, args))
 
 
 def resolve_workers(args: argparse.Namespace, device: "torch.device", loaders: int = 1) -> int:
-    """Processes of a loader: as asked, else none beside CPU training and up to 8 beside a GPU.
+    """Processes of a loader."""
+    from utils.device import loader_workers
 
-    Args:
-        args: the command's options.
-        device: where batches go.
-        loaders: at work at the same time in each process; they share the cores that the process has for itself.
-    """
-    from utils.distributed import local_world_size  # with torch
-
-    if args.num_workers is not None:
-        return int(args.num_workers)
-    if device.type != "cuda":
-        return 0
-    spare = usable_cores() // local_world_size() - 1  # one is the process's own
-    return min(MOST_WORKERS, max(1, spare // loaders))
+    return loader_workers(args.num_workers, device, loaders)
 
 
 def resolve_cache(args: argparse.Namespace) -> "CacheSettings | None":
     """The cache that the options ask for."""
-    from data.cache import CacheSettings  # with torch
-
-    return None if args.no_cache else CacheSettings(args.data_dir, args.cache_dir)
+    return settings_of(DataSettings, args).cache()
 
 
 def resolve_description(args: argparse.Namespace) -> Description:
-    """The data set's description, after a check that its folder exists.
-
-    Raises:
-        OptionError: no such folder, unknown data set, or a custom one without its `dataset.json`.
-    """
-    if not args.data_dir.is_dir():
-        raise OptionError(f"--data-dir {args.data_dir} is not a folder; give the data set's folder")
-    return load_description(args.dataset, args.data_dir)
+    """The data set's description."""
+    return settings_of(DataSettings, args).description()
 
 
 def check_num_classes(given: int | None, expected: int, what: str) -> None:
-    """Refuse a class count that contradicts the data set.
-
-    Raises:
-        OptionError: `--num-classes` was given and differs.
-    """
-    if given is not None and given != expected:
-        raise OptionError(f"--num-classes {given} contradicts the data set, which has {expected} {what}; leave it out")
+    """Refuse a class count that contradicts the data set."""
+    DataSettings("custom", Path(), Path(), given).check_num_classes(expected, what)
 
 
 def as_plain(args: argparse.Namespace) -> dict[str, Any]:

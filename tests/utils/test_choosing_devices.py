@@ -1,13 +1,11 @@
-"""Devices and loader processes by the options, on machines that are not there."""
-
-from argparse import Namespace
+"""Devices and loader processes as settings ask for them, on machines that are not there."""
 
 import pytest
 import torch
 
-from tools.cli import shared_options
-from tools.cli.shared_options import resolve_device, resolve_workers
+from utils.device import choose_device, loader_workers
 from utils.errors import OptionError
+from utils.runs.settings import MachineSettings
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -20,10 +18,6 @@ def prepared(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.setattr("utils.device.prepare_device", devices.append)
     return devices
-
-
-def asked(**options):
-    return Namespace(**{"device": None, "num_workers": None} | options)
 
 
 def processes(monkeypatch, rank, count):
@@ -45,7 +39,7 @@ def processes(monkeypatch, rank, count):
 )
 def test_processes_take_the_gpus_from_the_one_asked_for(monkeypatch, prepared, rank, count, options, expected):
     processes(monkeypatch, rank, count)
-    assert resolve_device(asked(**options)) == torch.device("cuda", expected)
+    assert choose_device(MachineSettings(**options)) == torch.device("cuda", expected)
     assert prepared == [torch.device("cuda", expected)]
 
 
@@ -61,12 +55,12 @@ def test_processes_take_the_gpus_from_the_one_asked_for(monkeypatch, prepared, r
 def test_every_process_refuses_where_one_would_have_no_gpu(monkeypatch, prepared, rank, count, gpu, found):
     processes(monkeypatch, min(rank, count - 1), count)
     with pytest.raises(OptionError, match=found):
-        resolve_device(asked(gpu=gpu, device="cuda"))
+        choose_device(MachineSettings(gpu=gpu, device="cuda"))
     assert not prepared
 
 
 def test_the_cpu_needs_no_preparing(prepared):
-    assert resolve_device(asked(device="cpu", gpu=1)) == CPU
+    assert choose_device(MachineSettings(device="cpu", gpu=1)) == CPU
     assert not prepared
 
 
@@ -76,7 +70,7 @@ def test_the_cpu_needs_no_preparing(prepared):
 )
 def test_loaders_and_processes_share_the_cores(monkeypatch, cores, count, loaders, expected):
     processes(monkeypatch, 0, count)
-    monkeypatch.setattr(shared_options, "usable_cores", lambda: cores)
-    assert resolve_workers(asked(), CUDA, loaders) == expected
-    assert resolve_workers(asked(), CPU, loaders) == 0
-    assert resolve_workers(asked(num_workers=5), CUDA, loaders) == 5
+    monkeypatch.setattr("utils.device.usable_cores", lambda: cores)
+    assert loader_workers(None, CUDA, loaders) == expected
+    assert loader_workers(None, CPU, loaders) == 0
+    assert loader_workers(5, CUDA, loaders) == 5

@@ -1,0 +1,52 @@
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from data.settings import DataSettings, SampleSettings
+from model.methods.settings import MethodSettings, S4GANSettings
+from model.settings import NetworkSettings
+from tools.settings import LabelledSettings, SelectionSettings, TrainingSettings
+from utils.runs.settings import FolderSettings
+from utils.selection.settings import QuerySettings
+from utils.settings import SettingsError, as_plain
+
+DATA = DataSettings("ucm", Path("data"), Path("data/train.txt"))
+
+
+def test_a_job_is_one_flat_table_whose_names_are_those_of_the_options():
+    table = as_plain(TrainingSettings(DATA, S4GANSettings(200, threshold_st=0.6)))
+    assert table["threshold_st"] == 0.6
+    assert table["checkpoint_dir"] == "checkpoint"
+    assert table["input_size"] == [320, 320]
+    selection = as_plain(SelectionSettings(DATA, query=QuerySettings(labeled_ratio=Decimal("0.10"))))
+    assert selection["labeled_ratio"] == "0.10"
+    assert (selection["batch_size"], selection["random_seed"]) == (4, 360)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: S4GANSettings(200), "s4gan needs threshold_st, a number of 0 to 1 such as 0.6"),
+        (lambda: LabelledSettings(active_learning=True), "active_learning needs active_learning_images_array"),
+        (lambda: LabelledSettings(active_learning_images_array=Path("n.npy")), "is used with active_learning only"),
+        (lambda: FolderSettings(resume=True, overwrite=True), "resume goes on with a run and overwrite replaces it"),
+        (
+            lambda: TrainingSettings(DATA, MethodSettings(9, accumulate=3), samples=SampleSettings(batch_size=8)),
+            "accumulate 3 does not divide batch_size 8",
+        ),
+        (
+            lambda: TrainingSettings(DATA, MethodSettings(9), network=NetworkSettings(restore_from_D="d.pth")),
+            "restore_from_D: without unlabelled tiles there is no discriminator",
+        ),
+        (
+            lambda: SelectionSettings(DATA, query=QuerySettings(stop_at_accuracy=0.9)),
+            "stop_at_accuracy needs val_list",
+        ),
+        (lambda: QuerySettings(alpha=Decimal(0)), "alpha is 0, expected a number above 0 and at most 1"),
+        (lambda: SampleSettings(batch_size=0), "batch_size is 0, expected 1 or more"),
+    ],
+)
+def test_contradictions_are_refused_in_words_of_fields(make, message: str):
+    with pytest.raises(SettingsError, match=message):
+        make()

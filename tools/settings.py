@@ -1,0 +1,138 @@
+"""The jobs that the commands do, each as one frozen dataclass made of the settings of its parts.
+
+    from tools.settings import TrainingSettings
+    from tools.train_s4gan import train
+    train(TrainingSettings(DataSettings("ucm", data_dir, data_dir / "train.txt"), S4GANSettings(200, threshold_st=0.6)))
+
+Fields are called as the commands' options, with underscores. A part may be used by several jobs; where options of a
+command are checked against one another, it is done here, so that Python users are told the same.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from data.settings import DataSettings, SampleSettings
+from model.methods.settings import MethodSettings, S4GANSettings
+from model.settings import LearnerSettings, NetworkSettings
+from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
+from utils.selection.settings import QuerySettings
+from utils.settings import require
+
+
+@dataclass(frozen=True)
+class LabelledSettings:
+    """Which tiles of the list are learned from with their masks.
+
+    Attributes:
+        labeled_ratio: share of the list, drawn at random where no names are given; None: all, or as the names say.
+        active_learning: take the names that the active learner chose.
+        active_learning_images_array: those names, `.npy` or text.
+    """
+
+    labeled_ratio: Decimal | None = None
+    active_learning: bool = False
+    active_learning_images_array: Path | None = None
+
+    def __post_init__(self) -> None:
+        array = self.active_learning_images_array
+        require(
+            array is not None or not self.active_learning,
+            "{active_learning} needs {active_learning_images_array}, the names that tools/train_AL.py chose",
+        )
+        require(
+            array is None or self.active_learning,
+            "{active_learning_images_array} is used with {active_learning} only; add it, or leave the array out",
+        )
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Training a segmentation network: `tools/train_s4gan.py`.
+
+    Attributes:
+        data: the data set and the list of all its training tiles.
+        method: what the training method is told; its type names the method.
+        val_list: tiles with masks to validate on; None: no validation.
+        samples: crops and batches.
+        labelled: which tiles are labelled.
+        network: the networks and their first weights.
+        machine: where it runs.
+        keeping: what is written, and when.
+        folder: what becomes of an earlier run.
+    """
+
+    data: DataSettings
+    method: MethodSettings
+    val_list: Path | None = None
+    samples: SampleSettings = field(default_factory=SampleSettings)
+    labelled: LabelledSettings = field(default_factory=LabelledSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    machine: MachineSettings = field(default_factory=lambda: MachineSettings(random_seed=5000))
+    keeping: KeepingSettings = field(default_factory=KeepingSettings)
+    folder: FolderSettings = field(default_factory=FolderSettings)
+
+    def __post_init__(self) -> None:
+        parts, batch = self.method.accumulate, self.samples.batch_size
+        require(batch % parts == 0, f"{{accumulate}} {parts} does not divide {{batch_size}} {batch}")
+        is_s4gan = isinstance(self.method, S4GANSettings)
+        require(
+            is_s4gan or self.network.restore_from_D is None,
+            "{restore_from_D}: without unlabelled tiles there is no discriminator; leave it out",
+        )
+
+
+@dataclass(frozen=True)
+class LabelSourceSettings:
+    """Where scene labels come from.
+
+    Attributes:
+        oracle: `dataset`: its labels; `people`: what they write into to_label.csv; or a CSV with the columns
+            name,label; None: the data set where it has labels, else people.
+        scene_classes: names of the scene classes, where the data set names none.
+        skip_bad_images: leave out tiles that cannot be read.
+    """
+
+    oracle: str | None = None
+    scene_classes: tuple[str, ...] | None = None
+    skip_bad_images: bool = False
+
+    def __post_init__(self) -> None:
+        names = self.scene_classes
+        require(
+            names is None or (len(names) >= 2 and "" not in names and len(set(names)) == len(names)),
+            f"{{scene_classes}} is {','.join(names or ())}, expected two different names or more",
+        )
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """Choosing tiles to draw masks for: `tools/train_AL.py`.
+
+    Attributes:
+        data: the data set and the list to choose from.
+        val_list: tiles with scene labels to measure the accuracy on; None: none.
+        query: how many tiles, and how they are chosen.
+        labels: where scene labels come from.
+        learner: the classifier.
+        samples: size and batches of what it is fitted on.
+        machine: where it runs.
+        save_dir: folder of results.
+        folder: what becomes of an earlier run.
+    """
+
+    data: DataSettings
+    val_list: Path | None = None
+    query: QuerySettings = field(default_factory=QuerySettings)
+    labels: LabelSourceSettings = field(default_factory=LabelSourceSettings)
+    learner: LearnerSettings = field(default_factory=LearnerSettings)
+    samples: SampleSettings = field(default_factory=lambda: SampleSettings(batch_size=4))
+    machine: MachineSettings = field(default_factory=lambda: MachineSettings(random_seed=360))
+    save_dir: Path = Path("active_learning")
+    folder: FolderSettings = field(default_factory=FolderSettings)
+
+    def __post_init__(self) -> None:
+        require(
+            self.query.stop_at_accuracy is None or self.val_list is not None,
+            "{stop_at_accuracy} needs {val_list}, the tiles that the accuracy is measured on",
+        )
