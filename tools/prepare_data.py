@@ -36,8 +36,10 @@ from data.preparing.folder import Report, Target
 from data.preparing.scenes import Cut, prepare_scenes
 from data.splits import read_names
 from data.tiles import TileReader
+from tools.cli.as_settings import settings_of
 from tools.cli.next_command import NextStep, choosing, fitting_ratio, training
 from tools.doctor import report as doctor
+from tools.settings import CheckSettings
 from utils.errors import OptionError
 
 
@@ -49,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 def work(args: argparse.Namespace) -> None:
     """Prepare a data folder, or check one."""
     if args.source_name == "check":
-        doctor.check(args)
+        doctor.check(settings_of(CheckSettings, args))
     else:
         prepare(args)
 

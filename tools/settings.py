@@ -136,3 +136,32 @@ class SelectionSettings:
             self.query.stop_at_accuracy is None or self.val_list is not None,
             "{stop_at_accuracy} needs {val_list}, the tiles that the accuracy is measured on",
         )
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """Looking for mistakes before a run: `tools/prepare_data.py check`.
+
+    Attributes:
+        data: the data set and the list of training tiles.
+        test_list, val_list: tiles that are scored in the end, and that choose between checkpoints.
+        active_learning_images_array: names that the active learner chose, `.npy` or text.
+        input_size: height and width that smaller tiles are padded to in evaluation.
+        backbone, restore_from: as of `NetworkSettings`.
+        checkpoint_dir: where checkpoints would be saved.
+        machine: where a run would work.
+        out: picture of one tile, its mask and its classes.
+        json: print the findings as JSON.
+    """
+
+    data: DataSettings
+    test_list: Path | None = None
+    val_list: Path | None = None
+    active_learning_images_array: Path | None = None
+    input_size: tuple[int, int] = (320, 320)
+    backbone: str = "resnet101"
+    restore_from: str | None = None
+    checkpoint_dir: Path = Path("checkpoint")
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    out: Path = Path("check.png")
+    json: bool = False

@@ -36,7 +36,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class ImageFacts:
+class SurveyedImage:
     """What an image file holds.
 
     Attributes:
@@ -55,7 +55,7 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
-class MaskFacts:
+class SurveyedMask:
     """What a mask file holds.
 
     Attributes:
@@ -82,20 +82,20 @@ class MaskFacts:
 
 
 @dataclass(frozen=True)
-class TileFacts:
+class SurveyedTile:
     """What the files of a tile hold; `mask` is None where there is no mask file."""
 
     name: str
-    image: ImageFacts
-    mask: MaskFacts | None
+    image: SurveyedImage
+    mask: SurveyedMask | None
 
 
-def survey(reader: TileReader, names: Sequence[str]) -> list[TileFacts]:
+def survey(reader: TileReader, names: Sequence[str]) -> list[SurveyedTile]:
     """Decode every image and mask once, in threads; a file that cannot be used becomes a fault of its tile."""
 
-    def look_at(name: str) -> TileFacts:
-        image = _image_facts(reader, name)
-        return TileFacts(name, image, _mask_facts(reader, name, image.size) if reader.has_mask(name) else None)
+    def look_at(name: str) -> SurveyedTile:
+        image = _survey_image(reader, name)
+        return SurveyedTile(name, image, _survey_mask(reader, name, image.size) if reader.has_mask(name) else None)
 
     return in_threads(look_at, names, "checking files", "tile")
 
@@ -112,20 +112,20 @@ def lenient_reader(description: Description, data_dir: Path, names: Sequence[str
     return reader
 
 
-def _image_facts(reader: TileReader, name: str) -> ImageFacts:
+def _survey_image(reader: TileReader, name: str) -> SurveyedImage:
     path = reader.image_path(name)
     if not path.is_file():
-        return ImageFacts(fault=Fault("missing", path, f"{path} is missing"))
-    facts = ImageFacts()
+        return SurveyedImage(fault=Fault("missing", path, f"{path} is missing"))
+    found = SurveyedImage()
     try:
         header = reader.image_header(name)
-        facts = ImageFacts(header.size, header.mode, orientation=_orientation(header))
+        found = SurveyedImage(header.size, header.mode, orientation=_orientation(header))
         pixels = reader.image(name)
     except DataError as error:
-        fits = facts.size is None or reader.description.tile_size or facts.size == reader.tile_size
-        return replace(facts, fault=Fault("unreadable" if fits else "size", path, str(error)))
+        fits = found.size is None or reader.description.tile_size or found.size == reader.tile_size
+        return replace(found, fault=Fault("unreadable" if fits else "size", path, str(error)))
     is_plain = bool((pixels == pixels[0, 0]).all())
-    return replace(facts, digest=None if is_plain else hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest())
+    return replace(found, digest=None if is_plain else hashlib.blake2b(pixels.tobytes(), digest_size=16).hexdigest())
 
 
 def _orientation(header: ImageHeader) -> Orientation:
@@ -134,21 +134,21 @@ def _orientation(header: ImageHeader) -> Orientation:
     return "upright" if header.orientation == UPRIGHT else "as stored"
 
 
-def _mask_facts(reader: TileReader, name: str, image_size: Size | None) -> MaskFacts:
+def _survey_mask(reader: TileReader, name: str, image_size: Size | None) -> SurveyedMask:
     path, description = reader.mask_path(name), reader.description
-    facts = MaskFacts()
+    found = SurveyedMask()
     try:
         header = image_file_header(path, description.exif, for_mask=True)
-        facts = MaskFacts(header.size, header.mode)
+        found = SurveyedMask(header.size, header.mode)
         ids, off_palette, values = decode_mask(read_mask(path, description, reader.palettes), description)
     except DataError as error:
-        return replace(facts, fault=Fault("unreadable", path, str(error)))
+        return replace(found, fault=Fault("unreadable", path, str(error)))
     counts = count_classes(ids, 256).tolist()
     off = round(off_palette * ids.size)
     if image_size and (reason := misfit(path, header.size, image_size, description.size_tolerance)) is not None:
-        facts = replace(facts, fault=Fault("size", path, reason))
+        found = replace(found, fault=Fault("size", path, reason))
     return replace(
-        facts,
+        found,
         class_pixels=tuple(counts[: description.num_classes]),
         ignored=counts[IGNORE_INDEX] - off,
         off_palette=off,

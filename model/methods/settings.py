@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from utils.settings import require
 
+PUBLISHED_STEPS = 20000  # of a run
+
 
 @dataclass(frozen=True)
 class MethodSettings:
@@ -20,7 +22,7 @@ class MethodSettings:
         accumulate: equal parts that a batch is split into, one after the other, to save memory.
     """
 
-    num_steps: int
+    num_steps: int = PUBLISHED_STEPS
     learning_rate: float = 2.5e-4
     power: float = 0.9
     momentum: float = 0.9

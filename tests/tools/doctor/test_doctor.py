@@ -12,6 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from data.checking import findings as words
+from data.checking import list_checks
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.weights import defaults
@@ -27,8 +29,7 @@ from tests.conftest import (
     write_ucm,
 )
 from tools import prepare_data
-from tools.doctor import checks, report, runs
-from tools.doctor.checks import Finding
+from tools.doctor import report, run_checks
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -69,7 +70,7 @@ def halves(tiny: TinySet) -> dict[str, object]:
 
 def test_every_point_of_a_sound_set_passes(capsys, sound_set):
     found = findings(capsys, sound_set, 0, **halves(sound_set))
-    assert len(found) == len(report.POINTS)
+    assert len(found) == len(report.CHECKS_OF_DATA) + len(report.CHECKS_OF_RUNS)
     for point in ("files", "decodable", "modes", "palette", "overlap", "perfect score", "disk space", "device"):
         assert found[point]["level"] == "ok", found[point]
     assert found["perfect score"]["values"]["mean_iou"] == 1.0
@@ -85,7 +86,9 @@ def test_the_lines_name_every_point_without_colours_off_a_terminal(capsys, custo
 
 
 def test_colours_stand_beside_the_words():
-    text = report.as_text([Finding("files", "FAIL", "3 missing"), Finding("sizes", "ok", "all")], in_colour=True)
+    text = report.as_text(
+        [words.Finding("files", "FAIL", "3 missing"), words.Finding("sizes", "ok", "all")], in_colour=True
+    )
     assert "\x1b[31mFAIL \x1b[0m files" in text
     assert "\x1b[32mok   \x1b[0m sizes" in text
 
@@ -215,7 +218,7 @@ def test_many_bad_files_are_counted_and_the_first_few_named(capsys, tmp_path):
         (tiny.folder / "images" / f"{name}.png").write_bytes(b"no image")
     found = findings(capsys, tiny, 1)["decodable"]
     assert found["text"] == "6 files cannot be used"
-    assert len(found["details"]) == checks.SHOWN + 1
+    assert len(found["details"]) == words.SHOWN + 1
     assert len(found["values"]["unreadable"]) == 6
 
 
@@ -279,7 +282,7 @@ def test_the_same_picture_in_two_lists_fails(capsys, custom_set):
 def test_very_few_equal_pictures_in_two_lists_are_a_warning(capsys, custom_set, monkeypatch):
     images = custom_set.folder / "images"
     shutil.copy(images / "tile0.png", images / "tile3.png")
-    monkeypatch.setattr(checks, "MAX_ALIKE", 0.5)
+    monkeypatch.setattr(list_checks, "MAX_ALIKE", 0.5)
     assert findings(capsys, custom_set, 0, **halves(custom_set))["overlap"]["level"] == "warn"
 
 
@@ -371,12 +374,12 @@ def test_a_class_count_that_contradicts_the_set(capsys, custom_set, given, level
 
 
 def test_an_evaluation_that_loses_pixels_is_found(capsys, custom_set, monkeypatch):
-    perfect = runs.evaluate
+    perfect = run_checks.evaluate
 
     def shifted(network, *args, **kwargs):
         return perfect(lambda images: network(images).roll(1, dims=3), *args, **kwargs)
 
-    monkeypatch.setattr(runs, "evaluate", shifted)
+    monkeypatch.setattr(run_checks, "evaluate", shifted)
     found = findings(capsys, custom_set, 1)["perfect score"]
     assert found["level"] == "FAIL"
     assert found["values"]["mean_iou"] < 1

@@ -1,4 +1,4 @@
-"""The doctor's points on what a run needs beside data: weights, an evaluation without fault, disk space, a device."""
+"""Checks of what a run needs beside data: weights, an evaluation without fault, disk space, a device."""
 
 import os
 import warnings
@@ -11,31 +11,35 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from data.checking.survey import TileFacts
+from data.checking.findings import Finding, by
+from data.checking.survey import SurveyedTile
+from data.checking.surveyed_set import SurveyedSet
 from data.masks import MAX_OFF_PALETTE
 from data.samplers import OrderedBatches, build_loader
 from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
 from data.transforms import segmentation_evaluation
+from model.methods.settings import PUBLISHED_STEPS
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
-from tools.cli import train_options
-from tools.doctor.checks import Examination, Finding, by
+from tools.settings import CheckSettings
+from utils.device import choose_device
 from utils.errors import DataError, UserError
 from utils.evaluation.evaluate import evaluate
 from utils.labels import IGNORE_INDEX
 from utils.machine import free_memory, total_memory
 from utils.precision import resolve_precision
+from utils.runs.settings import KeepingSettings
 from utils.runs.space import RunSpace, as_size, as_sizes, existing_folder, free_space, network_bytes
 
 PERFECT_TILES = 16  # tiles that the perfect predictor answers
 
 
-def weights(seen: Examination) -> Finding:
+def weights(surveyed: SurveyedSet, settings: CheckSettings) -> Finding:
     """How much of the network the weights of --restore-from would fill."""
-    given, backbone = seen.args.restore_from, seen.args.backbone
+    given, backbone = settings.restore_from, settings.backbone
     if given is not None and given.lower() == "none":
         return Finding("weights", "-", "none: training starts from random weights")
     path = Path(given) if given is not None else default_weights(backbone)
@@ -43,7 +47,7 @@ def weights(seen: Examination) -> Finding:
         return Finding("weights", "-", f"not given; {backbone} starts from random weights")
     if given is None and not path.is_file():
         return Finding("weights", "warn", f"a default run starts from {path.name}, which is not in {path.parent}")
-    network = DeepLabV2(seen.description.num_classes, backbone)
+    network = DeepLabV2(surveyed.description.num_classes, backbone)
     try:
         found = read_state_dict(path)
     except UserError as error:
@@ -60,16 +64,16 @@ def weights(seen: Examination) -> Finding:
     return Finding("weights", "ok", f"{share:.0%}: {report}", values={"share": share})
 
 
-def perfect_score(seen: Examination) -> Finding:
+def perfect_score(surveyed: SurveyedSet, settings: CheckSettings) -> Finding:
     """A predictor that knows the truth scores 1.0 on a sample of tiles, by the path that scores networks."""
-    names = _scorable(seen)
+    names = _scorable(surveyed)
     if not names:
         return Finding("perfect score", "-", "no tile with a usable image and mask")
-    description, size = seen.description, seen.args.input_size
+    description, size = surveyed.description, settings.input_size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # stray colours are another point
         try:
-            tiles = open_tiles(description, seen.args.data_dir, names, names)
+            tiles = open_tiles(description, surveyed.data.data_dir, names, names)
             dataset = SegmentationTiles(tiles, segmentation_evaluation(size, tiles.reader.tile_size))
             batches = build_loader(dataset, OrderedBatches(range(len(names)), 4), 0, pin_memory=False)
             answers = _Answers(batches, lambda tile: tiles.reader.mask(names[tile]), description.num_classes)
@@ -86,15 +90,15 @@ def perfect_score(seen: Examination) -> Finding:
     return Finding("perfect score", "ok", text, values=values)
 
 
-def _scorable(seen: Examination) -> list[str]:
+def _scorable(surveyed: SurveyedSet) -> list[str]:
     """Tiles spread over the last list (the test list, if there is one) whose image and mask are without fault."""
 
-    def is_usable(tile: TileFacts) -> bool:
+    def is_usable(tile: SurveyedTile) -> bool:
         mask = tile.mask
         fits = mask is not None and mask.fault is None and mask.off_palette_share <= MAX_OFF_PALETTE
         return fits and tile.image.fault is None and sum(mask.class_pixels if mask else ()) > 0
 
-    usable = [n for n in seen.lists.get("test", seen.lists["data"]) if is_usable(seen.facts[n])]
+    usable = [n for n in surveyed.lists.get("test", surveyed.lists["data"]) if is_usable(surveyed.tiles[n])]
     spread = np.linspace(0, max(0, len(usable) - 1), min(PERFECT_TILES, len(usable)))
     return [usable[int(i)] for i in spread]
 
@@ -122,21 +126,20 @@ class _Answers:
         return F.one_hot(ids, self.num_classes).permute(0, 3, 1, 2).float()
 
 
-def disk_space(seen: Examination) -> Finding:
+def disk_space(surveyed: SurveyedSet, settings: CheckSettings) -> Finding:
     """The checkpoints of a default run fit on the disk."""
-    options = ["--dataset", seen.args.dataset, "--data-dir", ".", "--data-list", "-", "--threshold-st", "1"]
-    run = train_options.parse_args(None, options)
-    num_classes = seen.description.num_classes
+    num_classes = surveyed.description.num_classes
     with torch.device("meta"):
-        networks = DeepLabV2(num_classes, seen.args.backbone), Discriminator(num_classes)
+        networks = DeepLabV2(num_classes, settings.backbone), Discriminator(num_classes)
     sizes = [network_bytes(network) for network in networks]
-    space = RunSpace(sizes[0], sizes[1], run.num_steps, run.save_pred_every)
-    needed, existing = space.needed(), existing_folder(seen.args.checkpoint_dir)
+    steps, every = PUBLISHED_STEPS, KeepingSettings().save_pred_every
+    space = RunSpace(sizes[0], sizes[1], steps, every)
+    needed, existing = space.needed(), existing_folder(settings.checkpoint_dir)
     free = free_space(existing)
     texts = as_sizes(needed, free)
     text = (
-        f"{space.checkpoints()} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
-        f"{seen.args.backbone}) take {texts[0]}; {texts[1]} are free at {existing}"
+        f"{space.checkpoints()} checkpoints of a default run ({steps} steps, every {every}, "
+        f"{settings.backbone}) take {texts[0]}; {texts[1]} are free at {existing}"
     )
     values = {"needed": needed, "free": free, "folder": str(existing)}
     if not os.access(existing, os.W_OK):
@@ -149,19 +152,20 @@ def disk_space(seen: Examination) -> Finding:
     return Finding("disk space", "warn" if free >= fewest else "FAIL", f"{text}; use {advice}", values=values)
 
 
-def device(seen: Examination) -> Finding:
+def machine(_: SurveyedSet, settings: CheckSettings) -> Finding:
     """Where a run would work, its memory, and the precision that `auto` picks there."""
-    precision = resolve_precision("auto", seen.device)
-    if seen.device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(seen.device)
-        name = torch.cuda.get_device_name(seen.device)
+    device = choose_device(settings.machine)
+    precision = resolve_precision("auto", device)
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        name = torch.cuda.get_device_name(device)
     else:
         name = f"CPU, {torch.get_num_threads()} threads"
         total, free = total_memory() or 0, free_memory() or 0
     memory = "{} of {} memory free".format(*as_sizes(free, total)) if free else f"{as_size(total)} memory"
     text = f"{name}; {memory}; precision auto is {precision}"
-    values = {"device": str(seen.device), "name": name, "free": free, "total": total, "precision": precision}
-    if seen.device.type == "cpu" and seen.args.device != "cpu":
+    values = {"device": str(device), "name": name, "free": free, "total": total, "precision": precision}
+    if device.type == "cpu" and settings.machine.device != "cpu":
         text += "; torch sees no CUDA device, so a default run takes long"
         return Finding("device", "warn", text, values=values)
     return Finding("device", "ok", text, values=values)
