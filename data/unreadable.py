@@ -11,8 +11,10 @@ from torch.utils.data import Dataset
 from data.cache import CacheSettings, MappedTiles, TileArray
 from data.checking.survey import lenient_reader
 from data.descriptions import Description
+from data.reader import TileReader
 from data.samplers import Draw
-from data.tiles import ClassificationSample, ClassificationTiles, TileReader, Tiles, open_tiles
+from data.samples import ClassificationSample, ClassificationTiles
+from data.tiles import Tiles, open_tiles
 from utils.errors import DataError
 from utils.threads import in_threads
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from data.samplers import EpochBatches, OrderedBatches, build_loader
-from data.tiles import ClassificationTiles
+from data.samples import ClassificationTiles
 from data.transforms import classification
 from data.unreadable import MarkedTiles
 from tools.al_results import LabelledList

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from data.descriptions import Description
 from data.labelled import require_labelled_pixels
+from data.reader import check_files, open_reader
 from data.samplers import OrderedBatches, build_loader
+from data.samples import SegmentationSample, SegmentationTiles
 from data.splits import read_names
-from data.tiles import SegmentationSample, SegmentationTiles, check_files, open_masks_as_filed, open_reader, open_tiles
+from data.tiles import open_masks_as_filed, open_tiles
 from data.transforms import segmentation_evaluation
 from tools.cli.evaluate_options import views_of
 from tools.cli.shared_options import resolve_cache, resolve_workers

@@ -12,8 +12,8 @@ import numpy as np
 from data.descriptions import Description, Exif
 from data.images import image_file_size, read_image
 from data.preparing.archives import FolderSource
+from data.reader import TileReader
 from data.splits import IMAGE_ENDINGS, read_names
-from data.tiles import TileReader
 from utils.errors import DataError, OptionError, warn
 from utils.paths import fitting_name, no_file
 

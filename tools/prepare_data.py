@@ -34,8 +34,8 @@ from data.preparing.classes import Classes, read_palette
 from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
 from data.preparing.folder import Report, Target
 from data.preparing.scenes import Cut, prepare_scenes
+from data.reader import TileReader
 from data.splits import read_names
-from data.tiles import TileReader
 from tools.cli.as_settings import settings_of
 from tools.cli.next_command import NextStep, choosing, fitting_ratio, training
 from tools.doctor import report as doctor

@@ -8,7 +8,8 @@ from PIL import Image
 
 from data.descriptions import Description
 from data.samplers import OrderedBatches, build_loader
-from data.tiles import SegmentationTiles, Tiles
+from data.samples import SegmentationTiles
+from data.tiles import Tiles
 from data.transforms import segmentation_evaluation
 from model.methods.method import Method
 from model.methods.settings import MethodSettings, S4GANSettings

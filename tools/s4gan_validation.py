@@ -7,8 +7,9 @@ from collections.abc import Collection
 from data.descriptions import Description
 from data.labelled import require_labelled_pixels
 from data.samplers import OrderedBatches, build_loader
+from data.samples import SegmentationTiles
 from data.splits import read_names
-from data.tiles import SegmentationTiles, Tiles, open_tiles
+from data.tiles import Tiles, open_tiles
 from data.transforms import segmentation_evaluation
 from model.methods.method import Method
 from tools.cli.shared_options import resolve_cache

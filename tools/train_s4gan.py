@@ -35,9 +35,11 @@ from torch import nn
 
 from data.descriptions import Description
 from data.labelled import require_labelled_pixels
+from data.reader import TileReader, names_with_masks
 from data.samplers import EndlessBatches, build_loader
+from data.samples import SegmentationSample, SegmentationTiles
 from data.splits import random_names, read_names, read_names_array
-from data.tiles import SegmentationSample, SegmentationTiles, TileReader, Tiles, names_with_masks, open_tiles
+from data.tiles import Tiles, open_tiles
 from data.transforms import segmentation_training
 from model.methods import method_class
 from model.methods.method import Method

@@ -11,7 +11,7 @@ from data.descriptions import Description
 from data.images import ImageHeader, image_file_header, misfit
 from data.masks import decode_mask, read_mask
 from data.orientation import UPRIGHT
-from data.tiles import TileReader
+from data.reader import TileReader
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX, count_classes
 from utils.threads import in_threads

@@ -16,9 +16,9 @@ from data.preparing.archives import digest, open_source
 from data.preparing.folder import Report, Target, prepare_folder
 from data.preparing.prepared_set import Contents, turns_of, warn_of_values
 from data.preparing.source_files import check_names, matching, place_tiles, tiles_of
+from data.reader import TileReader
 from data.scene_labels import read_class_map, read_scene_labels
 from data.splits import tile_name
-from data.tiles import TileReader
 from utils.errors import DataError, OptionError, warn
 from utils.labels import count_classes
 from utils.runs.files import write_json

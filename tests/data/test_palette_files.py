@@ -8,7 +8,8 @@ from PIL import Image
 
 from data.dataset_json import load_description
 from data.palette_files import named_files
-from data.tiles import TileReader, open_tiles
+from data.reader import TileReader
+from data.tiles import open_tiles
 from tests.conftest import TinySet, write_custom
 from utils.errors import DataError
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from data.dataset_json import load_description
 from data.samplers import Draw, EndlessBatches, EpochBatches, OrderedBatches, build_loader, generator
-from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
+from data.samples import SegmentationSample, SegmentationTiles
+from data.tiles import open_tiles
 from data.transforms import segmentation_training
 from tests.conftest import TinySet
 

@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-import data.tiles
+import data.reader
 from data.cache import CacheSettings, MappedTiles
 from data.dataset_json import load_description
 from data.descriptions import DEEPGLOBE, UCM
 from data.images import read_image
+from data.reader import TileReader, check_files, open_reader
 from data.samplers import Draw
-from data.tiles import (
-    ClassificationTiles,
-    SegmentationTiles,
-    TileReader,
-    check_files,
-    open_reader,
-    open_tiles,
-    to_channels_first,
-)
+from data.samples import ClassificationTiles, SegmentationTiles, to_channels_first
+from data.tiles import open_tiles
 from data.transforms import JointTransform, classification, segmentation_training
 from tests.conftest import TinySet, orientation, picture, write_custom, write_image, write_ucm
 from utils.errors import DataError
@@ -77,7 +71,7 @@ def test_a_deepglobe_image_decoded_at_reduced_scale_is_close_to_the_mean_of_all_
     large = cv2.GaussianBlur(picture(0, (2448, 2448)), (0, 0), 2)
     path = write_image(reader.image_path("1"), large, quality=95)
     decoded = []
-    monkeypatch.setattr(data.tiles, "read_image", lambda *a, **k: decoded.append(read_image(*a, **k)) or decoded[-1])
+    monkeypatch.setattr(data.reader, "read_image", lambda *a, **k: decoded.append(read_image(*a, **k)) or decoded[-1])
     fast = reader.image("1")
     assert [image.shape for image in decoded] == [(1224, 1224, 3)]
     exact = cv2.resize(read_image(path), (320, 320), interpolation=cv2.INTER_AREA)

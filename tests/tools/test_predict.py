@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data.descriptions import DEEPGLOBE
 from data.images import read_image
-from data.tiles import TileReader
+from data.reader import TileReader
 from model.networks.deeplabv2 import DeepLabV2
 from tests.conftest import (
     CUSTOM,

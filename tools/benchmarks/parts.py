@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.tiles import ClassificationSample
+from data.samples import ClassificationSample
 from model.learner import Learner
 from model.networks.classifier import Classifier
 from model.networks.deeplabv2 import DeepLabV2

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from data.samplers import Draw, OrderedBatches, build_loader
-from data.tiles import ClassificationSample
+from data.samples import ClassificationSample
 from model.learner import Learner
 from model.networks.classifier import Classifier
 from utils.machine import peak_resident

@@ -10,8 +10,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from data.samplers import EndlessBatches, build_loader
+from data.samples import SegmentationSample, SegmentationTiles
 from data.splits import read_names
-from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
+from data.tiles import open_tiles
 from data.transforms import segmentation_training
 from model.methods.s4gan import S4GAN
 from model.methods.settings import Execution, S4GANSettings

@@ -16,7 +16,8 @@ from data.checking.survey import SurveyedTile
 from data.checking.surveyed_set import SurveyedSet
 from data.masks import MAX_OFF_PALETTE
 from data.samplers import OrderedBatches, build_loader
-from data.tiles import SegmentationSample, SegmentationTiles, open_tiles
+from data.samples import SegmentationSample, SegmentationTiles
+from data.tiles import open_tiles
 from data.transforms import segmentation_evaluation
 from model.methods.settings import PUBLISHED_STEPS
 from model.networks.deeplabv2 import DeepLabV2

@@ -1,0 +1,43 @@
+"""Opening a data set from Python: its tiles, with the masks that are there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.reader import names_with_masks, open_reader
+from data.settings import DataSettings
+from data.splits import read_names
+from data.tiles import Tiles, open_tiles
+
+
+def open_dataset(
+    dataset: str,
+    data_dir: str | Path,
+    data_list: str | Path = "train.txt",
+    labelled: Sequence[str] | None = None,
+    keeps_cache: bool = True,
+) -> Tiles:
+    """Open the tiles of a list.
+
+    Args:
+        dataset: `ucm`, `deepglobe` or `custom` (then `dataset.json` lies in the folder), in any case.
+        data_dir: the data set's folder.
+        data_list: file of tile names, one a line; a relative path that is not there is looked for in the folder.
+        labelled: names of the tiles whose masks may be looked at; None: all that have one.
+        keeps_cache: keep decoded tiles in `.cache` below the folder, where the next opening takes seconds.
+
+    Returns:
+        The tiles: `tiles.image(i)` is uint8 RGB (H, W, 3), `tiles.mask(i)` class ids, uint8 (H, W), 255 for no class.
+
+    Raises:
+        OptionError: unknown data set, no such folder or list.
+        DataError: a file is missing or cannot be used.
+    """
+    folder, path = Path(data_dir), Path(data_list)
+    if not path.is_file() and (folder / path).is_file():
+        path = folder / path
+    data = DataSettings(dataset, folder, path, no_cache=not keeps_cache)
+    description = data.description()
+    names = read_names(path, description)
+    if labelled is None:
+        labelled = names_with_masks(open_reader(description, folder, names), names, needs_folder=False)
+    return open_tiles(description, folder, names, labelled, data.cache())
