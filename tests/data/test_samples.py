@@ -1,7 +1,6 @@
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from data.dataset_json import load_description
@@ -12,14 +11,6 @@ from data.samples import ClassificationTiles, SegmentationTiles, to_channels_fir
 from data.tiles import open_tiles
 from data.transforms import JointTransform, classification, segmentation_training
 from tests.conftest import TinySet, picture, write_ucm
-
-URBAN, RANGELAND = (0, 255, 255), (255, 0, 255)  # ids 0 and 2; a colour between them is none of the other five
-
-
-def two_halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
-    mask = np.full(size, left, np.uint8)
-    mask[:, size[1] // 2 :] = right
-    return mask
 
 
 def custom_reader(custom: TinySet) -> TileReader:

@@ -7,22 +7,10 @@ import pytest
 from data.cache import CacheSettings, MappedTiles
 from data.dataset_json import load_description
 from data.descriptions import UCM
-from data.reader import TileReader, check_files, open_reader
+from data.reader import check_files, open_reader
 from data.tiles import open_tiles
 from tests.conftest import TinySet, orientation, picture, write_custom, write_image
 from utils.errors import DataError
-
-URBAN, RANGELAND = (0, 255, 255), (255, 0, 255)  # ids 0 and 2; a colour between them is none of the other five
-
-
-def two_halves(size: tuple[int, int], left: int, right: int) -> np.ndarray:
-    mask = np.full(size, left, np.uint8)
-    mask[:, size[1] // 2 :] = right
-    return mask
-
-
-def custom_reader(custom: TinySet) -> TileReader:
-    return open_reader(load_description("custom", custom.folder), custom.folder, custom.names)
 
 
 def test_missing_files_are_counted_and_the_first_is_named_before_any_work(ucm_set: TinySet):
