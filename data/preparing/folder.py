@@ -18,12 +18,12 @@ from data.dataset_json import load_description
 from data.preparing.archives import Source, SourceFile, digest
 from data.preparing.others import carry_over, files_of_others, list_files
 from data.preparing.prepared_set import Contents, report_lines, share_out
-from data.splits import read_names, write_names
+from data.splits import read_names
 from data.tiles import TileReader, check_files
 from utils.console import say
 from utils.errors import DataError, OptionError
 from utils.paths import private_beginning, private_name
-from utils.runs.files import make_folder, read_json, storage_error, write_json
+from utils.runs.files import make_folder, read_json, storage_error, write_json, write_names
 from utils.runs.lock import has_ended
 from utils.suggest import first_names
 
