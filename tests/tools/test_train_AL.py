@@ -637,6 +637,29 @@ def test_two_processes_end_when_one_is_asked_to_and_go_on(tiles: TinySet, tmp_pa
     assert len(set(names_of(tmp_path))) == 4
 
 
+def test_each_process_of_a_resumed_run_drops_out_as_it_would_have(tiles: TinySet, tmp_path: Path):
+    changes = {"model_name": "squeezenet1_1", "classifier_weights": "none", "num_epochs": 2}
+    run_whole = options(tiles, tmp_path / "whole", **changes)
+    argv = options(tiles, tmp_path / "parts", **changes)
+    assert in_processes(2, lambda: train_AL.main(run_whole)) == [0, 0]
+
+    def work() -> int:
+        calls = iter(range(10**6))
+
+        def ask() -> None:
+            if next(calls) == 0:  # after the first of two batches
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        ActiveLearner.after_batch = before(ActiveLearner.after_batch, ask)
+        return train_AL.main(argv)
+
+    assert in_processes(2, work) == [143, 143]
+    assert in_processes(2, lambda: train_AL.main([*argv, "--resume"])) == [0, 0]
+    whole, parts = (record_of(tmp_path / out)["rounds"] for out in ("whole", "parts"))
+    for key in ("loss", "names", "probabilities"):
+        assert [r[key] for r in parts] == [r[key] for r in whole]
+
+
 def test_whether_a_run_is_resumed_is_decided_once(tiles: TinySet, tmp_path: Path):
     """A second process may look into the folder when the first has begun the run there."""
 
