@@ -154,19 +154,12 @@ def batches_of(
     listed: SceneList, settings: SelectionSettings, input_size: tuple[int, int], device: torch.device
 ) -> ClassificationBatches:
     """Batches of the tiles of a list, as the settings have them."""
-    return ClassificationBatches(
-        listed.tiles,
-        listed.scenes.labels,
-        input_size,
-        settings.samples.batch_size,
-        settings.learner.num_epochs,
-        settings.learner.score_batch_size,
-        settings.samples.random_scale,
-        settings.samples.random_mirror,
-        settings.machine.random_seed,
-        loader_workers(settings.machine.num_workers, device),
-        pin_memory=device.type == "cuda",
-    )
+    samples, learner, machine = settings.samples, settings.learner, settings.machine
+    sizes = (samples.batch_size, learner.num_epochs, learner.score_batch_size)
+    augmentation = (samples.random_scale, samples.random_mirror, machine.random_seed)
+    workers, pin_memory = loader_workers(machine.num_workers, device), device.type == "cuda"
+    tiles, labels = listed.tiles, listed.scenes.labels
+    return ClassificationBatches(tiles, labels, input_size, *sizes, *augmentation, workers, pin_memory)
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
