@@ -1,35 +1,85 @@
-"""People as the oracle: a CSV of tiles that wait for a scene label, and what they wrote into it."""
+"""Who knows the scene classes of tiles: the data set, people who write them into a CSV, or another CSV."""
 
-import csv
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Container, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from data.descriptions import Description
-from data.scene_labels import label_rows
+from data.scene_labels import label_rows, read_scene_labels
 from data.splits import tile_name
+from utils import distributed
+from utils.console import say
 from utils.errors import DataError
-from utils.runs.files import write_text
+from utils.settings import SettingsError
 from utils.suggest import unknown
-from utils.tables import AsWritten, plain_cell, table_text
 
-COLUMNS = ("name", "label", "predicted", "score")
 _LISTED = 20  # mistakes that a message lists
 
 
-@dataclass(frozen=True)
-class Question:
-    """A tile whose scene class is asked for.
+def with_scene_classes(description: Description, given: tuple[str, ...] | None) -> Description:
+    """The description, with scene classes that are given where it has none of its own.
 
-    Attributes:
-        name: the tile.
-        predicted: what the classifier takes it for; empty before there is a classifier.
-        score: the strategy's figure for it.
+    Raises:
+        SettingsError: it has others, or there are none at all.
     """
+    if given is None and description.scene_classes is None:
+        raise SettingsError(
+            f"data set '{description.name}' names no scene classes; give {{scene_classes}} a,b,c, or scene_classes in "
+            "dataset.json"
+        )
+    if given is None or given == description.scene_classes:
+        return description
+    if description.scene_classes is not None:
+        raise SettingsError(
+            f"{{scene_classes}} {','.join(given)} contradicts the data set, whose scene classes are "
+            f"{','.join(description.scene_classes)}; leave it out"
+        )
+    return replace(description, scene_classes=given)
 
-    name: str
-    predicted: str = ""
-    score: float | None = None
+
+def known_labels(
+    oracle: str | None,
+    description: Description,
+    data_dir: Path,
+    names: Sequence[str],
+    to_label: Path,
+    others: Sequence[str] = (),
+) -> dict[str, str]:
+    """Scene class by name, as far as the oracle knows; what people wrote always counts.
+
+    Several processes call it together.
+
+    Args:
+        oracle: `dataset`, `people`, or a CSV file; None: the data set where it has labels, else people.
+        description, data_dir: the data set.
+        names: the tiles to choose from.
+        to_label: the CSV that people fill in, if it is there.
+        others: further tiles that a CSV file may name.
+
+    Raises:
+        SettingsError: no such oracle.
+        DataError: a label cannot be used.
+    """
+    answers = distributed.from_main(lambda: read_answers([to_label], description, set(names)))
+    if (oracle or "dataset").lower() == "dataset":
+        labels = read_scene_labels(description, data_dir, names)
+        if not labels:
+            source = description.scene_labels or "the description"
+            if oracle:
+                raise DataError(f"--oracle dataset: {source} has no scene label of these tiles; give --oracle people")
+            say(f"no scene label of these tiles in {source}: people are asked")
+        return labels | answers
+    assert oracle is not None
+    if oracle.lower() == "people":
+        return answers
+    path = Path(oracle)
+    if not path.is_file():
+        raise SettingsError(
+            f"{{oracle}} {path} is neither dataset nor people nor a CSV file; to begin without labels give people"
+        )
+    is_the_same = os.path.realpath(path) == os.path.realpath(to_label)
+    return read_answers([path] if is_the_same else [path, to_label], description, {*names, *others})
 
 
 def read_answers(paths: Sequence[Path], description: Description, names: Container[str]) -> dict[str, str]:
@@ -64,31 +114,3 @@ def read_answers(paths: Sequence[Path], description: Description, names: Contain
             f"{len(mistakes)} labels cannot be used: {'; '.join(mistakes[:_LISTED])}{more}; correct the lines"
         )
     return {name: label for name, (label, _) in answers.items()}
-
-
-def write_questions(path: Path, questions: Sequence[Question], answers: Mapping[str, str]) -> None:
-    """Write the CSV that people fill in, keeping what they wrote before: labels, and columns of their own.
-
-    Args:
-        path: the file.
-        questions: the tiles asked for so far, in order.
-        answers: the labels that the file held; those of other tiles follow at the end.
-    """
-    kept = _rows_by_name(path)
-    own_columns = [c for c in next(iter(kept.values()), {}) if c.strip().lower() not in COLUMNS]
-    names = {question.name for question in questions}
-    asked = [*questions, *(Question(name) for name in answers if name not in names)]
-    rows: list[list[str]] = [[*COLUMNS, *map(AsWritten, own_columns)]]
-    for question in asked:
-        score = "" if question.score is None else f"{question.score:.6g}"
-        own = [AsWritten(kept.get(question.name, {}).get(column) or "") for column in own_columns]
-        rows.append([question.name, answers.get(question.name, ""), question.predicted, score, *own])
-    write_text(path, table_text(rows))
-
-
-def _rows_by_name(path: Path) -> dict[str, dict[str, str]]:
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [{key: value for key, value in row.items() if key is not None} for row in csv.DictReader(file)]
-    return {plain_cell(row["name"].strip()): row for row in rows if row.get("name")}

@@ -5,7 +5,7 @@ import re
 import tokenize
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ import numpy as np
 from data.descriptions import Description, leaves_folder
 from utils.errors import DataError, OptionError, warn
 from utils.paths import LONGEST_NAME, MISSING, no_file, read_bytes, reason_of
-from utils.runs.files import write_text
 from utils.selection.names import PARTIAL
 from utils.suggest import first_names
 
@@ -79,11 +78,6 @@ def tile_name(text: str, description: Description) -> str:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return name
-
-
-def write_names(path: Path, names: Iterable[str]) -> None:
-    """Write a list of names, one a line, atomically."""
-    write_text(path, "".join(f"{name}\n" for name in names))
 
 
 def read_names_array(path: Path, description: Description, known: Sequence[str], list_path: Path) -> list[str]:

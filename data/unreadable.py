@@ -16,9 +16,8 @@ from data.samplers import Draw
 from data.samples import ClassificationSample, ClassificationTiles
 from data.tiles import Tiles, open_tiles
 from utils.errors import DataError
+from utils.labels import UNREADABLE
 from utils.threads import in_threads
-
-UNREADABLE = -2  # the label of a tile that could not be read; -1 is one whose class is not known
 
 
 def open_readable(

@@ -1,7 +1,7 @@
 """The active learner's classifier in training and in scoring."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ LAST_DROPOUT = 0.5  # before the last layer of a network without dropout, for dr
 
 
 class Scores(NamedTuple):
-    """What the classifier thinks of N tiles; float32 on the CPU.
+    """What the classifier makes of N tiles; float32 on the CPU.
 
     probabilities: of the classes, shape (N, C). features: input of the last layer, shape (N, F), or None.
     disagreement: mutual information of dropout passes in nats, shape (N,), or None.
@@ -33,6 +33,11 @@ class Scores(NamedTuple):
     probabilities: Tensor
     features: Tensor | None = None
     disagreement: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Scores":
+        """The scores with each of the tensors that there are changed alike."""
+        features, disagreement = (None if part is None else change(part) for part in self[1:])
+        return Scores(change(self.probabilities), features, disagreement)
 
 
 class ScoreTable:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from data.descriptions import Description
 from data.samplers import EndlessBatches
-from data.splits import read_names, write_names
+from data.splits import read_names
 from data.tiles import Tiles
 from model.methods.method import Method
 from tools.cli.shared_options import as_plain
@@ -29,7 +29,7 @@ from utils.finite import not_finite
 from utils.labels import IGNORE_INDEX
 from utils.paths import fitting_name
 from utils.runs.damage import misfit
-from utils.runs.files import load_state, save_array
+from utils.runs.files import load_state, save_array, write_names
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.log import MetricsLog
 from utils.runs.pace import Pace

@@ -1,6 +1,7 @@
 """What training, scoring and evaluation read of a batch; any object with these fields will do."""
 
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -26,3 +27,38 @@ class MaskedBatch(ImageBatch, Protocol):
 
     @property
     def mask(self) -> Tensor: ...  # noqa: D102
+
+
+class Batches(Protocol):
+    """Batches to go through once, and how many there are."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class TileBatches(Protocol):
+    """Where the active learner gets a list's tiles from, in batches; of several processes each gets its own ones.
+
+    A batch is a `SceneBatch` with the position of each tile, int64 (B,), in `tile`. A tile that could not be read comes
+    blank, with `utils.labels.UNREADABLE` for its label.
+
+    Attributes:
+        score_batch_size: tiles of a scoring batch.
+    """
+
+    @property
+    def score_batch_size(self) -> int: ...  # noqa: D102
+
+    def fitting(self, tiles: Sequence[int], round_number: int, first_batch: int = 0) -> Batches:
+        """Batches of labelled tiles, of which each process has its share, or None where that is empty.
+
+        Args:
+            tiles: positions of the tiles.
+            round_number: rounds before; another round has other random numbers.
+            first_batch: where to start.
+        """
+        ...
+
+    def scoring(self, tiles: Sequence[int], first_batch: int = 0) -> Batches:
+        """Tiles in their order, as they are; the processes take whole batches in turn, beginning with `first_batch`."""
+        ...

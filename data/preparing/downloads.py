@@ -13,8 +13,9 @@ from data.descriptions import DEEPGLOBE, UCM
 from data.images import ImageHeader, image_file_size, misfit
 from data.masks import read_ids
 from data.preparing.archives import digest, open_source
-from data.preparing.folder import Report, Target, prepare_folder
+from data.preparing.folder import Report, prepare_folder
 from data.preparing.prepared_set import Contents, turns_of, warn_of_values
+from data.preparing.settings import Target
 from data.preparing.source_files import check_names, matching, place_tiles, tiles_of
 from data.reader import TileReader
 from data.scene_labels import read_class_map, read_scene_labels
@@ -108,7 +109,7 @@ def prepare_demo(tiles_per_class: int, target: Target) -> Report:
     """
 
     def fill(folder: Path) -> Contents:
-        names = draw_demo(folder, tiles_per_class, target.seed)
+        names = draw_demo(folder, tiles_per_class, target.random_seed)
         return Contents(UCM, names, names, read_scene_labels(UCM, folder, names), origin=", drawn")
 
     return prepare_folder("demo", {"tiles_per_class": tiles_per_class}, [], target, fill)

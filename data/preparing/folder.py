@@ -18,12 +18,13 @@ from data.dataset_json import load_description
 from data.preparing.archives import Source, SourceFile, digest
 from data.preparing.others import carry_over, files_of_others, list_files
 from data.preparing.prepared_set import Contents, report_lines, share_out
+from data.preparing.settings import Target
 from data.reader import TileReader, check_files
-from data.splits import read_names, write_names
+from data.splits import read_names
 from utils.console import say
 from utils.errors import DataError, OptionError
 from utils.paths import private_beginning, private_name
-from utils.runs.files import make_folder, read_json, storage_error, write_json
+from utils.runs.files import make_folder, read_json, storage_error, write_json, write_names
 from utils.runs.lock import has_ended
 from utils.suggest import first_names
 
@@ -31,27 +32,6 @@ MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder wit
 _OLD = ".old"  # ends the private name of a folder that is being replaced
 _ABANDONED = 24 * 3600  # seconds without a new file after which a private folder's process was killed, on whatever host
 _FORMAT = 1  # of what is written; another one means other bytes from the same options
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where to prepare, and how the tiles are shared out.
-
-    Attributes:
-        out: the data folder to be.
-        test_share: share of the tiles with masks in `test.txt`, in [0, 1).
-        val_share: share of the remaining ones in `val.txt`, in [0, 1).
-        seed: seed of the lists.
-        copy: copy files that could be linked.
-        overwrite: replace a folder that was prepared in another way.
-    """
-
-    out: Path
-    test_share: float = 0.2
-    val_share: float = 0.0
-    seed: int = 0
-    copy: bool = False
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +84,7 @@ def prepare_folder(
         return Report(found, is_new=False)
     with _built_beside(out) as folder:
         contents = fill(folder)
-        lists, idle = share_out(contents, {"test": target.test_share, "val": target.val_share}, target.seed)
+        lists, idle = share_out(contents, {"test": target.test_share, "val": target.val_share}, target.random_seed)
         for name, members in lists.items():
             write_names(folder / f"{name}.txt", members)
             if read_names(folder / f"{name}.txt", contents.description) != members:
@@ -126,7 +106,7 @@ def _options_of(target: Target) -> dict[str, Any]:
         "copy": target.copy,
         "test_share": target.test_share,
         "val_share": target.val_share,
-        "random_seed": target.seed,
+        "random_seed": target.random_seed,
     }
 
 

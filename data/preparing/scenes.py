@@ -14,14 +14,15 @@ from PIL import Image
 
 from data.checking.mask_values import MaskValues, meanings, says_no_class
 from data.dataset_json import parse_description
-from data.descriptions import Description, Exif
+from data.descriptions import Description
 from data.images import ImageHeader, image_file_header, image_file_size, misfit, read_image
 from data.masks import DecodedMask, read_ids
 from data.palette_files import PaletteFiles
 from data.preparing.archives import FolderSource, SourceFile
 from data.preparing.classes import Classes
-from data.preparing.folder import Report, Target, prepare_folder
+from data.preparing.folder import Report, prepare_folder
 from data.preparing.prepared_set import Contents, turns_of, warn_of_values
+from data.preparing.settings import Cut, Target
 from data.preparing.source_files import check_names, matching, require_file
 from data.splits import IMAGE_ENDINGS
 from utils.colours import RGB, format_colour
@@ -39,28 +40,6 @@ _MEMORY = 4e9  # bytes that scenes being cut may take together
 _BYTES_PER_PIXEL = 16  # of a scene being cut: image, mask, ids and what decoding needs
 # Quick to write and as small as the default: neighbouring rows are alike.
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """How scenes are cut.
-
-    Attributes:
-        tile_size: height and width of a tile.
-        stride: pixels from one tile to the next, at most `tile_size`.
-        min_labelled: tiles with a smaller share of labelled pixels are left out, where the scene has a mask.
-        group: regular expression on a scene's name; scenes with the same match stay on one side of a split.
-            None: each scene for itself.
-        label_dominant: the class of most pixels becomes a tile's scene class.
-        exif: whether scenes and masks are turned as their EXIF orientation says.
-    """
-
-    tile_size: int
-    stride: int
-    min_labelled: float = 0.0
-    group: str | None = None
-    label_dominant: bool = False
-    exif: Exif = "apply"
 
 
 @dataclass(frozen=True)
@@ -124,9 +103,9 @@ def prepare_scenes(images: Path, masks: Path | None, classes: Classes, cut: Cut,
 
     options = {
         **{key: raw[key] for key in ("classes", "palette", "ignore_colours", "group", "tile_size")},
-        "stride": cut.stride,
+        "stride": cut.step,
         "min_labelled": cut.min_labelled,
-        "scene_labels": "dominant" if cut.label_dominant else None,
+        "scene_labels": cut.scene_labels,
         **{key: value for key, value in classes.as_keys().items() if key in ("codes", "ignore_codes")},
         "exif": cut.exif,
     }
@@ -189,7 +168,7 @@ def _open_scene(name: str, image: Path, mask: Path | None, cut: Cut) -> Scene:
 
 def _places(scene: Scene, cut: Cut) -> list[tuple[str, int, int]]:
     """Name, top and left of each tile."""
-    tops, lefts = (tile_origins(length, cut.tile_size, cut.stride) for length in scene.header.size)
+    tops, lefts = (tile_origins(length, cut.tile_size, cut.step) for length in scene.header.size)
     return [
         (f"{scene.name}_{row}_{column}", top, left) for row, top in enumerate(tops) for column, left in enumerate(lefts)
     ]
@@ -304,7 +283,7 @@ def _describe(folder: Path, raw: dict[str, Any], tiles: Sequence[Tile], scenes: 
     classes = raw["classes"]
     counts = {tile.name: tile.counts for tile in tiles if tile.counts is not None}
     labels: dict[str, str] = {}
-    if cut.label_dominant:
+    if cut.scene_labels:
         labels = {name: classes[int(pixels.argmax())] for name, pixels in counts.items() if pixels.any()}
         present = set(labels.values())
         if len(present) < 2:

@@ -10,10 +10,14 @@ from torchvision.models import MaxVit, VisionTransformer
 
 from model.networks.names import SHORT_NAMES, classifier_names
 from model.networks.resnet import TinyResNet
+from model.settings import LearnerSettings
 from model.weights.loading import LoadReport, load_backbone
+from utils import distributed
+from utils.console import say
 from utils.errors import OptionError
 from utils.paths import reason_of
 from utils.precision import exact_float32
+from utils.settings import SettingsError
 from utils.suggest import unknown
 
 FEATURES = 1000
@@ -47,6 +51,22 @@ class Classifier(nn.Module):
         weights = _imagenet_weights(self.model_name)
         return int(min(weights.meta["min_size"])) if weights else 1
 
+    def fitting_size(self, asked: tuple[int, int]) -> tuple[int, int]:
+        """The input size asked for, or the one size that the network takes, said aloud.
+
+        Raises:
+            SettingsError: too small for the network.
+        """
+        if self.fixed_size is not None and asked != (self.fixed_size,) * 2:
+            say(f"{self.model_name} takes {self.fixed_size}×{self.fixed_size} only: tiles are resized to it")
+            return self.fixed_size, self.fixed_size
+        if min(asked) < self.minimum_size:
+            raise SettingsError(
+                f"{{input_size}} {asked[0]},{asked[1]} is too small for {self.model_name}, "
+                f"which needs {self.minimum_size} pixels at least"
+            )
+        return asked
+
     def features(self, images: Tensor) -> Tensor:
         """The input of the last linear layer, shape (B, 1000)."""
         return self.network(images)
@@ -64,13 +84,13 @@ class Classifier(nn.Module):
         """Load torchvision's first ImageNet weights from torch's cache, downloading them once.
 
         Raises:
-            OptionError: there are none for this network, or the download failed.
+            SettingsError: there are none for this network, or the download failed.
             DataError: the file in the cache is damaged.
         """
         weights = _imagenet_weights(self.model_name)
         if weights is None:
-            raise OptionError(
-                f"{self.model_name} has no ImageNet weights; give --classifier-weights none, or a file of your own"
+            raise SettingsError(
+                f"{self.model_name} has no ImageNet weights; give {{classifier_weights}} none, or a file of your own"
             )
         file = weights.url.rpartition("/")[2]
         path = Path(torch.hub.get_dir()) / "checkpoints" / file
@@ -80,10 +100,10 @@ class Classifier(nn.Module):
                 hash_prefix = path.stem.rpartition("-")[2]
                 torch.hub.download_url_to_file(weights.url, str(path), hash_prefix)
         except (OSError, RuntimeError) as error:
-            raise OptionError(
+            raise SettingsError(
                 f"the ImageNet weights {file} could not be downloaded ({reason_of(error)}); fetch {weights.url} by "
-                f"other means and give --classifier-weights <path to {file}>, or train from scratch with "
-                "--classifier-weights none"
+                f"other means and give {{classifier_weights}} <path to {file}>, or train from scratch with "
+                "{classifier_weights} none"
             ) from error
         return self.load_file(path)
 
@@ -95,6 +115,18 @@ class Classifier(nn.Module):
             OptionError: no such file.
         """
         return load_backbone(self.network, path)
+
+
+def build_classifier(settings: LearnerSettings, num_classes: int) -> Classifier:
+    """The network with the weights that the settings name, said aloud. Several processes call it together."""
+    classifier, weights = Classifier(settings.model_name, num_classes), settings.classifier_weights
+    if weights == "none" or (weights == "imagenet" and settings.model_name == "tiny"):
+        say(f"{classifier.model_name} starts from random weights")
+    elif weights == "imagenet":
+        say(str(distributed.main_first(classifier.load_imagenet)))
+    else:
+        say(str(classifier.load_file(Path(weights))))
+    return classifier
 
 
 def _imagenet_weights(model_name: str) -> Any:

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from model.active_learner import ActiveLearner
 from model.learner import Learner
 from model.methods.s4gan import S4GAN
 from tests.conftest import contents, error_line, main_of, write_custom, write_image
 from tests.data.preparing.test_downloads import ucm
 from tests.data.preparing.test_downloads import write_ucm as write_downloads
 from tests.tools.test_train_AL import before, forked, killed_at
-from tools import al_results, eval_results, predict, s4gan_run, train_AL, train_s4gan
-from tools.al_run import LearningRun
+from tools import eval_results, predict, s4gan_run, train_AL, train_s4gan
 from tools.s4gan_run import TrainingRun
 from utils.runs.lock import FolderLock
+from utils.selection import results
 
 ADVICE = "give another folder"
 
@@ -30,9 +31,9 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, function in (
         (s4gan_run, "plot_curves"),
         (TrainingRun, "_save_panels"),
-        (al_results, "plot_curves"),
-        (al_results, "save_bars"),
-        (al_results, "save_contact_sheets"),
+        (results, "plot_curves"),
+        (results, "save_bars"),
+        (results, "save_contact_sheets"),
         (eval_results, "draw"),
     ):
         monkeypatch.setattr(module, function, lambda *_, **__: None)
@@ -310,7 +311,7 @@ def test_names_are_partial_until_the_run_has_ended(selection, tmp_path, monkeypa
     published = np.load(names)
     partial = selection[0] / f"{names.stem}.partial.npy"
     with monkeypatch.context() as patch:  # it ends after its first round
-        patch.setattr(LearningRun, "finish", broken)
+        patch.setattr(ActiveLearner, "finish", broken)
         assert train_AL.main([*selection[1], "--overwrite"]) == 1
     assert not names.exists()
     assert len(np.load(partial)) == len(published)
@@ -327,7 +328,7 @@ def test_names_of_another_seed_stay_until_the_new_ones_are_published(selection, 
     (names,) = (tmp_path / "out").rglob("margin_names_*.npy")
     content = names.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(LearningRun, "finish", broken)
+        patch.setattr(ActiveLearner, "finish", broken)
         assert train_AL.main([*selection[1], "--random-seed", "1"]) == 1
     assert f"{names} of {selection[0]} (names also in its selected.txt) will be replaced" in capsys.readouterr().out
     assert names.read_bytes() == content
@@ -353,7 +354,7 @@ def test_a_published_array_of_an_unfinished_run_is_taken_back(selection, tmp_pat
     """As runs of before left it; no round follows, because the state is that of a run that has to ask again."""
     (names,) = (tmp_path / "out").rglob("margin_names_*.npy")
     partial = selection[0] / f"{names.stem}.partial.npy"
-    monkeypatch.setattr(LearningRun, "rounds", broken)
+    monkeypatch.setattr(ActiveLearner, "fit", broken)
     state = torch.load(selection[0] / "state.pth", weights_only=True)
     state["selection"]["rounds"] = state["selection"]["rounds"][:0]
     torch.save(state, selection[0] / "state.pth")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.descriptions import DEEPGLOBE, UCM, Description
-from data.splits import random_names, read_names, read_names_array, split_names, tile_name, write_names
+from data.splits import random_names, read_names, read_names_array, split_names, tile_name
 from tests.files import Hostile, archive_file, array_file
 from utils.errors import DataError, OptionError
+from utils.runs.files import write_names
 
 CUSTOM = Description("custom", "images/{name}.jpg", "masks/{name}.png", ("a", "b"), ((0, 0, 0), (1, 1, 1)))
 KNOWN = [f"forest{number:02d}" for number in range(10)]

@@ -14,10 +14,10 @@ import torch
 from data.demo.demo_set import draw_demo
 from data.descriptions import UCM
 from data.masks import read_mask
-from data.splits import write_names
 from model.networks.deeplabv2 import DeepLabV2
 from tests.conftest import error_line
 from tools import auto_evaluate, train_AL, train_s4gan
+from utils.runs.files import write_names
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,13 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.classification_batches import ClassificationBatches
+from model import learning_run
+from model.active_learner import ActiveLearner
 from tests.conftest import TinySet, write_custom, write_list
 from tests.utils.test_distributed import in_processes
-from tools import al_results, al_run, train_AL
-from tools.al_feed import Feed
-from tools.al_results import SelectionFolder
-from tools.al_run import LearningRun
+from tools import train_AL
 from utils.runs import files, interrupt
+from utils.selection import folder as selection_folder
+from utils.selection import results
+from utils.selection.folder import SelectionFolder
 from utils.selection.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +44,8 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
 @pytest.fixture(autouse=True)
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots take most of a tiny run's time; `uninterrupted`, which is made before, has them."""
-    monkeypatch.setattr(al_results, "save_bars", lambda *_: None)
-    monkeypatch.setattr(al_results, "plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr(results, "save_bars", lambda *_: None)
+    monkeypatch.setattr(results, "plot_curves", lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -272,8 +275,8 @@ def test_killed_again_and_again_it_ends_with_the_same_selection(tiles: TinySet, 
     argv = options(tiles, tmp_path, *AUGMENTED, "--resume", val_list=tiles.folder / "val.txt")
 
     def work() -> int:
-        al_run.SAVE_EVERY = 0
-        LearningRun._after_batch = before(LearningRun._after_batch, killed_at(6))
+        learning_run.SAVE_EVERY = 0
+        ActiveLearner.after_batch = before(ActiveLearner.after_batch, killed_at(6))
         return train_AL.main(argv)
 
     kills = 0
@@ -291,10 +294,10 @@ def test_killed_again_and_again_it_ends_with_the_same_selection(tiles: TinySet, 
 @pytest.mark.parametrize(
     ("module", "function", "call"),
     [
-        (al_run, "save_tensors", 1),  # beginning, its first state
-        (al_run, "save_tensors", 2),  # results of the first round written, its state not
-        (al_results, "write_names", 1),  # beginning
-        (al_results, "write_names", 2),  # the arrays of the first round written, the rest not
+        (learning_run, "save_tensors", 1),  # beginning, its first state
+        (learning_run, "save_tensors", 2),  # results of the first round written, its state not
+        (selection_folder, "write_names", 1),  # beginning
+        (results, "write_names", 1),  # the arrays of the first round written, the rest not
         (files.os, "fsync", 9),  # in the middle of a file
     ],
 )
@@ -325,7 +328,7 @@ def test_asked_to_end_it_saves_and_goes_on(
             os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
+        patch.setattr(ActiveLearner, "after_batch", before(ActiveLearner.after_batch, ask))
         run(argv, code)
     assert "state saved in round 1/2; the same command with --resume goes on" in capsys.readouterr().out
     assert next(calls) == moment + 1  # it ended after that very batch
@@ -342,13 +345,13 @@ def test_a_later_ctrl_c_ends_at_once_and_says_what_is_lost(tiles: TinySet, tmp_p
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
-    after_batch = LearningRun._after_batch
+    after_batch = ActiveLearner.after_batch
     monkeypatch.setattr(interrupt, "SAME_KEYPRESS", 0.0)
-    monkeypatch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
+    monkeypatch.setattr(ActiveLearner, "after_batch", before(ActiveLearner.after_batch, ask))
     line = error_of(capsys, argv, 130)
     assert line.startswith("error: interrupted again, ended at once: the work of ")
     assert "is lost; the same command with --resume goes on in round 1/2" in line
-    monkeypatch.setattr(LearningRun, "_after_batch", after_batch)
+    monkeypatch.setattr(ActiveLearner, "after_batch", after_batch)
     run([*argv, "--resume"])
     assert len(names_of(tmp_path)) == 4
 
@@ -365,15 +368,15 @@ def test_scores_of_a_strategy_are_taken_up_where_they_were(tiles: TinySet, tmp_p
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(LearningRun, "_after_batch", before(LearningRun._after_batch, ask))
+        patch.setattr(ActiveLearner, "after_batch", before(ActiveLearner.after_batch, ask))
         run(argv, 143)
-    score = Feed.scoring
+    score = ClassificationBatches.scoring
 
-    def watch(self: Feed, listed: Any, indices: Any, first_batch: int = 0) -> Any:
+    def watch(self: ClassificationBatches, indices: Any, first_batch: int = 0) -> Any:
         read.append(first_batch)
-        return score(self, listed, indices, first_batch)
+        return score(self, indices, first_batch)
 
-    monkeypatch.setattr(Feed, "scoring", watch)
+    monkeypatch.setattr(ClassificationBatches, "scoring", watch)
     run([*argv, "--resume"])
     assert read[0] == 2
     assert names_of(tmp_path / "parts", strategy) == names_of(tmp_path / "whole", strategy)
@@ -472,13 +475,13 @@ def test_labels_that_people_write_while_a_round_runs_stay(own_tiles: TinySet, tm
     sheet = folder_of(tmp_path) / "to_label.csv"
     first = {row["name"] for row in rows_of(sheet)}
 
-    def after_rounds(self: LearningRun, _: Any) -> bool:
+    def after_rounds(self: ActiveLearner) -> bool:
         assert fill_in(sheet, "sure") == 2
         return True
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(LearningRun, "rounds", after_rounds)
+        patch.setattr(ActiveLearner, "waits_for_labels", property(after_rounds))
         run([*argv, "--resume"], 3)
     assert {(row["name"], row["label"]) for row in rows_of(sheet)} == {(n, *true_classes([n])) for n in first}
     assert "were written into" in capsys.readouterr().out
@@ -558,7 +561,7 @@ def test_a_tile_that_turns_unreadable(own_tiles: TinySet, tmp_path: Path, monkey
     """After the first round: one that was learned from, one that was just chosen, one that is in the pool."""
     lost: list[str] = []
 
-    def after_a_round(self: LearningRun) -> None:
+    def after_a_round(self: ActiveLearner) -> None:
         end_round(self)
         if not lost:
             selection = self.selection
@@ -566,8 +569,8 @@ def test_a_tile_that_turns_unreadable(own_tiles: TinySet, tmp_path: Path, monkey
             lost.append(own_tiles.names[group[0]])
             damage(own_tiles, *lost)
 
-    end_round = LearningRun._end_round
-    monkeypatch.setattr(LearningRun, "_end_round", after_a_round)
+    end_round = ActiveLearner.end_round
+    monkeypatch.setattr(ActiveLearner, "end_round", after_a_round)
     argv = options(own_tiles, tmp_path, "--no-cache")
     line = error_of(capsys, argv, 1)
     assert f"{lost[0]}.png is not an image" in line
@@ -626,12 +629,35 @@ def test_two_processes_end_when_one_is_asked_to_and_go_on(tiles: TinySet, tmp_pa
             if next(calls) == 1 and os.environ["RANK"] == "1":
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        LearningRun._after_batch = before(LearningRun._after_batch, ask)
+        ActiveLearner.after_batch = before(ActiveLearner.after_batch, ask)
         return train_AL.main(argv)
 
     assert in_processes(2, work) == [143, 143]  # though only one got the signal
     assert in_processes(2, lambda: train_AL.main([*argv, "--resume"])) == [0, 0]
     assert len(set(names_of(tmp_path))) == 4
+
+
+def test_each_process_of_a_resumed_run_drops_out_as_it_would_have(tiles: TinySet, tmp_path: Path):
+    changes = {"model_name": "squeezenet1_1", "classifier_weights": "none", "num_epochs": 2}
+    run_whole = options(tiles, tmp_path / "whole", **changes)
+    argv = options(tiles, tmp_path / "parts", **changes)
+    assert in_processes(2, lambda: train_AL.main(run_whole)) == [0, 0]
+
+    def work() -> int:
+        calls = iter(range(10**6))
+
+        def ask() -> None:
+            if next(calls) == 0:  # after the first of two batches
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        ActiveLearner.after_batch = before(ActiveLearner.after_batch, ask)
+        return train_AL.main(argv)
+
+    assert in_processes(2, work) == [143, 143]
+    assert in_processes(2, lambda: train_AL.main([*argv, "--resume"])) == [0, 0]
+    whole, parts = (record_of(tmp_path / out)["rounds"] for out in ("whole", "parts"))
+    for key in ("loss", "names", "probabilities"):
+        assert [r[key] for r in parts] == [r[key] for r in whole]
 
 
 def test_whether_a_run_is_resumed_is_decided_once(tiles: TinySet, tmp_path: Path):
@@ -646,7 +672,7 @@ def test_whether_a_run_is_resumed_is_decided_once(tiles: TinySet, tmp_path: Path
             return seen(self, *flags)
 
         SelectionFolder.claim = late  # type: ignore[method-assign]
-        LearningRun.resume = lambda _: pytest.fail("there is nothing to resume")  # type: ignore[method-assign]
+        ActiveLearner.resume = lambda _: pytest.fail("there is nothing to resume")  # type: ignore[method-assign]
         return train_AL.main(options(tiles, tmp_path, "--resume", num_epochs=1))
 
     assert in_processes(2, work) == [0, 0]

@@ -6,15 +6,26 @@ from pathlib import Path
 from typing import Any
 
 from data.preparing.classes import read_classes
+from data.preparing.settings import DeepGlobeSettings, DemoSettings, PreparationSettings, ScenesSettings, UCMSettings
+from tools.cli.as_settings import parsed
 from tools.cli.doctor_options import add_doctor_options
 from tools.cli.parser import CommandParser, count, number, one_of
+from tools.settings import CheckSettings
 from utils.colours import RGB, parse_colour
 from utils.errors import DataError, OptionError
 from utils.suggest import unknown
 
+SETTINGS: dict[str, type[PreparationSettings] | type[CheckSettings]] = {
+    "demo": DemoSettings,
+    "ucm": UCMSettings,
+    "deepglobe": DeepGlobeSettings,
+    "scenes": ScenesSettings,
+    "check": CheckSettings,
+}
 
-def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
-    """The options of all sub-commands."""
+
+def parse_args(description: str | None, argv: list[str] | None = None) -> PreparationSettings | CheckSettings:
+    """The settings that the options of a sub-command describe."""
     parser = CommandParser(description=description)
     sources = parser.add_subparsers(metavar="SOURCE", dest="source_name", required=True, parser_class=_SourceParser)
     _add_demo(sources)
@@ -23,7 +34,8 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
     _add_scenes(sources)
     about = "Check a data folder, its lists, weights and this machine: one line for each point, exit code 1 on FAIL."
     add_doctor_options(sources.add_parser("check", help="find mistakes before a run", description=about))
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    return parsed(parser, SETTINGS[options.source_name], options)
 
 
 class _SourceParser(CommandParser):
@@ -43,7 +55,6 @@ class _SourceParser(CommandParser):
 
 def _add_demo(sources: Any) -> None:
     parser = sources.add_parser("demo", help="draw the demo set", description="Draw the demo set, in UCM's layout.")
-    parser.set_defaults(dataset="UCM")
     parser.add_argument(
         "--tiles-per-class", type=count(1, 100), default=8, metavar="N", help="tiles of each of 21 scene classes"
     )
@@ -53,7 +64,6 @@ def _add_demo(sources: Any) -> None:
 def _add_ucm(sources: Any) -> None:
     about = "Prepare UC Merced Land Use, with the masks of DLRSD where they are given."
     parser = sources.add_parser("ucm", help="UC Merced Land Use and DLRSD", description=about)
-    parser.set_defaults(dataset="UCM")
     parser.add_argument(
         "--images", type=Path, required=True, metavar="PATH", help="UCMerced_LandUse, folder or zip, at any depth"
     )
@@ -67,7 +77,6 @@ def _add_ucm(sources: Any) -> None:
 def _add_deepglobe(sources: Any) -> None:
     about = "Prepare DeepGlobe Land Cover."
     parser = sources.add_parser("deepglobe", help="DeepGlobe Land Cover", description=about)
-    parser.set_defaults(dataset="deepglobe")
     parser.add_argument(
         "--source", type=Path, required=True, metavar="PATH", help="folder or zip of <id>_sat.jpg and <id>_mask.png"
     )
@@ -81,7 +90,6 @@ def _add_deepglobe(sources: Any) -> None:
 def _add_scenes(sources: Any) -> None:
     about = "Cut a folder of large images, with or without masks, into the tiles of a custom data set."
     parser = sources.add_parser("scenes", help="own scenes, cut into tiles", description=about)
-    parser.set_defaults(dataset="custom")
     files = parser.add_argument_group("scenes")
     files.add_argument("--images", type=Path, required=True, metavar="DIR", help="jpg, png, tif or bmp files")
     files.add_argument(

@@ -1,24 +1,19 @@
 """The options of tools/train_AL.py."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from model.networks.names import classifier_names
+from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
+from tools.settings import SelectionSettings
 from utils.number_formats import PRECISIONS
-from utils.selection.names import PARTIAL, STRATEGY_NAMES
-
-# What may differ between a run and its resumption: where it runs, who answers, what becomes of unreadable tiles.
-FREE_ON_RESUME = {
-    "argv", "cache_dir", "debug", "device", "no_cache", "num_workers", "oracle", "overwrite", "resume", "save_dir",
-    "skip_bad_images",
-}  # fmt: skip
+from utils.selection.names import STRATEGY_NAMES
 
 
-def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command's options; `argv` among them is what was typed."""
+def parse_args(description: str | None, argv: list[str] | None = None) -> SelectionSettings:
+    """The settings that the command's options describe."""
     parser = CommandParser(description=description)
     _add_data(parser)
     _add_selection(parser)
@@ -27,15 +22,11 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
     machine = add_machine_options(parser, seed=360)
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     _add_results(parser)
-    args = parser.parse_args(argv)
-    if args.resume and args.overwrite:
-        parser.error("--resume goes on with a run and --overwrite replaces it; give one of them")
-    if args.stop_at_accuracy is not None and args.val_list is None:
-        parser.error("--stop-at-accuracy needs --val-list, the tiles that the accuracy is measured on")
-    refuse_huge_batch(parser, "--batch-size", args.batch_size, args.input_size)
-    refuse_huge_batch(parser, "--score-batch-size", args.score_batch_size, args.input_size)
-    args.argv = list(sys.argv[1:] if argv is None else argv)
-    return args
+    options = parser.parse_args(argv)
+    settings = parsed(parser, SelectionSettings, options)
+    refuse_huge_batch(parser, "--batch-size", options.batch_size, options.input_size)
+    refuse_huge_batch(parser, "--score-batch-size", options.score_batch_size, options.input_size)
+    return settings
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -119,21 +110,3 @@ def class_names(text: str) -> tuple[str, ...]:
     if len(names) < 2 or "" in names or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"expected two different names or more, such as forest,river; found '{text}'")
     return names
-
-
-def run_folder(args: argparse.Namespace) -> Path:
-    """Where everything but the two arrays goes."""
-    settings = f"{args.query_strategy}_{args.labeled_ratio}_{args.alpha}_{args.beta}_seed{args.random_seed}"
-    return Path(args.save_dir) / args.dataset / settings
-
-
-def array_path(args: argparse.Namespace, content: str, is_over: bool = True) -> Path:
-    """The place of an array: the published one, or until the run `is_over` one of its own in the run's folder.
-
-    Args:
-        args: the command's options.
-        content: `names` or `probs`.
-        is_over: whether nothing more will be asked for.
-    """
-    name = f"{args.query_strategy}_{content}_{args.labeled_ratio}_{args.alpha}_{args.beta}"
-    return run_folder(args).parent / f"{name}.npy" if is_over else run_folder(args) / f"{name}{PARTIAL}.npy"

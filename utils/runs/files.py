@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,6 +74,11 @@ def write_text(path: Path, text: str) -> None:
     reads that back as it was.
     """
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+
+
+def write_names(path: Path, names: Iterable[str]) -> None:
+    """Write a list of names, one a line, atomically."""
+    write_text(path, "".join(f"{name}\n" for name in names))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,6 +11,9 @@ __all__, __getattr__, __dir__ = public_names(
     {
         "Budget": "budget",
         "Pool": "strategies",
+        "QuerySettings": "settings",
+        "SceneTiles": "scene_tiles",
+        "SelectionFolder": "folder",
         "STRATEGIES": "strategies",
         "Selection": "rounds",
         "choose": "choosing",

@@ -4,13 +4,15 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
+Ratio = str | float | Decimal
 
-def exact_product(ratio: str | float, count: int) -> Decimal:
+
+def exact_product(ratio: Ratio, count: int) -> Decimal:
     """ratio × count in exact decimal arithmetic of the option's text: 0.07 × 100 is 7, where floats give 7.0…01."""
     return Decimal(str(ratio)) * count
 
 
-def labelled_count(ratio: str | float, total: int) -> int:
+def labelled_count(ratio: Ratio, total: int) -> int:
     """Number of labelled tiles that a ratio asks for: ceil(ratio · total)."""
     return math.ceil(exact_product(ratio, total))
 
@@ -30,7 +32,7 @@ class Budget:
     per_query: int
 
     @classmethod
-    def of(cls, ratio: str | float, alpha: str | float, beta: str | float, total: int) -> "Budget":
+    def of(cls, ratio: Ratio, alpha: Ratio, beta: Ratio, total: int) -> "Budget":
         """The budget for a list of `total` tiles."""
         target = labelled_count(ratio, total)
         initial = max(1, math.floor(exact_product(alpha, target)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from utils.selection.strategies import STRATEGIES, Pool
 
 @dataclass(frozen=True)
 class Round:
-    """One query: tiles in order of selection, and what the classifier thought of them when they were chosen.
+    """One query: tiles in order of selection, and what the classifier made of them when they were chosen.
 
     Attributes:
         tiles: positions in the list.
@@ -27,6 +27,17 @@ class Round:
     utilities: list[float]
     predicted: list[int]
     probabilities: list[float]
+
+
+class Prediction(NamedTuple):
+    """What the classifier made of a tile when it was chosen.
+
+    utility: the strategy's figure. scene: the likeliest class, or -1. probability: of that class, or NaN.
+    """
+
+    utility: float
+    scene: int
+    probability: float
 
 
 @dataclass
@@ -96,6 +107,16 @@ class Selection:
     def num_rounds(self) -> int:
         """Rounds in all, past and to come."""
         return len(self.rounds) + -(-self.remaining // self.budget.per_query)
+
+    def predictions(self) -> dict[int, Prediction]:
+        """What was predicted of each queried tile."""
+        return {
+            tile: Prediction(utility, scene, probability)
+            for query in self.rounds
+            for tile, utility, scene, probability in zip(
+                query.tiles, query.utilities, query.predicted, query.probabilities, strict=True
+            )
+        }
 
     def query(
         self,

@@ -133,14 +133,14 @@ def test_a_failed_download_names_the_file_and_the_way_around(monkeypatch, cache,
     message = str(caught.value)
     assert "resnet50-0676ba61.pth" in message
     assert "https://download.pytorch.org/models/resnet50-0676ba61.pth" in message
-    assert "--classifier-weights" in message
+    assert "classifier_weights" in message
     assert str(failure) in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize("name", ["tiny", "vit_h_14"])
 def test_a_network_without_imagenet_weights_says_so(name):
-    with pytest.raises(OptionError, match="has no ImageNet weights; give --classifier-weights none"):
+    with pytest.raises(OptionError, match="has no ImageNet weights; give classifier_weights none"):
         without_values(name).load_imagenet()
 
 

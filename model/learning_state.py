@@ -1,6 +1,6 @@
 """Where a run of the active learner stands, kept so that it can be taken up again exactly."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from model.learner import Learner
-from tools.al_results import UNKNOWN
 from utils import distributed
-from utils.runs.seeds import machine_state, restore_machine_state
+from utils.labels import UNKNOWN_SCENE
+from utils.runs.seeds import restore_machine_state
 from utils.selection.rounds import Selection
 from utils.selection.strategies import Strategy
 
 
-class RunState:
+class LearningState:
     """The rounds so far and the one under way.
 
     Args:
@@ -36,7 +36,7 @@ class RunState:
     def __init__(self, selection: Selection, learner: Learner, strategy: Strategy, dropout_passes: int) -> None:
         self.selection, self.learner, self.strategy = selection, learner, strategy
         self.passes = dropout_passes if strategy.dropout else 0
-        self.predicted = np.full(selection.total, UNKNOWN)
+        self.predicted = np.full(selection.total, UNKNOWN_SCENE)
         self.finished: list[dict[str, float]] = []
         self.begin_round()
 
@@ -51,8 +51,12 @@ class RunState:
         self.losses: list[Tensor] = []
         self.table = self.learner.score_table(self.passes, self.strategy.features)
 
-    def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs, random states included."""
+    def state_dict(self, machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """All that a resumed run needs.
+
+        Args:
+            machines: `machine_state` of each process, in the order of their ranks.
+        """
         progress = {
             "selection": self.selection.state_dict(),
             "learner": self.learner.state_dict(),
@@ -64,10 +68,11 @@ class RunState:
         }
         if distributed.world_size() == 1:  # of several processes each has scores of its own
             progress["table"] = self.table.state_dict()
-        return progress | machine_state(self.learner.device)
+        main, *others = machines
+        return progress | dict(main) | {"other_processes": [dict(other) for other in others]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore `state_dict`."""
+        """Restore `state_dict`; a process that the run did not have before keeps its fresh random state."""
         self.begin_round()
         self.selection.load_state_dict(state["selection"])
         self.learner.load_state_dict(state["learner"])
@@ -77,4 +82,6 @@ class RunState:
         self.predicted[:] = state["predicted"].numpy()
         if "table" in state and distributed.world_size() == 1:
             self.table.load_state_dict(state["table"])
-        restore_machine_state(state, self.learner.device)
+        machines = [state, *state["other_processes"]]
+        if distributed.rank() < len(machines):
+            restore_machine_state(machines[distributed.rank()], self.learner.device)
