@@ -130,12 +130,13 @@ def disk_space(seen: Examination) -> Finding:
     with torch.device("meta"):
         networks = DeepLabV2(num_classes, seen.args.backbone), Discriminator(num_classes)
     sizes = [network_bytes(network) for network in networks]
-    space = RunSpace(sizes[0], sizes[1], run.num_steps, run.save_pred_every)
+    space = RunSpace(sizes[0], sizes[1], run.method.num_steps, run.keeping.save_pred_every)
     needed, existing = space.needed(), existing_folder(seen.args.checkpoint_dir)
     free = free_space(existing)
     texts = as_sizes(needed, free)
     text = (
-        f"{space.checkpoints()} checkpoints of a default run ({run.num_steps} steps, every {run.save_pred_every}, "
+        f"{space.checkpoints()} checkpoints of a default run ({run.method.num_steps} steps, every "
+        f"{run.keeping.save_pred_every}, "
         f"{seen.args.backbone}) take {texts[0]}; {texts[1]} are free at {existing}"
     )
     values = {"needed": needed, "free": free, "folder": str(existing)}

@@ -1,72 +1,88 @@
-"""One training run of s4GAN: how it begins or is taken up again, and what is due after a step."""
+"""One training run: how it begins or is taken up again, and what is due after a step."""
 
-import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from data.descriptions import Description
-from data.samplers import EndlessBatches
-from data.splits import read_names, write_names
-from data.tiles import Tiles
+from model.checkpoints import CheckpointWriter
 from model.methods.method import Method
-from tools.cli.shared_options import as_plain
-from tools.cli.train_options import FREE_ON_RESUME, metric_columns
-from tools.s4gan_checkpoints import CheckpointWriter
-from tools.s4gan_panels import draw_panels, panels_of_curves
-from tools.s4gan_validation import open_validation, validate
+from model.pseudo_labels import class_shares, save_pseudo_labels, share_columns
 from utils import distributed
 from utils.console import say
-from utils.device import uses_tf32
-from utils.drawing.curves import plot_curves
-from utils.drawing.pictures import colourise, save_picture
+from utils.drawing.curves import Panel, plot_curves
+from utils.drawing.pictures import save_picture
 from utils.errors import DataError, OptionError
 from utils.finite import not_finite
-from utils.labels import IGNORE_INDEX
-from utils.paths import fitting_name
+from utils.paths import read_bytes
 from utils.runs.damage import misfit
-from utils.runs.files import load_state, save_array
+from utils.runs.files import load_state, write_text
 from utils.runs.folder import RunFolder, refuse_other_options
+from utils.runs.interrupt import StopRequest
 from utils.runs.log import MetricsLog
 from utils.runs.pace import Pace
 from utils.runs.record import RunRecord, read_record
 from utils.runs.seeds import machine_state, restore_machine_state
+from utils.runs.settings import KeepingSettings
 from utils.suggest import first_names
+
+# Settings that may differ between a run and its resumption: where it runs, what it reports, what it keeps.
+FREE_ON_RESUME = {
+    "cache_dir", "checkpoint_dir", "compile", "cuda", "device", "eval_every", "generator_viz_dir", "gpu", "keep_last",
+    "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter", "save_pred_every",
+    "save_state_every", "save_viz",
+}  # fmt: skip
 
 
 class TrainingRun:
-    """The files of one run of s4GAN.
+    """The files of one training run, which the caller steps through.
+
+        run = TrainingRun(folder, method, keeping, record, labelled, batch_names)
+        for step in range(run.begin(), 200):
+            run.after_step(step + 1, method.train_step(labelled_batch, unlabelled_batch, step))
+        run.finish(200)
 
     Args:
-        args: the command's options.
-        folder: where they lie, claimed by the caller.
-        description: the data set.
-        tiles: training tiles.
+        folder: where its files lie, claimed by the caller.
         method: the networks and their training step.
-        from_imagenet: whether they started from ImageNet weights.
+        keeping: what is written, and when.
+        record: what the run says of itself; a resumed run's options may differ in `FREE_ON_RESUME` alone.
+        labelled: names of the labelled tiles.
+        batch_names: names of the tiles of the n-th batch, counted from 1, for each stream of tiles.
+        validate: mean IoU of the evaluated network on other tiles, None where its output is not finite; called in all
+            processes. None: no validation.
+        draw: a picture of some tiles, after so many steps; called in the main process. None: no picture.
+
+    Attributes:
+        best_score, best_step: mean IoU of the best network so far, -1 before the first validation, and its step.
     """
 
     def __init__(
         self,
-        args: argparse.Namespace,
         folder: RunFolder,
-        description: Description,
-        tiles: Tiles,
         method: Method,
-        from_imagenet: bool,
+        keeping: KeepingSettings,
+        record: RunRecord,
+        labelled: Sequence[str],
+        batch_names: Callable[[int], Mapping[str, Sequence[str]]],
+        validate: Callable[[], float | None] | None = None,
+        draw: Callable[[int], Image.Image] | None = None,
     ) -> None:
-        self.args, self.description, self.tiles, self.method = args, description, tiles, method
-        self.from_imagenet = from_imagenet
-        self.folder = folder
-        self.checkpoints = CheckpointWriter(args, self.folder, method)
-        self._submitted_step: int | None = None  # of the newest state that was handed to the writer
+        self.folder, self.method, self.keeping, self.record = folder, method, keeping, record
+        self.labelled, self.batch_names = labelled, batch_names
+        self.validate, self.draw = validate, draw
+        self.num_steps = method.settings.num_steps
+        self.checkpoints = CheckpointWriter(
+            folder, method, keeping.save_pred_every, keeping.keep_last, validate is not None
+        )
         self.best_score, self.best_step = -1.0, 0
-        self.validation = open_validation(args, description, tiles.labelled)
         self.log: MetricsLog | None = None  # in the main process
+        self._submitted_step: int | None = None  # of the newest state that was handed to the writer
         self._broken_step = torch.zeros((), dtype=torch.int64)
         self._step = 0  # steps finished
         self._pace = Pace()
@@ -82,8 +98,8 @@ class TrainingRun:
         if distributed.is_main():
             self.checkpoints.check_space()
             self.folder.begin()
-            write_names(self.folder.labelled_names, self.tiles.labelled)
-            self._record().write(self.folder.options)  # last: without them there is no run yet
+            write_text(self.folder.labelled_names, "".join(f"{name}\n" for name in self.labelled))
+            self.record.write(self.folder.options)  # last: without it there is no run yet
             self._open_log(0)
             if self.checkpoints.is_tight():
                 self.folder.establish()
@@ -98,9 +114,9 @@ class TrainingRun:
 
         Raises:
             OptionError: there is no run, an option differs that may not, or the disk is too small for what is left.
-            DataError: its state cannot be read.
+            DataError: its state cannot be read, or other tiles are labelled now.
         """
-        self._compare_options()
+        self._refuse_another_run()
         step, has_state = 0, self.folder.last.exists()
         if has_state:
             step = self._restore(load_state(self.folder.last, self.folder.way_out()))
@@ -133,7 +149,7 @@ class TrainingRun:
         return f"{lost} lost; the same command with --resume goes on after step {saved} ({self.folder.last})"
 
     def finish(self, step: int) -> None:
-        """Write what the end of a run leaves: its state, curves and pictures.
+        """Write what the end of a run leaves, after so many steps: its state, curves and pictures.
 
         Raises:
             DataError: a loss or a network is not finite.
@@ -147,8 +163,16 @@ class TrainingRun:
         if distributed.is_main():
             assert self.log is not None
             self.log.close()
-            plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels_of_curves(self.method.settings))
+            score = Panel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"})
+            plot_curves(self.folder.metrics, self.folder.path / "curves.png", [*self.method.curves(), score])
         distributed.barrier()
+
+    def ends_early(self, stop: StopRequest) -> bool:
+        """Whether to end after this step: processes on GPUs ask one another now and then, and all end together."""
+        if distributed.world_size() == 1:
+            return stop.reason is not None
+        every = self.keeping.log_every if self.method.device.type == "cuda" else 1
+        return self._step % every == 0 and distributed.any_process(stop.reason is not None)
 
     def close(self) -> None:
         """Wait for a write under way; for the way out after an error, which is the one to be told."""
@@ -160,19 +184,14 @@ class TrainingRun:
 
     # --- after a step ------------------------------------------------------------------------------------------------
 
-    def after_step(
-        self,
-        step: int,
-        losses: Mapping[str, Tensor],
-        waited: float,
-    ) -> dict[str, float] | None:
+    def after_step(self, step: int, losses: Mapping[str, Tensor], waited: float = 0.0) -> dict[str, float] | None:
         """Log, validate, write checkpoints and pictures, each when it is due.
 
         All processes come here; what they have is put together, and the main one writes it.
 
         Args:
             step: steps finished.
-            losses: what `train_step` returned.
+            losses: what `Method.train_step` returned.
             waited: seconds that this step waited for data.
 
         Returns:
@@ -181,12 +200,10 @@ class TrainingRun:
         Raises:
             DataError: a loss is not finite.
         """
-        args, self._step = self.args, step
-        last = step == args.num_steps
-        logging, saving = step % args.log_every == 0 or last, step % args.save_pred_every == 0 or last
-        validating = self.validation is not None and (step % args.eval_every == 0 or last)
-        pausing = step % args.save_state_every == 0 or last  # for pictures, and for the state, which `finish` saves too
-        self._broken_step = losses["broken_step"]
+        self._step, self._broken_step = step, losses["broken_step"]
+        logging, saving = self._is_due(self.keeping.log_every), self._is_due(self.keeping.save_pred_every)
+        validating = self.validate is not None and self._is_due(self.keeping.eval_every)
+        pausing = self._is_due(self.keeping.save_state_every)  # for pictures, and for the state
         self._pace.step()
         values = None
         if logging or saving or validating or pausing:
@@ -198,15 +215,17 @@ class TrainingRun:
         score = self._validate(step) if validating else None
         if values is not None and (logging or validating):
             self._log(step, values, losses, waited, score)
-        if args.save_viz and "pseudo_labels" in losses and step > args.save_after_iter:
-            self._save_pseudo_labels(losses["pseudo_labels"], step)
-        if saving and distributed.is_main():
-            self.checkpoints.save(step, self.best_step)
-        if pausing and distributed.is_main():
-            self._save_panels(step)
+        if self.keeping.save_viz and "pseudo_labels" in losses and step > self.keeping.save_after_iter:
+            names, folder = self.batch_names(step)["unlabelled"], self.keeping.generator_viz_dir
+            save_pseudo_labels(losses["pseudo_labels"], names, self.record.colours, folder, step)
+        if distributed.is_main():
+            if saving:
+                self.checkpoints.save(step, self.best_step)
+            if pausing:
+                self._save_panels(step)
         if saving or pausing or validating:
             distributed.barrier()  # the main process has written and drawn, which may take long
-        if pausing and not last:
+        if pausing and step < self.num_steps:  # the last one is saved by `finish`
             self.save_state(step)
         self.folder.establish()
         if values is not None:
@@ -225,31 +244,14 @@ class TrainingRun:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    def _record(self) -> RunRecord:
-        return RunRecord(
-            backbone=self.args.backbone,
-            classes=self.description.classes,
-            colours=self.description.colours,
-            tile_size=self.tiles.reader.tile_size,
-            method=self.method.name,
-            ignore_label=self.args.ignore_label,
-            imagenet_weights=self.from_imagenet,
-            options=as_plain(self.args),
-            machine={
-                "precision": self.method.execution.precision,
-                "tf32": uses_tf32(self.method.device),
-                "processes": distributed.world_size(),
-                "torch": str(torch.__version__),
-            },
-        )
+    def _is_due(self, every: int) -> bool:
+        return self._step % every == 0 or self._step == self.num_steps
 
-    def _compare_options(self) -> None:
-        recorded = read_record(self.folder.options)
-        refuse_other_options(
-            recorded.options, as_plain(self.args), FREE_ON_RESUME, self.folder.path, "--checkpoint-dir"
-        )
-        recorded_names = read_names(self.folder.labelled_names, self.description)
-        if recorded_names != list(self.tiles.labelled):
+    def _refuse_another_run(self) -> None:
+        recorded = read_record(self.folder.options).options
+        refuse_other_options(recorded, self.record.options, FREE_ON_RESUME, self.folder.path, "--checkpoint-dir")
+        text = read_bytes(self.folder.labelled_names, OptionError).decode("utf-8", "replace")
+        if [name for name in re.split(r"\r\n|\n|\r", text) if name] != list(self.labelled):
             raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
 
     def _restore(self, state: dict[str, Any]) -> int:
@@ -266,7 +268,7 @@ class TrainingRun:
             raise DataError(f"{self.folder.last} does not fit this run: {reason}; {self.folder.way_out()}") from error
 
     def _open_log(self, step: int) -> None:
-        columns = metric_columns(self.description)
+        columns = metric_columns(self.method, self.record.classes)
         self.log = MetricsLog(self.folder.metrics, columns, self.folder.path / "tensorboard", step)
 
     @staticmethod
@@ -287,10 +289,8 @@ class TrainingRun:
             return
         self.checkpoints.wait()
         step = min(broken)
-        tiles = [f"labelled {', '.join(self._batch_names(step, 'labelled'))}"]
-        if self.method.unlabelled_batches:
-            tiles.append(f"unlabelled {', '.join(self._batch_names(step, 'unlabelled'))}")
-        raise DataError(f"the losses of step {step} were not finite (tiles: {'; '.join(tiles)}); {self._way_back()}")
+        tiles = "; ".join(f"{stream} {', '.join(names)}" for stream, names in self.batch_names(step).items())
+        raise DataError(f"the losses of step {step} were not finite (tiles: {tiles}); {self._way_back()}")
 
     def _refuse_broken_networks(self, step: int) -> None:
         """Stop before weights are kept that the last update has spoilt, whose losses come with the next step.
@@ -311,60 +311,37 @@ class TrainingRun:
         advice = "lower --learning-rate or use --precision fp32"
         return f"the last good checkpoint is {self.folder.generator(good[-1])}; {advice}" if good else advice
 
-    def _batch_names(self, step: int, stream: str) -> list[str]:
-        """Names of the tiles of the step-th batch, counted from 1; they follow from the seed."""
-        labelled, unlabelled = self.tiles.labelled_positions()
-        indices = labelled if stream == "labelled" else unlabelled
-        batches = EndlessBatches(indices, self.args.batch_size, self.args.random_seed, stream)
-        return [self.tiles.names[draw.tile] for draw in batches.batch(step - 1)]
-
     def _log(
-        self,
-        step: int,
-        values: dict[str, float],
-        losses: Mapping[str, Tensor],
-        waited: float,
-        score: float | None,
+        self, step: int, values: dict[str, float], losses: Mapping[str, Tensor], waited: float, score: float | None
     ) -> None:
-        images = self.args.batch_size * (1 + self.method.unlabelled_batches)
+        images = sum(len(names) for names in self.batch_names(step).values())
         values |= {"wait_ms": 1000 * waited, "images_per_s": images / self._pace.take()}
         values |= self.method.learning_rates()
         if score is not None:
             values["val_mean_iou"] = score
         if "pseudo_labels" in losses:
-            ids = losses["pseudo_labels"]
-            counts = torch.bincount(ids[ids != IGNORE_INDEX].flatten(), minlength=self.description.num_classes)
-            pixels = distributed.total(counts).tolist()
-            share = 1 / max(1, sum(pixels))
-            values |= {f"pseudo {name}": n * share for name, n in zip(self.description.classes, pixels, strict=True)}
+            values |= class_shares(losses["pseudo_labels"], self.record.classes)
         if self.log is not None:  # in the main process
             self.log.write(step, values)
 
     def _validate(self, step: int) -> float | None:
-        """Mean IoU on the validation list, if there is one; a new best generator is written at once."""
-        assert self.validation is not None
-        score = validate(self.method, self.validation, self.args)
+        """Validate; a new best network is written at once."""
+        assert self.validate is not None
+        score = self.validate()
         if score is not None and score > self.best_score:
             self.best_score, self.best_step = score, step
             if distributed.is_main():
                 self.checkpoints.save_best()
         return score
 
-    def _save_pseudo_labels(self, pseudo_labels: Tensor, step: int) -> None:
-        """Write believed maps as `<name>_iter_<step>.npy`, as published, and in colour beside them."""
-        whole = distributed.gather_batches(pseudo_labels, len(pseudo_labels), self.args.batch_size)
-        if not distributed.is_main():
-            return
-        names = self._batch_names(step, "unlabelled")
-        for name, ids in zip(names, whole.cpu().numpy().astype(np.uint8), strict=True):
-            if (ids != IGNORE_INDEX).any():
-                stem, folder = name.replace("/", "_"), self.args.generator_viz_dir
-                save_array(folder / fitting_name(stem, f"_iter_{step}.npy"), ids)
-                picture = colourise(ids, self.description.colours)
-                save_picture(folder / fitting_name(stem, f"_iter_{step}.png"), picture)
-
     def _save_panels(self, step: int) -> None:
-        assert self.log is not None
-        picture = draw_panels(self.method, self.tiles, self.description, self.args.input_size, step)
-        save_picture(self.folder.path / "tiles.png", picture)
-        self.log.picture("tiles", np.asarray(picture), step)
+        if self.draw is not None and self.log is not None:
+            picture = self.draw(step)
+            save_picture(self.folder.path / "tiles.png", picture)
+            self.log.picture("tiles", np.asarray(picture), step)
+
+
+def metric_columns(method: Method, classes: Sequence[str]) -> list[str]:
+    """Columns of metrics.csv: what the method watches, times, the score, shares of the classes in pseudo-labels."""
+    shares = share_columns(classes) if method.unlabelled_batches else []
+    return [*method.watched, "wait_ms", "images_per_s", "val_mean_iou", *shares]
