@@ -68,6 +68,14 @@ def evaluation_batches(
     return build_loader(dataset, order, workers, pin_memory, keep_workers)
 
 
+def named_tiles(
+    tiles: Tiles, positions: Sequence[int], input_size: tuple[int, int]
+) -> Iterator[tuple[str, SegmentationSample]]:
+    """Names of some tiles, and a batch of each as it is evaluated."""
+    names = [tiles.names[position] for position in positions]
+    return zip(names, evaluation_batches(tiles, input_size, 1, positions), strict=True)
+
+
 class TrainingStreams:
     """The batches of a training run: a stream of labelled tiles, and one of the others where a method asks for it.
 

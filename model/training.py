@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from model.checkpoints import CheckpointWriter
+from model.divergence import fault_of_losses, fault_of_networks
 from model.methods.method import Method
 from model.pseudo_labels import class_shares, save_pseudo_labels, share_columns
 from utils import distributed
@@ -18,7 +19,6 @@ from utils.console import say
 from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_picture
 from utils.errors import DataError, OptionError
-from utils.finite import not_finite
 from utils.paths import read_bytes
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, write_text
@@ -29,7 +29,6 @@ from utils.runs.pace import Pace
 from utils.runs.record import RunRecord, read_record
 from utils.runs.seeds import machine_state, restore_machine_state
 from utils.runs.settings import KeepingSettings
-from utils.suggest import first_names
 
 # Settings that may differ between a run and its resumption: where it runs, what it reports, what it keeps.
 FREE_ON_RESUME = {
@@ -154,8 +153,8 @@ class TrainingRun:
         Raises:
             DataError: a loss or a network is not finite.
         """
-        self._refuse_broken_losses()
-        self._refuse_broken_networks(step)
+        self._refuse(fault_of_losses(self._broken_step, self.batch_names))
+        self._refuse(fault_of_networks(self.method.networks().values(), step))
         self.checkpoints.say_disk_use()
         if step != self._submitted_step:  # a finished run that is resumed has nothing to write
             self.save_state(step)
@@ -207,11 +206,11 @@ class TrainingRun:
         self._pace.step()
         values = None
         if logging or saving or validating or pausing:
-            self._refuse_broken_losses()
-            values = self._read(losses)
+            self._refuse(fault_of_losses(self._broken_step, self.batch_names))
+            values = _read(losses)
             self._pace.pause()
         if saving or validating or pausing:
-            self._refuse_broken_networks(step)
+            self._refuse(fault_of_networks(self.method.networks().values(), step))
         score = self._validate(step) if validating else None
         if values is not None and (logging or validating):
             self._log(step, values, losses, waited, score)
@@ -271,45 +270,18 @@ class TrainingRun:
         columns = metric_columns(self.method, self.record.classes)
         self.log = MetricsLog(self.folder.metrics, columns, self.folder.path / "tensorboard", step)
 
-    @staticmethod
-    def _read(losses: Mapping[str, Tensor]) -> dict[str, float]:
-        """The losses of the whole batch; here the main process waits for the device, and for the others."""
-        names = [name for name, value in losses.items() if value.ndim == 0 and name != "broken_step"]
-        numbers = distributed.total(torch.stack([losses[name].float() for name in names])).tolist()
-        return dict(zip(names, numbers, strict=True))
-
-    def _refuse_broken_losses(self) -> None:
-        """Stop before anything is written that a loss which was not finite has spoilt.
+    def _refuse(self, fault: str | None) -> None:
+        """Stop before anything is written that a step has spoilt.
 
         Raises:
-            DataError: names the step, its tiles and the last good checkpoint.
+            DataError: there is a fault; names the last good checkpoint.
         """
-        broken = [step for step in distributed.gather_objects(int(self._broken_step)) if step]
-        if not broken:
+        if fault is None:
             return
         self.checkpoints.wait()
-        step = min(broken)
-        tiles = "; ".join(f"{stream} {', '.join(names)}" for stream, names in self.batch_names(step).items())
-        raise DataError(f"the losses of step {step} were not finite (tiles: {tiles}); {self._way_back()}")
-
-    def _refuse_broken_networks(self, step: int) -> None:
-        """Stop before weights are kept that the last update has spoilt, whose losses come with the next step.
-
-        Raises:
-            DataError: names the step and the last good checkpoint.
-        """
-        networks = self.method.networks().values()
-        broken = [name for network in networks for name in not_finite(network.state_dict())]
-        if distributed.any_process(bool(broken)):
-            self.checkpoints.wait()
-            where = f"{len(broken)} tensors ({first_names(broken)})" if broken else "the networks of another process"
-            raise DataError(f"NaN or infinite values in {where} after step {step}; {self._way_back()}")
-
-    def _way_back(self) -> str:
-        """What to do about a training that has diverged."""
-        good = self.folder.steps()
-        advice = "lower --learning-rate or use --precision fp32"
-        return f"the last good checkpoint is {self.folder.generator(good[-1])}; {advice}" if good else advice
+        good, advice = self.folder.steps(), "lower --learning-rate or use --precision fp32"
+        way_back = f"the last good checkpoint is {self.folder.generator(good[-1])}; {advice}" if good else advice
+        raise DataError(f"{fault}; {way_back}")
 
     def _log(
         self, step: int, values: dict[str, float], losses: Mapping[str, Tensor], waited: float, score: float | None
@@ -345,3 +317,10 @@ def metric_columns(method: Method, classes: Sequence[str]) -> list[str]:
     """Columns of metrics.csv: what the method watches, times, the score, shares of the classes in pseudo-labels."""
     shares = share_columns(classes) if method.unlabelled_batches else []
     return [*method.watched, "wait_ms", "images_per_s", "val_mean_iou", *shares]
+
+
+def _read(losses: Mapping[str, Tensor]) -> dict[str, float]:
+    """The losses of the whole batch; here the main process waits for the device, and for the others."""
+    names = [name for name, value in losses.items() if value.ndim == 0 and name != "broken_step"]
+    numbers = distributed.total(torch.stack([losses[name].float() for name in names])).tolist()
+    return dict(zip(names, numbers, strict=True))

@@ -12,7 +12,7 @@ steps finished; last.pth, from which --resume goes on; the options, the labelled
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
@@ -35,7 +35,7 @@ from PIL import Image
 from torch import nn
 
 from data.labelled import choose_labelled, require_labelled_pixels
-from data.loaders import TrainingStreams, evaluation_batches
+from data.loaders import TrainingStreams, evaluation_batches, named_tiles
 from data.splits import read_names
 from data.tiles import SegmentationSample, TileReader, Tiles, open_tiles
 from model.methods import build_method
@@ -74,9 +74,8 @@ def train(settings: TrainingSettings) -> int:
         tiles = open_training_tiles(settings)
         validation = open_validation_tiles(settings, tiles)
         method, from_imagenet = build(settings, tiles, device, folder)
-        streams = TrainingStreams(
-            tiles, settings.samples, settings.machine.random_seed, with_unlabelled=method.unlabelled_batches > 0
-        )
+        seed, with_unlabelled = settings.machine.random_seed, method.unlabelled_batches > 0
+        streams = TrainingStreams(tiles, settings.samples, seed, with_unlabelled)
         training = TrainingRun(
             folder,
             method,
@@ -220,17 +219,12 @@ def validate(settings: TrainingSettings, tiles: Tiles, method: Method) -> float 
 
 def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: int) -> Image.Image:
     """Some labelled and unlabelled tiles from all over the list, with what is made of them."""
-    description, size = tiles.reader.description, settings.samples.input_size
-
-    def named(positions: Sequence[int], offset: float) -> Iterator[tuple[str, SegmentationSample]]:
-        shown = spread(positions, tiles.names, offset)
-        return zip(
-            [tiles.names[position] for position in shown], evaluation_batches(tiles, size, 1, shown), strict=True
-        )
-
-    labelled, unlabelled = tiles.labelled_positions()
-    pictures = named(labelled, 0.25), named(unlabelled, 0.75)
-    return draw_panels(method, pictures, description.legend, description.colours, step)
+    description = tiles.reader.description
+    labelled, unlabelled = (
+        named_tiles(tiles, spread(positions, tiles.names, offset), settings.samples.input_size)
+        for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True)
+    )
+    return draw_panels(method, (labelled, unlabelled), description.legend, description.colours, step)
 
 
 def what_is_trained(settings: TrainingSettings, tiles: Tiles, method: Method) -> str:

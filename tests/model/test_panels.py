@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from data.dataset_json import load_description
-from data.loaders import evaluation_batches
+from data.loaders import named_tiles
 from data.tiles import Tiles, open_tiles
 from model import panels
 from model.methods.method import Method
@@ -100,12 +100,11 @@ def test_tiles_of_a_run_show_maps_or_say_why_not(tiles, score, notices, monkeypa
     generator, device = DeepLabV2(3, "tiny"), torch.device("cpu")
     alone = Supervised(generator, MethodSettings(100), device)
     method = S4GAN(generator, discriminator, settings(), device) if discriminator is not None else alone
-    named = []
-    for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True):
-        shown = spread(positions, tiles.names, offset)
-        named.append(zip([tiles.names[i] for i in shown], evaluation_batches(tiles, (40, 48), 1, shown), strict=True))
+    labelled, unlabelled = tiles.labelled_positions()
+    some = named_tiles(tiles, spread(labelled, tiles.names, 0.25), (40, 48))
+    others = named_tiles(tiles, spread(unlabelled, tiles.names, 0.75), (40, 48))
     description = tiles.reader.description
-    picture = draw_panels(method, (named[0], named[1]), description.legend, description.colours, step=60)
+    picture = draw_panels(method, (some, others), description.legend, description.colours, step=60)
     assert picture.width > 6 * 180
     assert len(said) == notices
     assert said[0] == "no pixel of this mask has a label"

@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,23 @@ from PIL import Image
 from torch import Tensor
 
 from data.samplers import EndlessBatches
+from data.settings import DataSettings, LabelledSettings, SampleSettings
 from model import training
 from model.methods import s4gan
 from model.methods.method import Method
 from model.methods.s4gan import S4GAN
+from model.methods.settings import S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.settings import NetworkSettings
 from model.training import TrainingRun
 from tests.conftest import TinySet, contents, error_line, write_image, write_list
 from tests.tools.test_train_AL import before
 from tests.utils.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
+from tools.settings import TrainingSettings
 from utils.runs.pace import Pace
+from utils.runs.settings import KeepingSettings, MachineSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
@@ -79,6 +85,31 @@ def rows_of(out: Path) -> list[dict[str, str]]:
 def networks_of(out: Path, step: int) -> dict[str, Tensor]:
     files = [out / f"checkpoint{step}.pth", out / f"checkpoint{step}_D.pth"]
     return {f"{f.name}:{k}": v for f in files for k, v in torch.load(f, weights_only=True).items()}
+
+
+# --- from Python ------------------------------------------------------------------------------------------------------
+
+
+def test_settings_train_what_options_do(training_tiles: TinySet, tmp_path: Path):
+    run(options(training_tiles, tmp_path / "options"))
+    settings = TrainingSettings(
+        DataSettings("custom", training_tiles.folder, training_tiles.folder / "train.txt"),
+        S4GANSettings(2, threshold_st=0.4, st_start=0),
+        samples=SampleSettings((32, 32), 2),
+        labelled=LabelledSettings(Decimal("0.3")),
+        network=NetworkSettings("tiny", "none"),
+        machine=MachineSettings("cpu", precision="fp32", num_workers=0, random_seed=5000),
+        keeping=KeepingSettings(tmp_path / "settings", save_pred_every=1, log_every=1),
+    )
+    assert train_s4gan.train(settings) == 0
+    tables = [json.loads((tmp_path / out / "options.json").read_text()) for out in ("options", "settings")]
+    assert {table["options"].pop("checkpoint_dir") for table in tables} == {
+        str(tmp_path / out) for out in ("options", "settings")
+    }
+    assert tables[0] == tables[1]
+    assert tables[0]["options"]["supervised_only"] is False
+    by_options, by_settings = (networks_of(tmp_path / out, 2) for out in ("options", "settings"))
+    assert all(torch.equal(by_settings[name], tensor) for name, tensor in by_options.items())
 
 
 # --- several processes ------------------------------------------------------------------------------------------------
