@@ -1,6 +1,7 @@
-"""What a job reads: a data set, a list of its tiles, and where decoded tiles are kept."""
+"""What a job reads: a data set, a list of its tiles, which of them are labelled, and what samples are made of them."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,32 @@ class DataSettings:
         from data.cache import CacheSettings
 
         return None if self.no_cache else CacheSettings(self.data_dir, self.cache_dir)
+
+
+@dataclass(frozen=True)
+class LabelledSettings:
+    """Which tiles of the list are learned from with their masks.
+
+    Attributes:
+        labeled_ratio: share of the list, drawn at random where no names are given; None: all, or as the names say.
+        active_learning: take the names that the active learner chose.
+        active_learning_images_array: those names, `.npy` or text.
+    """
+
+    labeled_ratio: Decimal | None = None
+    active_learning: bool = False
+    active_learning_images_array: Path | None = None
+
+    def __post_init__(self) -> None:
+        array = self.active_learning_images_array
+        require(
+            array is not None or not self.active_learning,
+            "{active_learning} needs {active_learning_images_array}, the names that tools/train_AL.py chose",
+        )
+        require(
+            array is None or self.active_learning,
+            "{active_learning_images_array} is used with {active_learning} only; add it, or leave the array out",
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ Prints a table and writes it as JSON, with --all as Markdown, to --out. Nothing 
 run on one machine.
 """
 
-import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,12 +18,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from tools.benchmarks.settings import BenchmarkSettings
 from tools.cli import benchmark_options
 from tools.cli.running import parse_first, run
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
+def parse_args(argv: list[str] | None = None) -> BenchmarkSettings:
+    """What the command's options say."""
     return benchmark_options.parse_args(__doc__, argv)
 
 
@@ -33,64 +33,56 @@ if __name__ == "__main__":
 
 import torch
 
-from tools.benchmarks.clock import Row
-from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_large_pools, measure_learner
+from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_learner
+from tools.benchmarks.pool import measure_large_pools
 from tools.benchmarks.training import measure_training
-from tools.benchmarks.whole import Sizes, kinds_of_steps, machine_name, measure_whole
-from tools.cli.shared_options import resolve_device
+from tools.benchmarks.whole import kinds_of_steps, measure_whole
 from utils.console import say
+from utils.device import choose_device
+from utils.measuring import Row, machine_name
 from utils.precision import resolve_precision
 from utils.runs.files import write_json, write_text
 from utils.runs.seeds import seed_everything
 
 
-def benchmark(args: argparse.Namespace) -> None:
+def benchmark(settings: BenchmarkSettings) -> None:
     """Measure, print and write."""
-    device = resolve_device(args)
-    precision = resolve_precision(args.precision, device)
-    if args.all:
-        benchmark_whole(args, device, precision)
+    device = choose_device(settings.machine)
+    precision = resolve_precision(settings.machine.precision, device)
+    machine, sizes, out = machine_name(device), settings.sizes, settings.out
+    if settings.all:
+        seed_everything(settings.machine.random_seed)
+        kinds = kinds_of_steps(device, precision, settings.quick)
+        say(f"{machine}; a line for each measurement, the whole table in {out} at the end")
+        write_text(out, measure_whole(sizes, device, precision, kinds, out.resolve().parent, say))
+        say(f"\n{out}")
         return
-    machine = machine_name(device)
-    print(f"{machine}; {args.backbone}, {args.batch_size} + {args.batch_size} tiles of {args.input_size}, {precision}")
-    rows = measure(args, device, precision, plain=False)
+    batch = f"{sizes.batch_size} + {sizes.batch_size} tiles of {sizes.input_size}"
+    print(f"{machine}; {sizes.backbone}, {batch}, {precision}")
+    rows = measure(settings, device, precision, plain=False)
     print_table(rows)
     result: dict[str, Any] = {"machine": machine, "precision": precision, "rows": [asdict(row) for row in rows]}
-    if args.plain:
-        plain = measure(args, device, "fp32", plain=True)
+    if settings.plain:
+        plain = measure(settings, device, "fp32", plain=True)
         print("\nplain: fp32, contiguous, no cache, no workers")
         print_table(plain, fast=rows)
         result["plain"] = [asdict(row) for row in plain]
-    write_json(args.out, result)
-    print(f"\n{args.out}")
+    write_json(out, result)
+    print(f"\n{out}")
 
 
-def benchmark_whole(args: argparse.Namespace, device: torch.device, precision: str) -> None:
-    """Measure everything, and write the table as Markdown."""
-    sizes = Sizes(args.backbone, args.model_name, args.batch_size, args.input_size, args.steps, args.map_side)
-    seed_everything(args.random_seed)
-    kinds = kinds_of_steps(device, precision, args.quick)
-    say(f"{machine_name(device)}; a line for each measurement, the whole table in {args.out} at the end")
-    table = measure_whole(sizes, device, precision, kinds, args.out.resolve().parent, say)
-    write_text(args.out, table)
-    say(f"\n{args.out}")
-
-
-def measure(args: argparse.Namespace, device: torch.device, precision: str, plain: bool) -> list[Row]:
-    """All parts that the options name."""
-    seed_everything(args.random_seed)
-    rows: list[Row] = []
-    if "train" in args.parts:
-        rows += measure_training(args, device, precision, plain)
-    if "learner" in args.parts:
-        rows += measure_learner(args.model_name, args.input_size, args.steps, device, precision)
-    if "evaluation" in args.parts:
-        rows += measure_evaluation(args.backbone, args.batch_size, args.input_size, device, precision)
-    if "checkpoint" in args.parts and not plain:
-        rows += measure_checkpoint(args.backbone, args.out.resolve().parent, device)
-    if "pool" in args.parts and not plain:
-        rows += measure_large_pools(args.pool_tiles, args.query_strategy)
-    return rows
+def measure(settings: BenchmarkSettings, device: torch.device, precision: str, plain: bool) -> list[Row]:
+    """All parts that the settings name; a checkpoint and a pool are the same for plain code."""
+    seed_everything(settings.machine.random_seed)
+    sizes, parts = settings.sizes, set(settings.parts) - ({"checkpoint", "pool"} if plain else set())
+    work = {
+        "train": lambda: measure_training(settings, device, precision, plain),
+        "learner": lambda: measure_learner(sizes, device, precision),
+        "evaluation": lambda: measure_evaluation(sizes, device, precision),
+        "checkpoint": lambda: measure_checkpoint(sizes, device, settings.out.resolve().parent),
+        "pool": lambda: measure_large_pools(settings.pool_tiles, settings.query_strategy),
+    }
+    return [row for part, rows_of in work.items() if part in parts for row in rows_of()]
 
 
 def print_table(rows: list[Row], fast: list[Row] | None = None) -> None:

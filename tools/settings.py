@@ -9,41 +9,14 @@ command are checked against one another, it is done here, so that Python users a
 """
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
-from data.settings import DataSettings, SampleSettings
+from data.settings import DataSettings, LabelledSettings, SampleSettings
 from model.methods.settings import MethodSettings, S4GANSettings
 from model.settings import LearnerSettings, NetworkSettings
 from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import require
-
-
-@dataclass(frozen=True)
-class LabelledSettings:
-    """Which tiles of the list are learned from with their masks.
-
-    Attributes:
-        labeled_ratio: share of the list, drawn at random where no names are given; None: all, or as the names say.
-        active_learning: take the names that the active learner chose.
-        active_learning_images_array: those names, `.npy` or text.
-    """
-
-    labeled_ratio: Decimal | None = None
-    active_learning: bool = False
-    active_learning_images_array: Path | None = None
-
-    def __post_init__(self) -> None:
-        array = self.active_learning_images_array
-        require(
-            array is not None or not self.active_learning,
-            "{active_learning} needs {active_learning_images_array}, the names that tools/train_AL.py chose",
-        )
-        require(
-            array is None or self.active_learning,
-            "{active_learning_images_array} is used with {active_learning} only; add it, or leave the array out",
-        )
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """The device that networks run on: the switches of CUDA's libraries and the layout of memory, here for all commands."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from utils.distributed import local_rank, local_world_size
+from utils.distributed import local_rank, local_world_size, world_size
 from utils.machine import usable_cores
 from utils.runs.settings import MachineSettings
 from utils.settings import SettingsError
@@ -73,6 +73,22 @@ def uses_tf32(device: torch.device) -> bool:
     """Whether float32 is multiplied in TF32 there: it is allowed, and the device has it."""
     allowed = device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32
     return allowed and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def machine_record(device: torch.device, precision: str) -> dict[str, Any]:
+    """What a record says of where networks run: number format, TF32, processes, and torch's version."""
+    return {
+        "precision": precision,
+        "tf32": uses_tf32(device),
+        "processes": world_size(),
+        "torch": str(torch.__version__),
+    }
+
+
+def machine_in_words(device: torch.device, precision: str) -> str:
+    """Where networks run: `fp32, float32 in TF32 on cuda:0 in 2 processes`."""
+    tf32 = ", float32 in TF32" if uses_tf32(device) else ""
+    return f"{precision}{tf32} on {device}" + (f" in {world_size()} processes" if world_size() > 1 else "")
 
 
 def place(network: Network, device: torch.device, memory_format: torch.memory_format = MEMORY_FORMAT) -> Network:

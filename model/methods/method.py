@@ -19,6 +19,7 @@ from model.networks.deeplabv2 import DeepLabV2, freeze_batchnorm_affine, set_bat
 from utils import distributed
 from utils.batches import MaskedBatch
 from utils.device import MEMORY_FORMAT, place
+from utils.drawing.curves import Panel
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.labels import IGNORE_INDEX
 from utils.loss import cross_entropy
@@ -155,6 +156,27 @@ class Method(ABC):
     def learning_rates(self) -> dict[str, float]:
         """The rates of the last step, by their columns; the generator's is that of its backbone."""
         return {"learning_rate": float(self.generator_optimiser.param_groups[0]["lr"])}
+
+    # --- what a run shows ---------------------------------------------------------------------------------------------
+
+    def curves(self) -> list[Panel]:
+        """Charts of what the method watches, for `curves.png`."""
+        return [Panel("cross-entropy on labelled tiles", {"loss_ce": "loss"})]
+
+    def panel_notes(self) -> tuple[str, str]:
+        """What a reader of `tiles.png` has to know of the labelled and of the unlabelled tiles shown there."""
+        return "", ""
+
+    def no_pseudo_label(self, score: float | None, step: int) -> str:
+        """Why nothing is learned from the map of an unlabelled tile; "" where something is.
+
+        Args:
+            score: how much the method takes the map for a person's, in [0, 1]; None where it judges none.
+            step: steps finished.
+        """
+        return "not used: this run learns from labelled tiles alone"
+
+    # --- what a resumed run needs -------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs of the method: weights, optimisers, scalers, settings."""

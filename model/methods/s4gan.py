@@ -18,6 +18,7 @@ from model.networks.discriminator import Discriminator
 from utils import distributed
 from utils.batches import MaskedBatch
 from utils.device import place
+from utils.drawing.curves import Panel
 from utils.labels import IGNORE_INDEX
 from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
 from utils.lr_scheduler import poly
@@ -159,6 +160,43 @@ class S4GAN(Method):
         """The rates of the last step: the backbone's, and the discriminator's."""
         rate = float(self.discriminator_optimiser.param_groups[0]["lr"])
         return {**super().learning_rates(), "learning_rate_D": rate}
+
+    def curves(self) -> list[Panel]:
+        """Charts of the losses of both networks and of what the discriminator takes maps for."""
+        start, threshold = self.settings.self_training_start, self.settings.threshold_st
+        return [
+            *super().curves(),
+            Panel("feature matching loss on unlabelled tiles", {"loss_fm": "loss"}),
+            Panel(f"self-training loss on unlabelled tiles (after step {start})", {"loss_st": "loss"}),
+            Panel("loss of the discriminator", {"loss_D": "loss"}),
+            Panel(
+                "score that the discriminator gives (1: drawn by a person)",
+                {"D_real": "masks drawn by people", "D_fake": "predicted maps"},
+                is_share=True,
+            ),
+            Panel(
+                f"share of unlabelled tiles taken as human-made (score above {threshold:g})",
+                {"believed": "share"},
+                is_share=True,
+            ),
+        ]
+
+    def panel_notes(self) -> tuple[str, str]:
+        """What a score is, and what follows from it."""
+        return (
+            ". Score of a prediction: what the discriminator takes it for, from 0 (predicted) to 1 (drawn by a person)",
+            f". A prediction with a score above {self.settings.threshold_st:g} becomes a pseudo-label, which the "
+            "generator learns from",
+        )
+
+    def no_pseudo_label(self, score: float | None, step: int) -> str:
+        """Why nothing is learned from a map; see `Method.no_pseudo_label`."""
+        start, threshold = self.settings.self_training_start, self.settings.threshold_st
+        if step < start:
+            return f"no pseudo-label yet: self-training begins after step {start}"
+        if score is not None and score <= threshold:
+            return f"no pseudo-label: the score {score:.3f} is not above the threshold {threshold:g}"
+        return ""
 
     def _begin(self, step: int) -> None:
         super()._begin(step)

@@ -1,6 +1,6 @@
 """What training methods are told: weights of losses, rates and schedules. Defaults are the published ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from utils.settings import require
 
@@ -38,6 +38,14 @@ class MethodSettings:
         require(0 <= self.ignore_label <= 255, f"{{ignore_label}} is {self.ignore_label}, expected an id of 0 to 255")
         require(self.accumulate >= 1, f"{{accumulate}} is {self.accumulate}, expected 1 or more")
 
+    def on_labelled_tiles_alone(self) -> "MethodSettings":
+        """The same training without unlabelled tiles: supervised, with what any method is told."""
+        return MethodSettings(**{field.name: getattr(self, field.name) for field in fields(MethodSettings)})
+
+    def in_words(self) -> str:
+        """What is made of the unlabelled tiles, and from when on."""
+        return "labelled tiles alone"
+
 
 @dataclass(frozen=True)
 class S4GANSettings(MethodSettings):
@@ -66,6 +74,10 @@ class S4GANSettings(MethodSettings):
     def self_training_start(self) -> int:
         """First step with self-training."""
         return min(1000, self.num_steps // 20) if self.st_start is None else self.st_start
+
+    def in_words(self) -> str:
+        """When self-training begins."""
+        return f"self-training from step {self.self_training_start}"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class DilatedResNet(nn.Module):
 def _dilate(stage: nn.Sequential, rate: int) -> nn.Sequential:
     """Take out a stage's stride and dilate every 3×3 of it, the first block's too.
 
+    A bottleneck has one 3×3, a basic block (ResNet-18 and -34), which torchvision does not build dilated, two.
     torchvision's `replace_stride_with_dilation` leaves the first block at the previous stage's rate.
     """
     for module in stage.modules():
@@ -71,7 +72,7 @@ class DeepLabV2(nn.Module):
 
     Args:
         num_classes: pixel classes.
-        backbone: `resnet101`, `resnet50` or `tiny`.
+        backbone: a name of `model.networks.names.BACKBONES`.
     """
 
     def __init__(self, num_classes: int, backbone: str = "resnet101") -> None:

@@ -1,8 +1,11 @@
 """Names of networks, for options and messages: reading them imports neither torch nor torchvision."""
 
-BACKBONES: dict[str, str | None] = {  # of the generator, and torchvision's file of its ImageNet weights
+BACKBONES: dict[str, str | None] = {  # of the generator, and torchvision's file of its first ImageNet weights
     "resnet101": "resnet101-63fe2227.pth",
+    "resnet152": "resnet152-394f9c45.pth",
     "resnet50": "resnet50-0676ba61.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet18": "resnet18-f37072fd.pth",
     "tiny": None,
 }
 SHORT_NAMES = {"res50": "resnet50", "res101": "resnet101"}  # as published; vgg16 is torchvision's own name

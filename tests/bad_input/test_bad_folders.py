@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from model import training
 from model.active_learner import ActiveLearner
 from model.learner import Learner
 from model.methods.s4gan import S4GAN
+from model.training import TrainingRun
 from tests.conftest import contents, error_line, main_of, write_custom, write_image
 from tests.data.preparing.test_downloads import ucm
 from tests.data.preparing.test_downloads import write_ucm as write_downloads
 from tests.tools.test_train_AL import before, forked, killed_at
-from tools import eval_results, predict, s4gan_run, train_AL, train_s4gan
-from tools.s4gan_run import TrainingRun
+from tools import eval_results, predict, train_AL, train_s4gan
 from utils.runs.lock import FolderLock
 from utils.selection import results
 
@@ -29,7 +30,7 @@ ADVICE = "give another folder"
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a tiny run's time."""
     for module, function in (
-        (s4gan_run, "plot_curves"),
+        (training, "plot_curves"),
         (TrainingRun, "_save_panels"),
         (results, "plot_curves"),
         (results, "save_bars"),

@@ -261,7 +261,8 @@ def test_value_of_an_option(option, value):
     if args is None:
         assert code == 2
     else:
-        assert args.num_steps >= 1
-        assert 0 <= args.threshold_st <= 1
-        assert all(16 <= pixels <= 16384 for pixels in args.input_size)
-        assert args.labeled_ratio is None or 0 < args.labeled_ratio <= 1
+        assert args.method.num_steps >= 1
+        assert 0 <= args.method.threshold_st <= 1
+        assert all(16 <= pixels <= 16384 for pixels in args.samples.input_size)
+        ratio = args.labelled.labeled_ratio
+        assert ratio is None or 0 < ratio <= 1

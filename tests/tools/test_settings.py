@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from data.settings import DataSettings, SampleSettings
+from data.settings import DataSettings, LabelledSettings, SampleSettings
 from model.methods.settings import MethodSettings, S4GANSettings
 from model.settings import NetworkSettings
-from tools.settings import LabelledSettings, SelectionSettings, TrainingSettings
+from tools.settings import SelectionSettings, TrainingSettings
 from utils.runs.settings import FolderSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import SettingsError, as_plain

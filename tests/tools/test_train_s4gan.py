@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,23 @@ from PIL import Image
 from torch import Tensor
 
 from data.samplers import EndlessBatches
+from data.settings import DataSettings, LabelledSettings, SampleSettings
+from model import training
 from model.methods import s4gan
 from model.methods.method import Method
 from model.methods.s4gan import S4GAN
+from model.methods.settings import S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.settings import NetworkSettings
+from model.training import TrainingRun
 from tests.conftest import TinySet, contents, error_line, write_image, write_list
 from tests.tools.test_train_AL import before
 from tests.utils.test_distributed import in_processes
-from tools import auto_evaluate, s4gan_run, train_s4gan
-from tools.s4gan_run import TrainingRun
+from tools import auto_evaluate, train_s4gan
+from tools.settings import TrainingSettings
 from utils.runs.pace import Pace
+from utils.runs.settings import KeepingSettings, MachineSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
@@ -46,7 +53,7 @@ def own_tiles(training_tiles: TinySet, tmp_path: Path) -> TinySet:
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a tiny run's time."""
-    monkeypatch.setattr(s4gan_run, "plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr(training, "plot_curves", lambda *_, **__: None)
     monkeypatch.setattr(TrainingRun, "_save_panels", lambda *_: None)
 
 
@@ -78,6 +85,31 @@ def rows_of(out: Path) -> list[dict[str, str]]:
 def networks_of(out: Path, step: int) -> dict[str, Tensor]:
     files = [out / f"checkpoint{step}.pth", out / f"checkpoint{step}_D.pth"]
     return {f"{f.name}:{k}": v for f in files for k, v in torch.load(f, weights_only=True).items()}
+
+
+# --- from Python ------------------------------------------------------------------------------------------------------
+
+
+def test_settings_train_what_options_do(training_tiles: TinySet, tmp_path: Path):
+    run(options(training_tiles, tmp_path / "options"))
+    settings = TrainingSettings(
+        DataSettings("custom", training_tiles.folder, training_tiles.folder / "train.txt"),
+        S4GANSettings(2, threshold_st=0.4, st_start=0),
+        samples=SampleSettings((32, 32), 2),
+        labelled=LabelledSettings(Decimal("0.3")),
+        network=NetworkSettings("tiny", "none"),
+        machine=MachineSettings("cpu", precision="fp32", num_workers=0, random_seed=5000),
+        keeping=KeepingSettings(tmp_path / "settings", save_pred_every=1, log_every=1),
+    )
+    assert train_s4gan.train(settings) == 0
+    tables = [json.loads((tmp_path / out / "options.json").read_text()) for out in ("options", "settings")]
+    assert {table["options"].pop("checkpoint_dir") for table in tables} == {
+        str(tmp_path / out) for out in ("options", "settings")
+    }
+    assert tables[0] == tables[1]
+    assert tables[0]["options"]["supervised_only"] is False
+    by_options, by_settings = (networks_of(tmp_path / out, 2) for out in ("options", "settings"))
+    assert all(torch.equal(by_settings[name], tensor) for name, tensor in by_options.items())
 
 
 # --- several processes ------------------------------------------------------------------------------------------------
@@ -217,7 +249,7 @@ def test_an_unreadable_tile_in_one_process_ends_both(own_tiles: TinySet, tmp_pat
     argv = options(own_tiles, tmp_path / "run", "--no-cache", **ENDLESS)
 
     def spoil(training: TrainingRun, *_: object) -> None:
-        name = training._batch_names(2, "unlabelled")[1]
+        name = training.batch_names(2)["unlabelled"][1]
         (own_tiles.folder / "images" / f"{name}.png").write_bytes(b"this is no image")
 
     (code, said), (code_of_other, said_by_other) = in_processes(2, failing(1, argv, spoil))
@@ -512,7 +544,7 @@ def test_a_run_says_what_it_asks_of_the_disk(training_tiles: TinySet, tmp_path: 
 
 def test_images_a_second_are_those_that_are_done(training_tiles: TinySet, tmp_path: Path, monkeypatch):
     """A clock that ticks once between two readings of the device, of which there are two for each line of the log."""
-    monkeypatch.setattr(s4gan_run, "Pace", lambda: Pace(itertools.count().__next__))
+    monkeypatch.setattr(training, "Pace", lambda: Pace(itertools.count().__next__))
     run(options(training_tiles, tmp_path / "run", num_steps=6, log_every=3, save_pred_every=2))
     with (tmp_path / "run" / "metrics.csv").open() as file:
         assert [row["images_per_s"] for row in csv.DictReader(file)] == ["6", "6"]  # 3 steps of 2 + 2 images in 2 ticks

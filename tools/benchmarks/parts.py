@@ -1,8 +1,7 @@
-"""What the learner, an evaluation, a checkpoint and a large pool cost."""
+"""What the learner, an evaluation, maps in windows and a checkpoint cost."""
 
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,27 +15,25 @@ from model.learner import Learner
 from model.networks.classifier import Classifier
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from tools.benchmarks.clock import Row, synchronise, timed_seconds
-from tools.benchmarks.pool import measure_pools
+from tools.benchmarks.settings import Sizes
 from tools.benchmarks.training import NUM_CLASSES, synthetic_batch
 from tools.predict import classifier, predict_ids
 from utils.device import place
 from utils.evaluation.evaluate import evaluate
+from utils.measuring import Row, synchronise, timed_seconds
 from utils.precision import keep_convolutions_in
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 
 
-def measure_learner(
-    model_name: str, input_size: tuple[int, int], steps: int, device: torch.device, precision: str
-) -> list[Row]:
+def measure_learner(sizes: Sizes, device: torch.device, precision: str) -> list[Row]:
     """Tiles a second that the active learner fits and scores."""
-    learner = Learner(Classifier(model_name, 21), device, precision, 0.001, 0.9)
+    learner, steps = Learner(Classifier(sizes.model_name, 21), device, precision, 0.001, 0.9), sizes.steps
 
     def batches(size: int, number: int) -> list[Any]:
-        images = torch.randint(0, 256, (size, 3, *input_size), dtype=torch.uint8)
-        sizes = torch.tensor([input_size] * size)
-        batch = ClassificationSample(images, torch.randint(0, 21, (size,)), sizes, torch.arange(size))  # type: ignore[arg-type]
+        images = torch.randint(0, 256, (size, 3, *sizes.input_size), dtype=torch.uint8)
+        inside = torch.tensor([sizes.input_size] * size)
+        batch = ClassificationSample(images, torch.randint(0, 21, (size,)), inside, torch.arange(size))  # type: ignore[arg-type]
         return [batch] * number
 
     learner.fit(batches(4, 1))
@@ -49,15 +46,13 @@ def measure_learner(
     ]
 
 
-def measure_evaluation(
-    backbone: str, batch_size: int, input_size: tuple[int, int], device: torch.device, precision: str
-) -> list[Row]:
+def measure_evaluation(sizes: Sizes, device: torch.device, precision: str) -> list[Row]:
     """Tiles a second that evaluation predicts and counts."""
-    network = network_for_maps(backbone, device, precision)
-    batch = synthetic_batch(batch_size, input_size)
+    network = network_for_maps(sizes.backbone, device, precision)
+    batch = synthetic_batch(sizes)
     evaluate(network, [batch], NUM_CLASSES, device, precision)
     seconds = timed_seconds(device, lambda: evaluate(network, [batch] * 3, NUM_CLASSES, device, precision))
-    return [Row("evaluation", 3 * batch_size / seconds, "tiles/s")]
+    return [Row("evaluation", 3 * sizes.batch_size / seconds, "tiles/s")]
 
 
 def network_for_maps(backbone: str, device: torch.device, precision: str) -> DeepLabV2:
@@ -67,25 +62,24 @@ def network_for_maps(backbone: str, device: torch.device, precision: str) -> Dee
     return place(network, device)
 
 
-def measure_windows(
-    backbone: str, window: tuple[int, int], side: int, batch_size: int, device: torch.device, precision: str
-) -> list[Row]:
+def measure_windows(sizes: Sizes, device: torch.device, precision: str) -> list[Row]:
     """Pixels a second of a map that is blended from windows, from an image on the CPU to ids on the CPU."""
-    classify = classifier(network_for_maps(backbone, device, precision), device, precision, flip=False)
+    side = sizes.map_side
+    classify = classifier(network_for_maps(sizes.backbone, device, precision), device, precision, flip=False)
     pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
 
     @torch.inference_mode()
     def make_map() -> None:
-        predict_ids(pixels, classify, window, overlap=0.5, batch_size=batch_size)
+        predict_ids(pixels, classify, sizes.input_size, overlap=0.5, batch_size=8)
 
     make_map()
     return [Row("maps in windows, overlap 0.5", side**2 / 1e6 / timed_seconds(device, make_map), "megapixels/s")]
 
 
-def measure_checkpoint(backbone: str, folder: Path, device: torch.device) -> list[Row]:
+def measure_checkpoint(sizes: Sizes, device: torch.device, folder: Path) -> list[Row]:
     """What a checkpoint holds training up, and how long its writing takes in the background, to this folder's disk."""
     networks: list[nn.Module] = [
-        place(DeepLabV2(NUM_CLASSES, backbone), device),
+        place(DeepLabV2(NUM_CLASSES, sizes.backbone), device),
         place(Discriminator(NUM_CLASSES), device),
     ]
     size = sum(t.numel() * t.element_size() for n in networks for t in n.state_dict().values())
@@ -108,16 +102,3 @@ def measure_checkpoint(backbone: str, folder: Path, device: torch.device) -> lis
         Row("checkpoint: written in the background", 1000 * median(written), "ms"),
         Row("checkpoint: rate of writing", size / 1e6 / median(written), "MB/s"),
     ]
-
-
-def measure_large_pools(sizes: Sequence[int], strategy: str) -> list[Row]:
-    """Memory and time of one round over pools of several sizes: tiny network, tiles made on the fly, on the CPU."""
-    rows = []
-    for tiles, cost in zip(sizes, measure_pools(sizes, strategy), strict=True):
-        title = f"{strategy}, pool of {tiles}: "
-        rows += [
-            Row(title + "peak memory", cost.peak_bytes / 1e6, "MB"),
-            Row(title + "scoring", tiles / cost.score_seconds, "tiles/s"),
-            Row(title + "choosing", cost.choose_seconds, "s"),
-        ]
-    return rows

@@ -14,6 +14,7 @@ from data.samples import ClassificationSample
 from model.learner import Learner
 from model.networks.classifier import Classifier
 from utils.machine import peak_resident
+from utils.measuring import Row
 from utils.selection.budget import Budget
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
@@ -36,6 +37,19 @@ class MadeTiles(Dataset[ClassificationSample]):
     def __getitem__(self, draw: Draw) -> ClassificationSample:
         pixels = np.random.default_rng(draw.tile).integers(0, 256, (3, TILE, TILE), np.uint8)
         return ClassificationSample(torch.from_numpy(pixels), -1, torch.tensor((TILE, TILE)), draw.tile)
+
+
+def measure_large_pools(sizes: Sequence[int], strategy: str) -> list[Row]:
+    """Memory and time of one round over pools of several sizes: tiny network, tiles made on the fly, on the CPU."""
+    rows = []
+    for tiles, cost in zip(sizes, measure_pools(sizes, strategy), strict=True):
+        title = f"{strategy}, pool of {tiles}: "
+        rows += [
+            Row(title + "peak memory", cost.peak_bytes / 1e6, "MB"),
+            Row(title + "scoring", tiles / cost.score_seconds, "tiles/s"),
+            Row(title + "choosing", cost.choose_seconds, "s"),
+        ]
+    return rows
 
 
 def measure_pools(sizes: Sequence[int], strategy: str) -> list[PoolCost]:

@@ -1,10 +1,6 @@
 """Everything that a machine's owner wants to know, measured in one go, as a table for the README."""
 
-import platform
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import date
 from itertools import repeat
 from pathlib import Path
@@ -12,34 +8,13 @@ from typing import TypeVar
 
 import torch
 
-from tools.benchmarks.clock import Row, matmul_peak
 from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_learner, measure_windows
+from tools.benchmarks.settings import Sizes
 from tools.benchmarks.training import NUM_CLASSES, StepCost, build, step_cost, synthetic_batch
 from utils.device import uses_tf32
-from utils.machine import usable_cores
+from utils.measuring import Row, machine_name, matmul_peak
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What is measured.
-
-    Attributes:
-        backbone: of the generator.
-        model_name: network of the learner.
-        batch_size: labelled, and again unlabelled, tiles of a step; tiles of an evaluation's batch.
-        input_size: height and width of tiles, crops and windows.
-        steps: measured steps.
-        side: of the image that a map is made of.
-    """
-
-    backbone: str
-    model_name: str
-    batch_size: int
-    input_size: tuple[int, int]
-    steps: int
-    side: int
 
 
 def kinds_of_steps(device: torch.device, precision: str, quick: bool) -> list[tuple[str, bool]]:
@@ -71,18 +46,8 @@ def measure_whole(
         folder: whose disk checkpoints are written to.
         say: told each line of the table when it is there.
     """
-    lines = [
-        *_heading(sizes, device),
-        "",
-        *_head(
-            "training step",
-            "compiled",
-            "time",
-            "tiles a second",
-            "arithmetic, share of a large matrix product's",
-            "peak memory",
-        ),
-    ]
+    titles = ("time", "tiles a second", "arithmetic, share of a large matrix product's", "peak memory")
+    lines = [*_heading(sizes, device), "", *_head("training step", "compiled", *titles)]
     flop = 0
     for kind, compiled in kinds:
         cost = _attempt(lambda kind=kind, compiled=compiled: _training(sizes, device, kind, compiled))  # type: ignore[misc]
@@ -91,42 +56,18 @@ def measure_whole(
         lines.append(_line(name, "yes" if compiled else "no", *_training_cells(cost, flop, sizes, device, kind)))
         say(lines[-1])
     lines += ["", *_head(f"in {precision}", "measured")]
-    size, steps = sizes.input_size, sizes.steps
-    parts: list[Callable[[], list[Row]]] = [
-        lambda: measure_learner(sizes.model_name, size, steps, device, precision),
-        lambda: measure_evaluation(sizes.backbone, sizes.batch_size, size, device, precision),
-        lambda: measure_windows(sizes.backbone, size, sizes.side, 8, device, precision),
-        lambda: measure_checkpoint(sizes.backbone, folder, device),
-    ]
-    for title, part in zip(("learner", "evaluation", "maps in windows", "checkpoint"), parts, strict=True):
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "learner": lambda: measure_learner(sizes, device, precision),
+        "evaluation": lambda: measure_evaluation(sizes, device, precision),
+        "maps in windows": lambda: measure_windows(sizes, device, precision),
+        "checkpoint": lambda: measure_checkpoint(sizes, device, folder),
+    }
+    for title, part in parts.items():
         rows = _attempt(part)
-        some = (
-            [_line(title, rows)]
-            if isinstance(rows, str)
-            else [_line(r.what, f"{_short(r.value)} {r.unit}") for r in rows]
-        )
-        lines += some
+        cells = [(title, rows)] if isinstance(rows, str) else [(r.what, f"{_short(r.value)} {r.unit}") for r in rows]
+        lines += (some := [_line(*pair) for pair in cells])
         say("\n".join(some))
     return "\n".join(lines) + "\n"
-
-
-def machine_name(device: torch.device) -> str:
-    """The device, its driver, and the versions that its speed depends on."""
-    versions = [f"torch {torch.__version__}", f"Python {platform.python_version()}", platform.system()]
-    cores = f"{usable_cores()} CPU cores ({platform.machine()})"
-    if device.type != "cuda":
-        return ", ".join([f"{cores}, {torch.get_num_threads()} threads", *versions])
-    name = torch.cuda.get_device_name(device)
-    cudnn = torch.backends.cudnn.version()
-    return ", ".join([name, f"driver {_driver(device)}", f"CUDA {torch.version.cuda}, cuDNN {cudnn}", cores, *versions])
-
-
-def _driver(device: torch.device) -> str:
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    with suppress(OSError, subprocess.SubprocessError):
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout.split()
-        return answer[0] if answer else "unknown"
-    return "unknown"
 
 
 def _heading(sizes: Sizes, device: torch.device) -> list[str]:
@@ -136,15 +77,15 @@ def _heading(sizes: Sizes, device: torch.device) -> list[str]:
         "",
         f"Measured by `tools/benchmark.py --all`: {sizes.backbone} with {NUM_CLASSES} classes, {sizes.batch_size} "
         f"labelled and {sizes.batch_size} unlabelled tiles of {height}×{width} a step, median of {sizes.steps} steps; "
-        f"learner {sizes.model_name}; maps of an image of {sizes.side}×{sizes.side}. Tiles are noise in memory: the "
-        "time of decoding is not in it.",
+        f"learner {sizes.model_name}; maps of an image of {sizes.map_side}×{sizes.map_side}. Tiles are noise in "
+        "memory: the time of decoding is not in it.",
     ]
 
 
 def _training(sizes: Sizes, device: torch.device, precision: str, compiled: bool) -> StepCost:
-    batch = synthetic_batch(sizes.batch_size, sizes.input_size)
-    batches: Iterator[object] = repeat((batch, batch))
-    return step_cost(build(NUM_CLASSES, sizes.backbone, device, precision, compiled), batches, device, sizes.steps)
+    batch = synthetic_batch(sizes)
+    s4gan = build(NUM_CLASSES, sizes.backbone, device, precision, compiled)
+    return step_cost(s4gan, repeat((batch, batch)), device, sizes.steps)
 
 
 def _training_cells(cost: StepCost | str, flop: int, sizes: Sizes, device: torch.device, precision: str) -> list[str]:

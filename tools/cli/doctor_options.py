@@ -25,7 +25,7 @@ def add_doctor_options(parser: argparse.ArgumentParser) -> None:
     source = "weights that training starts from; default the file in pretrained_models/"
     training.add_argument("--restore-from", metavar="WEIGHTS", help=source)
     training.add_argument(
-        "--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help=" or ".join(BACKBONES)
+        "--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help=", ".join(BACKBONES)
     )
     run_folder = "where checkpoints would be saved"
     training.add_argument("--checkpoint-dir", type=Path, default=Path("checkpoint"), metavar="DIR", help=run_folder)

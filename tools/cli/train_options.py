@@ -1,47 +1,30 @@
 """The options of tools/train_s4gan.py."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 
-from data.descriptions import Description
 from model.methods import METHODS
-from model.methods.settings import MethodSettings
 from model.networks.names import BACKBONES
+from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
+from tools.settings import TrainingSettings
 from utils.labels import IGNORE_INDEX
 from utils.number_formats import PRECISIONS
 
-# What may differ between a run and its resumption: where it runs, what it reports, what it keeps.
-FREE_ON_RESUME = {
-    "cache_dir", "checkpoint_dir", "compile", "cuda", "debug", "device", "eval_every", "generator_viz_dir", "keep_last",
-    "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter", "save_pred_every",
-    "save_state_every", "save_viz",
-}  # fmt: skip
 
-
-def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command's options."""
+def parse_args(description: str | None, argv: list[str] | None = None) -> TrainingSettings:
+    """What the options say; with `--supervised-only` the method is the supervised one."""
     parser = CommandParser(description=description)
     _add_data(parser)
     _add_labels(parser)
     _add_training(parser)
     _add_machine(parser)
     _add_results(parser)
-    args = parser.parse_args(argv)
-    if args.active_learning and args.active_learning_images_array is None:
-        parser.error("--active-learning needs --active-learning-images-array, the names that tools/train_AL.py chose")
-    if args.active_learning_images_array is not None and not args.active_learning:
-        parser.error(
-            "--active-learning-images-array is used with --active-learning only; add it, or leave the array out"
-        )
-    if args.resume and args.overwrite:
-        parser.error("--resume goes on with a run and --overwrite replaces it; give one of them")
-    refuse_huge_batch(parser, "--batch-size", args.batch_size // args.accumulate, args.input_size)
-    if args.batch_size % args.accumulate:
-        parser.error(f"--accumulate {args.accumulate} does not divide --batch-size {args.batch_size}")
-    return args
+    options = parser.parse_args(argv)
+    refuse_huge_batch(parser, "--batch-size", options.batch_size // options.accumulate, options.input_size)
+    name = "supervised" if options.supervised_only else "s4gan"
+    return parsed(parser, TrainingSettings, options, method=parsed(parser, METHODS[name].settings, options))
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +60,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("networks and training").add_argument
     rate, share = number(0, above=True), number(0, 1)
-    add("--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help="resnet101, resnet50 or tiny")
+    add("--backbone", type=one_of("backbone", list(BACKBONES)), default="resnet101", help=", ".join(BACKBONES))
     add(
         "--restore-from",
         metavar="WEIGHTS",
@@ -140,16 +123,3 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     add("--save-viz", action="store_true", help="write the pseudo-labels that the discriminator believes")
     add("--generator-viz-dir", type=Path, default=Path("visualization"), metavar="DIR", help="folder of them")
     add("--save-after-iter", type=count(0), default=1000, metavar="N", help="write them after this step")
-
-
-def method_settings(args: argparse.Namespace, method: str) -> MethodSettings:
-    """What the method of that name is told: its fields are called as the options."""
-    kind = METHODS[method].settings
-    return kind(**{field.name: getattr(args, field.name) for field in fields(kind)})
-
-
-def metric_columns(description: Description) -> list[str]:
-    """Columns of metrics.csv: losses, what the discriminator thinks, rates, times, classes of the pseudo-labels."""
-    losses = ["loss_ce", "loss_fm", "loss_st", "loss_S", "loss_D", "D_real", "D_fake", "believed"]
-    classes = [f"pseudo {name}" for name in description.classes]
-    return [*losses, "learning_rate", "learning_rate_D", "wait_ms", "images_per_s", "val_mean_iou", *classes]

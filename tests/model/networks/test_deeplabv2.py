@@ -88,10 +88,32 @@ def test_names_and_counts_of_the_state_dict(without_values):
     ]
 
 
-def test_resnet50_has_the_names_of_torchvisions_too():
+@pytest.mark.parametrize(
+    ("name", "parameters", "channels"),
+    [
+        ("resnet18", 11_176_512, 512),
+        ("resnet34", 21_284_672, 512),
+        ("resnet50", 23_508_032, 2048),
+        ("resnet152", 58_143_808, 2048),
+    ],
+)
+def test_other_resnets_have_torchvisions_tensors_and_an_eighth_of_the_resolution(name, parameters, channels):
     with torch.device("meta"):
-        ours, resnet = DeepLabV2(2, "resnet50"), torchvision.models.resnet50()
-    assert list(ours.backbone.state_dict()) == [n for n in resnet.state_dict() if not n.startswith("fc.")]
+        ours, resnet = DeepLabV2(2, name).eval(), torchvision.models.get_model(name)
+    torchvisions = {n: t.shape for n, t in resnet.state_dict().items() if not n.startswith("fc.")}
+    assert {n: t.shape for n, t in ours.backbone.state_dict().items()} == torchvisions
+    assert sum(p.numel() for p in ours.backbone.parameters()) == parameters
+    assert ours.head[0].in_channels == channels
+    assert ours.low_resolution(torch.empty(2, 3, 320, 320, device="meta")).shape == (2, 2, 41, 41)
+
+
+@pytest.mark.parametrize(("stage", "blocks", "rate"), [("layer2", 4, 1), ("layer3", 6, 2), ("layer4", 3, 4)])
+def test_both_3x3_of_a_basic_block_are_dilated(stage, blocks, rate):
+    with torch.device("meta"):
+        backbone = DeepLabV2(2, "resnet34").backbone
+    convolutions = [m for m in getattr(backbone, stage).modules() if isinstance(m, nn.Conv2d)]
+    assert [m.dilation for m in convolutions if m.kernel_size == (3, 3)] == [(rate, rate)] * 2 * blocks
+    assert [m.stride for m in convolutions if m.stride != (1, 1)] == [(2, 2)] * (2 if stage == "layer2" else 0)
 
 
 def test_heads_start_small_and_without_bias():

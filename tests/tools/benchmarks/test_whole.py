@@ -6,9 +6,10 @@ import torch
 from tests.conftest import error_line
 from tools import benchmark
 from tools.benchmarks import whole
+from tools.benchmarks.settings import Sizes
 from tools.benchmarks.whole import kinds_of_steps
 
-SIZES = whole.Sizes("tiny", "tiny", 2, (32, 32), 2, 48)
+SIZES = Sizes("tiny", "tiny", 2, (32, 32), 2, 48)
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
@@ -67,19 +68,6 @@ def test_every_precision_is_measured_compiled_and_not():
     assert kinds_of_steps(CUDA, "bf16", quick=True)[-1] == ("bf16", True)
     assert kinds_of_steps(CPU, "fp32", quick=False) == [("fp32", False), ("fp32", True)]
     assert len(kinds_of_steps(CPU, "bf16", quick=False)) == 4
-
-
-def test_the_machine_is_named_with_its_driver(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A GPU")
-    monkeypatch.setattr(whole, "_driver", lambda _: "570.1")
-    assert whole.machine_name(CUDA).startswith("A GPU, driver 570.1, CUDA ")
-
-
-@pytest.mark.parametrize("found", ["570.1\n570.1\n", ""])
-def test_the_driver_is_asked_for_and_may_be_unknown(monkeypatch, found):
-    answer = type("Answer", (), {"stdout": found})
-    monkeypatch.setattr(whole.subprocess, "run", lambda *_, **__: answer)
-    assert whole._driver(CUDA) == (found.split()[0] if found else "unknown")
 
 
 def test_options_that_all_leaves_no_room_for(capsys):

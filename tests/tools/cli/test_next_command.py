@@ -12,7 +12,7 @@ import pytest
 from data.dataset_json import load_description
 from model.weights import defaults
 from tests.conftest import CUSTOM, TinySet, main_of, patches, picture, write_custom, write_image, write_list
-from tools import eval_results, s4gan_run
+from tools import eval_results
 from tools.cli.next_command import (
     ROOT,
     choosing,
@@ -65,8 +65,8 @@ def next_of(capsys: pytest.CaptureFixture[str]) -> str:
 def tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinySet:
     """12 tiles with scene labels in a folder whose name a shell would take apart, and three lists."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(s4gan_run, "plot_curves", lambda *_: None)  # pictures take most of a tiny run's time
-    monkeypatch.setattr(s4gan_run.TrainingRun, "_save_panels", lambda *_: None)
+    monkeypatch.setattr("model.training.plot_curves", lambda *_: None)  # pictures take most of a tiny run's time
+    monkeypatch.setattr("model.training.TrainingRun._save_panels", lambda *_: None)
     monkeypatch.setattr(eval_results, "draw", lambda *_: None)
     tiny = write_custom(tmp_path / "it's $HOME <of> tiles", 12, group=r"(tile\d+)")
     for part, names in {"train": tiny.names[:8], "val": tiny.names[8:10], "test": tiny.names[10:]}.items():

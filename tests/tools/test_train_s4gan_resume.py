@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import torch
 
+from model import checkpoints, training
+from model.training import TrainingRun
 from tests.conftest import TinySet, error_line
 from tests.tools.test_train_AL import before, forked, killed_at
 from tests.tools.test_train_s4gan import at_call, options, rows_of, run
-from tools import s4gan_checkpoints, s4gan_run, train_s4gan
-from tools.s4gan_run import TrainingRun
+from tools import train_s4gan
 from utils.runs import files, interrupt
 
 STEPS = 7
@@ -27,7 +28,7 @@ STEPS = 7
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take most of a tiny run's time."""
-    monkeypatch.setattr(s4gan_run, "plot_curves", lambda *_, **__: None)
+    monkeypatch.setattr(training, "plot_curves", lambda *_, **__: None)
     monkeypatch.setattr(TrainingRun, "_save_panels", lambda *_: None)
 
 
@@ -116,8 +117,8 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(
     [
         (files.os, "fsync", 6),  # the discriminator of step 2 written, not renamed
         (files.os, "fsync", 12),  # in the files of later steps
-        (s4gan_checkpoints, "save_tensors", 4),  # between the discriminator and the generator of a step
-        (s4gan_run.MetricsLog, "write", 5),  # before a line of the log
+        (checkpoints, "save_tensors", 4),  # between the discriminator and the generator of a step
+        (training.MetricsLog, "write", 5),  # before a line of the log
     ],
 )
 def test_killed_between_files_it_ends_as_if_nothing_had_been(

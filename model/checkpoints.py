@@ -1,6 +1,5 @@
-"""Writing a run's networks and state: checkpoints by step, the best generator, and what a resumed run needs."""
+"""Writing a run's networks and state: checkpoints by step, the best network, and what a resumed run needs."""
 
-import argparse
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,30 +8,39 @@ import torch
 
 from model.methods.method import Method
 from utils.console import say
-from utils.errors import OptionError
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 from utils.runs.folder import RunFolder
 from utils.runs.space import RunSpace, as_size, as_sizes, file_bytes, free_space, network_bytes
+from utils.settings import SettingsError
 
 
 class CheckpointWriter:
     """Writes the networks of a run in the background, while training goes on.
 
     Args:
-        args: the command's options.
         folder: the run's files.
-        s4gan: the networks.
+        method: the networks.
+        save_every: steps between checkpoints.
+        keep_last: checkpoints that are kept beside the best; None: all.
+        validates: whether there is a best network.
+
+    Attributes:
+        saved_step: steps finished of the state on the disk; None where there is none.
     """
 
-    def __init__(self, args: argparse.Namespace, folder: RunFolder, method: Method) -> None:
-        self.args, self.folder, self.method = args, folder, method
+    def __init__(
+        self, folder: RunFolder, method: Method, save_every: int, keep_last: int | None = None, validates: bool = False
+    ) -> None:
+        self.folder, self.method = folder, method
+        evaluated, *others = map(network_bytes, method.networks().values())
+        self._space = RunSpace(evaluated, sum(others), method.settings.num_steps, save_every, keep_last, validates)
         self._writer, self._snapshot = BackgroundWriter(), Snapshot()
         self._times: list[float] = []
-        self.saved_step: int | None = None  # of the state on the disk
+        self.saved_step: int | None = None
 
     def save(self, step: int, best_step: int) -> None:
-        """Write both networks, and remove old ones but for the best where only the newest are kept."""
+        """Write all networks, and remove old ones but for the best where only the newest are kept."""
         self._times.append(time.perf_counter())
         self._writer.wait()
         networks = self.method.networks()
@@ -42,8 +50,8 @@ class CheckpointWriter:
         def write() -> None:
             for ending in reversed(copies):  # the evaluated network last: its file says that the others are there
                 save_tensors(self.folder.network(step, ending), copies[ending])
-            if self.args.keep_last:
-                self.folder.keep_newest(self.args.keep_last, best_step)
+            if self._space.keep_last:
+                self.folder.keep_newest(self._space.keep_last, best_step)
 
         self._writer.submit(write)
 
@@ -60,7 +68,7 @@ class CheckpointWriter:
         self._writer.submit(write)
 
     def save_best(self) -> None:
-        """Write the generator as the best so far, at once; after the state under way, without which it is no use."""
+        """Write the evaluated network as the best so far, at once; after the state, without which it is no use."""
         self._writer.wait()
         save_tensors(self.folder.best, self.method.evaluated.state_dict())
 
@@ -72,54 +80,45 @@ class CheckpointWriter:
         """
         self._writer.wait()
 
-    def check_space(self, step: int = 0) -> None:
+    def check_space(self, resumed_at: int | None = None) -> None:
         """Stop before anything is removed or trained where the disk cannot take what is still to be written.
 
         Args:
-            step: steps finished of a run that is resumed; 0: one that begins, in place of what the folder holds.
+            resumed_at: steps finished of a run that is resumed; None: a run begins, in place of what the folder holds.
 
         Raises:
-            OptionError: says how much is needed, and which options cost less.
+            SettingsError: says how much is needed, and which settings cost less.
         """
-        space, folder = self._space(), self.folder
-        present = {}
-        if self.args.resume:
-            steps = len([earlier for earlier in folder.steps() if earlier <= step])
-            present = {"present": steps, "last": file_bytes([folder.last]), "best": file_bytes([folder.best])}
-        needed = space.needed(step, **present)
-        free = free_space(folder.path) + (folder.bytes_after(step) if self.args.resume else folder.replaceable_bytes())
+        folder, step, present, sizes = self.folder, resumed_at or 0, 0, {}
+        free = free_space(folder.path)
+        if resumed_at is None:
+            free += folder.replaceable_bytes()
+        else:
+            free += folder.bytes_after(step)
+            present = len([earlier for earlier in folder.steps() if earlier <= step])
+            sizes = {"last": file_bytes([folder.last]), "best": file_bytes([folder.best])}
+        needed = self._space.needed(step, present, **sizes)
         if needed > free:
-            kept = space.checkpoints(step, present.get("present", 0))
             texts = as_sizes(needed, free)
-            raise OptionError(
-                f"{kept} checkpoints of {as_size(space.checkpoint)} and the state need {texts[0]}, but {texts[1]} are "
-                f"free at {folder.path}; raise --save-pred-every, give --keep-last, or another --checkpoint-dir"
+            raise SettingsError(
+                f"{self._space.checkpoints(step, present)} checkpoints of {as_size(self._space.checkpoint)} and the "
+                f"state need {texts[0]}, but {texts[1]} are free at {folder.path}; raise {{save_pred_every}}, give "
+                "{keep_last}, or another {checkpoint_dir}"
             )
 
     def is_tight(self) -> bool:
         """Whether the disk takes a state only where the run before makes room for it."""
-        return free_space(self.folder.path) < self._space().state
+        return free_space(self.folder.path) < self._space.state
 
     def say_disk_use(self) -> None:
         """Tell what checkpoints asked of the disk, and whether training had to wait for it."""
         times = self._times
         if len(times) > 1:
-            seconds, size = (times[-1] - times[0]) / (len(times) - 1), self._space().checkpoint
+            seconds, size = (times[-1] - times[0]) / (len(times) - 1), self._space.checkpoint
             say(
                 f"checkpoints of {as_size(size)} every {seconds:.1f} s: {as_size(round(size / seconds))}/s; "
                 f"training waited {self._writer.waited:.1f} s for the disk"
             )
-
-    def _space(self) -> RunSpace:
-        evaluated, *others = self.method.networks().values()
-        return RunSpace(
-            network_bytes(evaluated),
-            sum(network_bytes(network) for network in others),
-            self.args.num_steps,
-            self.args.save_pred_every,
-            self.args.keep_last,
-            self.args.val_list is not None,
-        )
 
     def _synchronise(self) -> None:
         if self.method.device.type == "cuda":

@@ -1,14 +1,17 @@
-"""Measuring: seconds that are waited for, bytes at their peak, and the arithmetic that this machine can do at best."""
+"""Measuring: seconds that are waited for, bytes at their peak, the arithmetic that this machine can do, its name."""
 
+import platform
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
-from utils.machine import forget_peak, peak_resident
+from utils.machine import forget_peak, peak_resident, usable_cores
 from utils.precision import autocast
 
 
@@ -60,3 +63,22 @@ def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return peak_resident() or 0
+
+
+def machine_name(device: torch.device) -> str:
+    """The device, its driver, and the versions that its speed depends on."""
+    versions = [f"torch {torch.__version__}", f"Python {platform.python_version()}", platform.system()]
+    cores = f"{usable_cores()} CPU cores ({platform.machine()})"
+    if device.type != "cuda":
+        return ", ".join([f"{cores}, {torch.get_num_threads()} threads", *versions])
+    name = torch.cuda.get_device_name(device)
+    cudnn = torch.backends.cudnn.version()
+    return ", ".join([name, f"driver {_driver(device)}", f"CUDA {torch.version.cuda}, cuDNN {cudnn}", cores, *versions])
+
+
+def _driver(device: torch.device) -> str:
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    with suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+        return answer[0] if answer else "unknown"
+    return "unknown"

@@ -5,16 +5,18 @@ import pytest
 import torch
 
 from data.dataset_json import load_description
+from data.loaders import named_tiles
 from data.tiles import Tiles, open_tiles
+from model import panels
+from model.methods.method import Method
 from model.methods.s4gan import S4GAN
 from model.methods.settings import MethodSettings, S4GANSettings
 from model.methods.supervised import Supervised
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.panels import draw_panels, spread
+from model.training import metric_columns
 from tests.conftest import write_custom, write_image
-from tools import s4gan_panels
-from tools.cli.train_options import metric_columns
-from tools.s4gan_panels import draw_panels, no_pseudo_label, panels_of_curves, spread
 from utils.labels import IGNORE_INDEX
 
 
@@ -22,38 +24,58 @@ def settings(**changes: float) -> S4GANSettings:
     return S4GANSettings(**{"num_steps": 100, "threshold_st": 0.6, "st_start": 50} | changes)
 
 
+@pytest.fixture(scope="module")
+def s4gan() -> S4GAN:
+    torch.manual_seed(0)
+    return S4GAN(DeepLabV2(3, "tiny"), Discriminator(3), settings(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def supervised() -> Supervised:
+    return Supervised(DeepLabV2(3, "tiny"), MethodSettings(100), torch.device("cpu"))
+
+
 def test_tiles_are_spread_over_all_kinds_of_names():
     names = [f"{kind}{number:02d}" for kind in "abcdefgh" for number in range(10)]
     order = np.random.default_rng(0).permutation(80).tolist()
     shuffled = [names[i] for i in order]
-    labelled, unlabelled = spread(range(80), shuffled, 4, 0.25), spread(range(80), shuffled, 4, 0.75)
+    labelled, unlabelled = spread(range(80), shuffled, 0.25), spread(range(80), shuffled, 0.75)
     assert [shuffled[i][0] for i in labelled] == ["a", "c", "e", "g"]
     assert [shuffled[i][0] for i in unlabelled] == ["b", "d", "f", "h"]
-    assert spread([3, 1], ["d", "c", "b", "a"], 4, 0.25) == [3, 1]  # fewer than asked for: all of them
-    assert len(set(spread(range(5), "abcde", 4, 0.75))) == 4
+    assert spread([3, 1], ["d", "c", "b", "a"], 0.25) == [3, 1]  # fewer than asked for: all of them
+    assert len(set(spread(range(5), "abcde", 0.75))) == 4
 
 
 @pytest.mark.parametrize(
     ("score", "step", "words"),
     [
-        (None, 60, "not used: this run learns from labelled tiles alone"),
         (0.9, 49, "no pseudo-label yet: self-training begins after step 50"),
         (0.41, 50, "no pseudo-label: the score 0.410 is not above the threshold 0.6"),
         (0.61, 50, ""),
     ],
 )
-def test_it_says_why_nothing_is_learned_from_a_tile(score, step, words):
-    assert no_pseudo_label(settings(), score, step) == words
+def test_it_says_why_nothing_is_learned_from_a_tile(s4gan, supervised, score, step, words):
+    assert s4gan.no_pseudo_label(score, step) == words
+    assert supervised.no_pseudo_label(None, step) == "not used: this run learns from labelled tiles alone"
 
 
-def test_every_curve_is_a_column_and_has_words(tmp_path):
-    description = load_description("custom", write_custom(tmp_path / "custom").folder)
-    panels = panels_of_curves(settings())
-    columns = [column for panel in panels for column in panel.columns]
-    assert {*columns} <= {*metric_columns(description)}
-    words = [text for panel in panels for text in (panel.title, *panel.columns.values())]
+@pytest.mark.parametrize("name", ["s4gan", "supervised"])
+def test_every_curve_is_a_column_and_has_words(request, name):
+    method: Method = request.getfixturevalue(name)
+    curves = method.curves()
+    columns = [column for panel in curves for column in panel.columns]
+    assert {*columns} <= {*metric_columns(method, ("field", "forest", "water"))}
+    words = [text for panel in curves for text in (panel.title, *panel.columns.values())]
     assert not any("_" in text for text in words)
-    assert "self-training loss on unlabelled tiles (after step 50)" in words
+    assert ("self-training loss on unlabelled tiles (after step 50)" in words) == (name == "s4gan")
+
+
+def test_columns_are_those_of_the_method_then_those_of_the_run(s4gan, supervised):
+    rates = ["learning_rate", "learning_rate_D"]
+    losses = ["loss_ce", "loss_fm", "loss_st", "loss_S", "loss_D", "D_real", "D_fake", "believed"]
+    own = ["wait_ms", "images_per_s", "val_mean_iou"]
+    assert metric_columns(s4gan, ("a", "b")) == [*losses, *rates, *own, "pseudo a", "pseudo b"]
+    assert metric_columns(supervised, ("a", "b")) == ["loss_ce", "loss_S", "learning_rate", *own]
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +95,16 @@ def test_tiles_of_a_run_show_maps_or_say_why_not(tiles, score, notices, monkeypa
         torch.nn.init.zeros_(head.weight)
         torch.nn.init.constant_(head.bias, score)
     said: list[str] = []
-    notice = s4gan_panels.notice
-    monkeypatch.setattr(s4gan_panels, "notice", lambda text, size: said.append(text) or notice(text, size))
+    notice = panels.notice
+    monkeypatch.setattr(panels, "notice", lambda text, size: said.append(text) or notice(text, size))
     generator, device = DeepLabV2(3, "tiny"), torch.device("cpu")
     alone = Supervised(generator, MethodSettings(100), device)
     method = S4GAN(generator, discriminator, settings(), device) if discriminator is not None else alone
-    picture = draw_panels(method, tiles, tiles.reader.description, (32, 32), step=60)
+    labelled, unlabelled = tiles.labelled_positions()
+    some = named_tiles(tiles, spread(labelled, tiles.names, 0.25), (40, 48))
+    others = named_tiles(tiles, spread(unlabelled, tiles.names, 0.75), (40, 48))
+    description = tiles.reader.description
+    picture = draw_panels(method, (some, others), description.legend, description.colours, step=60)
     assert picture.width > 6 * 180
     assert len(said) == notices
     assert said[0] == "no pixel of this mask has a label"
