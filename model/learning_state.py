@@ -82,6 +82,6 @@ class LearningState:
         self.predicted[:] = state["predicted"].numpy()
         if "table" in state and distributed.world_size() == 1:
             self.table.load_state_dict(state["table"])
-        machines = [state, *state["other_processes"]]
+        machines = [state, *state.get("other_processes", ())]
         if distributed.rank() < len(machines):
             restore_machine_state(machines[distributed.rank()], self.learner.device)

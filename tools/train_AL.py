@@ -35,6 +35,7 @@ import torch
 from data.classification_batches import ClassificationBatches
 from data.oracle import known_labels, read_answers, with_scene_classes
 from data.scene_list import SceneList, open_scene_list, open_validation_list
+from data.settings import SampleSettings
 from data.splits import read_names
 from data.tiles import Tiles
 from model.active_learner import ActiveLearner
@@ -63,12 +64,12 @@ FREE_ON_RESUME = {
 }  # fmt: skip
 
 
-def select(settings: SelectionSettings, again: str = "") -> int:
+def select(settings: SelectionSettings, again: str = "select(...) with FolderSettings(resume=True)") -> int:
     """Run the rounds and write what was chosen.
 
     Args:
         settings: the job.
-        again: the command that goes on with it, to be printed where people are asked.
+        again: what goes on with it, to be printed where people are asked; such as the command that was typed.
 
     Returns:
         The exit code: 0, 3 where people are asked, 4 where tiles were left out, or that of a signal.
@@ -103,9 +104,9 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     selection.skipped.update(listed.unreadable)
 
     # run
-    size, skip = classifier.fitting_size(settings.samples.input_size), settings.labels.skip_bad_images
-    batches = batches_of(listed, settings, size, device)
-    validated = (validation.scenes, batches_of(validation, settings, size, device)) if validation else None
+    samples = replace(settings.samples, input_size=classifier.fitting_size(settings.samples.input_size))
+    batches, skip = batches_of(listed, settings, samples, device), settings.labels.skip_bad_images
+    validated = (validation.scenes, batches_of(validation, settings, samples, device)) if validation else None
     active = ActiveLearner(tiles, batches, selection, learner, folder, query, settings.learner, validated, skip)
     try:
         if is_resumed:
@@ -151,15 +152,20 @@ def open_lists(settings: SelectionSettings, to_label: Path) -> tuple[SceneList, 
 
 
 def batches_of(
-    listed: SceneList, settings: SelectionSettings, input_size: tuple[int, int], device: torch.device
+    listed: SceneList, settings: SelectionSettings, samples: SampleSettings, device: torch.device
 ) -> ClassificationBatches:
     """Batches of the tiles of a list, as the settings have them."""
-    samples, learner, machine = settings.samples, settings.learner, settings.machine
-    sizes = (samples.batch_size, learner.num_epochs, learner.score_batch_size)
-    augmentation = (samples.random_scale, samples.random_mirror, machine.random_seed)
-    workers, pin_memory = loader_workers(machine.num_workers, device), device.type == "cuda"
-    tiles, labels = listed.tiles, listed.scenes.labels
-    return ClassificationBatches(tiles, labels, input_size, *sizes, *augmentation, workers, pin_memory)
+    learner, machine = settings.learner, settings.machine
+    return ClassificationBatches(
+        listed.tiles,
+        listed.scenes.labels,
+        samples,
+        learner.num_epochs,
+        learner.score_batch_size,
+        seed=machine.random_seed,
+        workers=loader_workers(machine.num_workers, device),
+        pin_memory=device.type == "cuda",
+    )
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import numpy as np
 from data.classification_batches import ClassificationBatches
 from data.dataset_json import load_description
 from data.scene_list import SceneList, open_scene_list
+from data.settings import SampleSettings
 from tests.conftest import TinySet
 
 
@@ -20,7 +21,7 @@ def test_a_list_has_the_classes_that_are_known(custom_set: TinySet):
 
 def test_scoring_goes_through_the_tiles_in_their_order(custom_set: TinySet):
     listed = opened(custom_set)
-    batches = ClassificationBatches(listed.tiles, listed.scenes.labels, (16, 16), score_batch_size=2)
+    batches = ClassificationBatches(listed.tiles, listed.scenes.labels, SampleSettings((16, 16)), score_batch_size=2)
     found = list(batches.scoring([3, 0, 2]))
     assert [batch.tile.tolist() for batch in found] == [[3, 0], [2]]
     assert [batch.label.tolist() for batch in found] == [[-1, 1], [-1]]
@@ -30,9 +31,8 @@ def test_scoring_goes_through_the_tiles_in_their_order(custom_set: TinySet):
 
 def test_a_fit_draws_every_tile_once_an_epoch_and_goes_on_where_it_was(custom_set: TinySet):
     listed = opened(custom_set)
-    batches = ClassificationBatches(
-        listed.tiles, listed.scenes.labels, (16, 16), batch_size=2, epochs=3, random_scale=True, random_mirror=True
-    )
+    samples = SampleSettings((16, 16), batch_size=2, random_scale=True, random_mirror=True)
+    batches = ClassificationBatches(listed.tiles, listed.scenes.labels, samples, epochs=3)
     whole = list(batches.fitting([0, 1, 3], 0))
     assert len(whole) == len(batches.fitting([0, 1, 3], 0)) == 6
     for epoch in range(3):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,20 @@ import numpy as np
 import pytest
 
 from data.classification_batches import ClassificationBatches
+from data.settings import DataSettings, SampleSettings
 from model import learning_run
 from model.active_learner import ActiveLearner
+from model.settings import LearnerSettings
 from tests.conftest import TinySet, write_custom, write_list
 from tests.utils.test_distributed import in_processes
 from tools import train_AL
+from tools.settings import LabelSourceSettings, SelectionSettings
 from utils.runs import files, interrupt
+from utils.runs.settings import MachineSettings
 from utils.selection import folder as selection_folder
 from utils.selection import results
 from utils.selection.folder import SelectionFolder
+from utils.selection.settings import QuerySettings
 from utils.selection.strategies import STRATEGIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,6 +146,22 @@ def test_a_run_leaves_its_results(uninterrupted: Path):
 
 def true_classes(names: list[str]) -> list[str]:
     return [("dry", "wet")[int(name.removeprefix("tile")) % 2] for name in names]
+
+
+def test_settings_choose_what_the_options_choose(tiles: TinySet, tmp_path: Path, capsys):
+    settings = SelectionSettings(
+        DataSettings("custom", tiles.folder, tiles.folder / "train.txt"),
+        query=QuerySettings("margin", Decimal("0.25"), Decimal("0.5"), Decimal(1)),
+        learner=LearnerSettings("tiny", learning_rate=0.01, num_epochs=2, score_batch_size=3),
+        samples=SampleSettings((32, 32), batch_size=2),
+        machine=MachineSettings("cpu", precision="fp32", num_workers=0, random_seed=360),
+        save_dir=tmp_path / "settings",
+    )
+    assert train_AL.select(settings) == 0
+    run(options(tiles, tmp_path / "options"))
+    assert names_of(tmp_path / "settings") == names_of(tmp_path / "options")
+    assert train_AL.select(replace(settings, labels=LabelSourceSettings("people"), save_dir=tmp_path / "people")) == 3
+    assert "select(...) with FolderSettings(resume=True)" in capsys.readouterr().out
 
 
 def test_the_probability_of_an_initial_tile_is_not_known(tiles: TinySet, tmp_path: Path):
