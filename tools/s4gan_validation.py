@@ -16,7 +16,7 @@ from utils import distributed
 from utils.console import say
 from utils.evaluation.evaluate import BrokenMapsError, evaluate
 from utils.evaluation.metric import Scores
-from utils.evaluation.seen import on_seen_tiles
+from utils.evaluation.notes import on_labelled_tiles
 from utils.progress import progress
 
 
@@ -38,7 +38,7 @@ def open_validation(args: argparse.Namespace, description: Description, labelled
     cache = resolve_cache(args)
     tiles = distributed.main_first(lambda: open_tiles(description, args.data_dir, names, names, cache))
     require_labelled_pixels(tiles.masks, f"--val-list {args.val_list}")
-    if seen := on_seen_tiles(names, labelled, args.val_list):
+    if seen := on_labelled_tiles(names, labelled, args.val_list):
         say(f"warning: {seen}", file=sys.stderr)
     return tiles
 

@@ -16,9 +16,10 @@ from tests.conftest import contents, error_line, main_of, write_custom, write_im
 from tests.data.preparing.test_downloads import ucm
 from tests.data.preparing.test_downloads import write_ucm as write_downloads
 from tests.tools.test_train_AL import before, forked, killed_at
-from tools import al_results, eval_results, predict, s4gan_run, train_AL, train_s4gan
+from tools import al_results, predict, s4gan_run, train_AL, train_s4gan
 from tools.al_run import LearningRun
 from tools.s4gan_run import TrainingRun
+from utils.evaluation.report import results
 from utils.runs.lock import FolderLock
 
 ADVICE = "give another folder"
@@ -33,7 +34,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         (al_results, "plot_curves"),
         (al_results, "save_bars"),
         (al_results, "save_contact_sheets"),
-        (eval_results, "draw"),
+        (results, "draw"),
     ):
         monkeypatch.setattr(module, function, lambda *_, **__: None)
 
