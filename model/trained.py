@@ -31,6 +31,8 @@ from utils.runs.record import RunRecord, read_record
 from utils.runs.settings import MachineSettings
 from utils.settings import SettingsError
 
+_RGB = RunRecord("", (), ())  # the bands and the normalisation that images are brought to here
+
 
 class Trained:
     """The network that a run's record describes, for evaluation; `open` also loads its weights.
@@ -43,9 +45,17 @@ class Trained:
     Attributes:
         network: normalised images (B, 3, H, W) -> logits (B, C, H, W), in evaluation mode.
         checkpoint: the file that was loaded; None before.
+
+    Raises:
+        DataError: it was trained on other bands, or on bands that were normalised otherwise.
     """
 
     def __init__(self, record: RunRecord, device: torch.device | str = "auto", precision: str = "auto") -> None:
+        if any(getattr(record, name) != getattr(_RGB, name) for name in ("bands", "ranges", "mean", "std")):
+            raise DataError(
+                f"the network was trained on {', '.join(record.bands)} with a normalisation of its own; expected RGB of "
+                "0 to 255 with ImageNet's, as this program prepares no other images"
+            )
         self.record = record
         self.device = choose_device(MachineSettings(device)) if isinstance(device, str) else device
         self.precision = resolve_precision(precision, self.device)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,11 @@ def test_paths_and_backbones_that_do_not_fit_are_refused(run, tmp_path):
         opened(tmp_path)
     with pytest.raises(DataError, match="ResNet-50"):
         opened(run, backbone="resnet50")
+
+
+@pytest.mark.parametrize(
+    "other", [{"mean": (0.5, 0.5, 0.5)}, {"ranges": ((0, 10_000),) * 3}, {"bands": ("nir", "red", "green")}]
+)
+def test_bands_that_are_prepared_otherwise_are_refused(other):
+    with pytest.raises(DataError, match="expected RGB of 0 to 255"):
+        Trained(replace(RECORD, **other), "cpu")

@@ -109,7 +109,7 @@ def summary_of(
         "chosen": {
             "step": comparison.best.step,
             "of": len(comparison.rows),
-            "on": str(comparison.chosen_on.tiles.path),
+            "on": str(chosen_on.tiles.path),
         },
         "data_list": _list_summary(chosen_on, comparison.best, is_chosen_on=True),
         "test_list": _list_summary(comparison.test_list, test, False) if test and comparison.test_list else None,
