@@ -53,8 +53,8 @@ class Trained:
     def __init__(self, record: RunRecord, device: torch.device | str = "auto", precision: str = "auto") -> None:
         if any(getattr(record, name) != getattr(_RGB, name) for name in ("bands", "ranges", "mean", "std")):
             raise DataError(
-                f"the network was trained on {', '.join(record.bands)} with a normalisation of its own; expected RGB of "
-                "0 to 255 with ImageNet's, as this program prepares no other images"
+                f"the network was trained on {', '.join(record.bands)} with a normalisation of its own; expected RGB "
+                "of 0 to 255 with ImageNet's, as this program prepares no other images"
             )
         self.record = record
         self.device = choose_device(MachineSettings(device)) if isinstance(device, str) else device
