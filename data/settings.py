@@ -1,16 +1,17 @@
-"""What a job reads: a data set, a list of its tiles, which of them are labelled, and what samples are made of them."""
+"""What a job reads: a data set, a list of its tiles, which of them are labelled, samples of them, and images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.dataset_json import load_description
-from data.descriptions import Description
+from data.descriptions import Description, Exif
 from utils.settings import SettingsError, require
 
 if TYPE_CHECKING:  # with torch
     from data.cache import CacheSettings
+    from data.map_images import MapImage
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,72 @@ class SampleSettings:
             min(self.input_size) >= 16,
             f"{{input_size}} is {self.input_size[0]}×{self.input_size[1]}, expected 16 pixels or more a side",
         )
+
+
+@dataclass(frozen=True)
+class MapSourceSettings:
+    """What maps are made of: image files, or the tiles of a data set's list.
+
+    Attributes:
+        images: an image file, or a folder with all below it.
+        data_list: file of tile names, one a line, in place of `images`; needs `dataset` and `data_dir`.
+        dataset: `ucm`, `deepglobe` or `custom`, in any case: of the list, or in place of a run's `options.json`.
+        data_dir: the data set's folder; of a built-in one it is needed for a list only.
+        scale: factor that images are resized by first: ground size of their pixels over that of the training tiles'.
+        exif: `apply`: turn images as their EXIF orientation says; `ignore`: do not; None: as the data set says, else
+            `apply`.
+    """
+
+    images: Path | None = None
+    data_list: Path | None = None
+    dataset: str | None = None
+    data_dir: Path | None = None
+    scale: float = 1.0
+    exif: Exif | None = None
+
+    def __post_init__(self) -> None:
+        require((self.images is None) != (self.data_list is None), "give either {images} or {data_list}")
+        require(
+            self.data_list is None or (self.dataset is not None and self.data_dir is not None),
+            "{data_list} needs {dataset} and {data_dir}, which say where its tiles lie",
+        )
+        require(
+            self.data_list is None or self.scale == 1,
+            "{scale} is for {images}; tiles of {data_list} are brought to tile size as in training",
+        )
+        require(
+            (self.dataset or "").lower() != "custom" or self.data_dir is not None,
+            "{dataset} custom needs {data_dir}, where its dataset.json lies",
+        )
+
+    def description(self) -> Description | None:
+        """The data set's description with `exif` as it is asked for; None where no data set is named.
+
+        Raises:
+            OptionError: no such folder, unknown data set, or a custom one without its `dataset.json`.
+        """
+        if self.dataset is None:
+            return None
+        if self.data_dir is None:
+            described = load_description(self.dataset, Path())
+        else:
+            described = DataSettings(self.dataset, self.data_dir, Path()).description()
+        return described if self.exif is None else replace(described, exif=self.exif)
+
+    def find(self) -> "list[MapImage]":
+        """The images, in the order of the list or of their paths; each is read when it is asked for.
+
+        Raises:
+            OptionError: a path does not exist.
+            DataError: there is no image.
+        """
+        from data.map_images import images_of_list, images_of_path  # with torch
+
+        description = self.description()
+        if self.images is not None:
+            exif = self.exif or (description.exif if description else "apply")
+            return images_of_path(self.images, self.scale, exif)
+        assert self.data_list is not None
+        assert self.data_dir is not None
+        assert description is not None
+        return images_of_list(self.data_list, description, self.data_dir)

@@ -84,7 +84,8 @@ def unnamed_encodings(source: str) -> Iterator[str]:
         if not isinstance(node, ast.Call) or any(k.arg == "encoding" for k in node.keywords):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in ("Image", "os", "archive")
+        of = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+        own = bool(of) and of not in ("os", "archive") and not of[0].isupper()  # a class's own `open` takes no mode
         mode = next((a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
         is_open = name == "open" and (own or isinstance(node.func, ast.Name)) and "b" not in mode
         if is_open or (name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute)):
@@ -168,6 +169,7 @@ def test_what_only_unix_has_is_found(source: str, found: int):
         ("path.open('rb')", 0),
         ("path.open(encoding='utf-8')", 0),
         ("Image.open(path)", 0),
+        ("Trained.open(folder)", 0),
     ],
 )
 def test_unnamed_encodings_are_found(source: str, found: int):

@@ -9,21 +9,17 @@ The checkpoint is chosen on --data-list; --test-list is scored once, with the ch
 checkpoint), best_scores_<step>.json, summary.json, pictures and report.html, which holds all of it, to --save-dir.
 """
 
-import argparse
 import sys
-import time
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 from tools.cli import evaluate_options
 from tools.cli.running import parse_first, run
+from tools.settings import EvaluationSettings
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> EvaluationSettings:
     """The command's options."""
     return evaluate_options.parse_args(__doc__, argv)
 
@@ -31,229 +27,202 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == "__main__":
     parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
 
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
 import torch
 
 from data.descriptions import Description
+from data.evaluation_tiles import EvaluationTiles
 from data.splits import read_names
-from model.networks.deeplabv2 import DeepLabV2
 from model.networks.names import BACKBONES
-from tools.cli.crf_options import crf_settings
+from model.trained import Trained, read_run, require_classes
+from tools.cli.crf_options import options_table
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import prediction
-from tools.cli.shared_options import check_num_classes, resolve_description, resolve_device
-from tools.eval_checkpoints import Checkpoints, first_steps, wait_for_run
-from tools.eval_list import TileList
-from tools.eval_results import RESULTS, Results
 from utils import distributed
 from utils.console import say
-from utils.device import place
-from utils.errors import DataError, OptionError
+from utils.device import choose_device, loader_workers
+from utils.errors import DataError
+from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BrokenMapsError
-from utils.evaluation.seen import count_seen, on_seen_tiles
-from utils.labels import IGNORE_INDEX
-from utils.precision import keep_convolutions_in, resolve_precision
+from utils.evaluation.notes import on_ignored_label, on_labelled_tiles
+from utils.evaluation.report.results import RESULTS, Results
+from utils.evaluation.tile_lists import ListScorer
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.output import OutputFolder
-from utils.runs.record import RunRecord, read_record
+from utils.runs.record import RunRecord
+from utils.settings import SettingsError
 
 SKIPPED = 4  # exit code: finished, but some checkpoints or the test list were left out
+BATCH_SIZES = {"cpu": 4, "cuda": 16}  # on a CPU a larger batch takes memory and saves no time
 
 
-def auto_evaluate(args: argparse.Namespace) -> int:
+def auto_evaluate(settings: EvaluationSettings) -> int:
     """Evaluate every checkpoint of the range; returns the exit code."""
-    device = resolve_device(args)
+    device = choose_device(settings.machine)
     distributed.start(device.type)
-    folder = OutputFolder(args.save_dir, RESULTS)
-    with folder.claim(overwrite=args.overwrite):  # the folder of the checkpoints is only read: a training may hold it
-        return evaluate_into(folder, args, device)
+    folder = OutputFolder(settings.save_dir, RESULTS)
+    with folder.claim(overwrite=settings.overwrite):  # the run's folder is only read: a training may hold it
+        return evaluate_into(folder, settings, device)
 
 
-def evaluate_into(folder: OutputFolder, args: argparse.Namespace, device: torch.device) -> int:
+def evaluate_into(folder: OutputFolder, settings: EvaluationSettings, device: torch.device) -> int:
     """Evaluate into a folder that is this process's own; returns the exit code."""
     started = time.perf_counter()
-    precision = resolve_precision(args.precision, device)
-    description = resolve_description(args)
-    check_num_classes(args.num_classes, description.num_classes, "pixel classes")
-    stop = StopRequest(args.max_hours, partial(unsaved, args.save_dir / "scores.csv"))
-    if args.follow and args.backbone is None:
+    description = settings.data.description()
+    settings.data.check_num_classes(description.num_classes, "pixel classes")
+    run_folder = RunFolder(settings.range.checkpoint_dir)
+    stop = StopRequest(settings.range.max_hours, partial(unsaved, settings.save_dir / "scores.csv"))
+    if settings.range.follow and settings.range.backbone is None:
         with stop:
-            wait_for_run(RunFolder(args.checkpoint_dir), stop)
-    training = run_folder(args)
-    record = read_record(training.options) if training.options.is_file() else None
-    trained = record.ignore_label if record else IGNORE_INDEX
-    ignored = trained if args.ignore_label is None else args.ignore_label
-    network = build_network(args, training, record, description, precision, device)
-    refine = partial(refine_batch, settings=crf_settings(args)) if args.crf else None
+            wait_for_run(run_folder, stop)
+    record = record_of_run(run_folder, settings.range.backbone, description)
+    network = Trained(record, device, settings.machine.precision)
+    plan = (record.num_steps, record.save_pred_every)
+    checkpoints = Checkpoints(settings.range, network.read, network.load, stop, *plan)
+    settings = replace(settings, range=replace(checkpoints.settings, backbone=record.backbone))
 
-    checkpoints = Checkpoints(args, network, stop, record)
+    ignored = record.ignore_label if settings.ignore_label is None else settings.ignore_label
     scored = description.ignoring(ignored)
-    data_list = TileList(args, scored, args.data_list, device, precision)
-    test_list = TileList(args, scored, args.test_list, device, precision) if args.test_list else None
-    say_mask_remarks(data_list.tiles, test_list.tiles if test_list else None)
-    notes = [*about_ignored(description, ignored, trained), *about_seen(training, data_list, test_list)]
-    for note in notes:
-        say(note)
-    listed = facts(args, network, data_list) | {"ignore_label": ignored, "notes": notes}
-    results = Results(args, folder, data_list, listed)
+    labelled = read_names(run_folder.labelled_names, description) if run_folder.labelled_names.is_file() else None
+    paths = [path for path in (settings.data.data_list, settings.test_list) if path is not None]
+    lists = [open_list(settings, path, scored, device) for path in paths]
+    say_mask_remarks(*(each.tiles for each in lists))
+    notes = notes_on(lists, labelled or (), ignored, record.ignore_label)
+    scorers = [scorer_of(settings, network, each, labelled) for each in lists]
+    data_list, test_list = scorers[0], scorers[1] if len(scorers) > 1 else None
+    conditions = conditions_of(settings, network, lists[0]) | {"ignore_label": ignored}
+    results = Results(folder, data_list, options_table(settings), conditions, notes, settings.range.follow)
+
+    test = None
     with stop:
         for step in checkpoints:
             try:
-                evaluation = data_list.evaluate(network, step, refine)
+                scores = data_list.evaluate(step)
             except BrokenMapsError as error:
-                checkpoints.leave_out(step, f"{training.generator(step)}: {error}")
+                checkpoints.leave_out(step, f"{run_folder.generator(step)}: {error}")
                 continue
             results.begin()  # not before: without an evaluation, earlier results stay
-            if results.add(evaluation):
+            if results.add(scores):
                 checkpoints.keep_present()
         if results.best is None:
             why = f": {checkpoints.why_none}" if checkpoints.why_none else ""
-            raise DataError(f"no checkpoint of {args.checkpoint_dir} could be evaluated{why}")
-        test = None
-        if test_list is not None and (reason := reason_to_end(stop)):
-            notes.append(f"{reason} before the test list was scored")
-            say(notes[-1], file=sys.stderr)
+            raise DataError(f"no checkpoint of {run_folder.path} could be evaluated{why}")
+        best = results.best.step
+        if test_list is not None and (reason := checkpoints.reason_to_end()):
+            results.notes.append(f"{reason} before the test list was scored")
+            say(results.notes[-1], file=sys.stderr)
         elif test_list is not None:
-            checkpoints.return_to(results.best.step)
-            test = test_list.evaluate(network, results.best.step, refine)
-        results.finish(checkpoints, test, test_list, time.perf_counter() - started)
-    say_next(args, training, record, results.best.step, test_list or data_list)
+            checkpoints.return_to(best)
+            test = test_list.evaluate(best)
+        seconds = time.perf_counter() - started
+        results.finish(test, test_list, checkpoints.skipped, seconds, checkpoints.return_to)
+    say_next(settings, run_folder, record, best, lists[-1])
     distributed.stop()
-    return exit_code(checkpoints, stop) or (SKIPPED if test_list and not test else 0)
+    is_incomplete = checkpoints.say_left_out() or (test_list is not None and test is None)
+    return stop.exit_code or (SKIPPED if is_incomplete else 0)
 
 
-def reason_to_end(stop: StopRequest) -> str | None:
-    """Why the end was asked for, in this process or in another; None where it was not. All processes have to ask."""
-    reasons = [reason for reason in distributed.gather_objects(stop.reason) if reason]
-    return reasons[0] if reasons else None
-
-
-def run_folder(args: argparse.Namespace) -> RunFolder:
-    """The folder of the training run.
+def record_of_run(folder: RunFolder, backbone: str | None, description: Description) -> RunRecord:
+    """What the run's options.json says, or else the options and the data set, which has to fit it.
 
     Raises:
-        OptionError: there is no such folder.
-    """
-    if not args.checkpoint_dir.is_dir():
-        raise OptionError(f"--checkpoint-dir {args.checkpoint_dir} is not a folder; give the folder of a training run")
-    return RunFolder(args.checkpoint_dir)
-
-
-def about_ignored(description: Description, ignored: int, trained: int) -> list[str]:
-    """What to say of a label that is left out of the scores; nothing where none is, as in training."""
-    if ignored == trained == IGNORE_INDEX:
-        return []
-    reason = "as in training" if ignored == trained else f"the run was trained with {trained}"
-    if ignored == IGNORE_INDEX:
-        return [f"pixels of every class are scored (--ignore-label {ignored}; {reason})"]
-    name = f" ({description.classes[ignored]})" if ignored < description.num_classes else ""
-    return [f"pixels of id {ignored}{name} are not scored (--ignore-label {ignored}, {reason})"]
-
-
-def about_seen(folder: RunFolder, *lists: TileList | None) -> list[str]:
-    """A line for each list that holds tiles whose masks the run has learned from."""
-    given = [tile_list for tile_list in lists if tile_list is not None]
-    if not folder.labelled_names.is_file():
-        return []
-    labelled = read_names(folder.labelled_names, given[0].description)
-    for tile_list in given:
-        tile_list.seen = count_seen(tile_list.tiles.names, labelled)
-    return [line for each in given if (line := on_seen_tiles(each.tiles.names, labelled, each.path))]
-
-
-def build_network(
-    args: argparse.Namespace,
-    folder: RunFolder,
-    record: RunRecord | None,
-    description: Description,
-    precision: str,
-    device: torch.device,
-) -> DeepLabV2:
-    """The network that the run's options.json describes, for evaluation.
-
-    Raises:
-        OptionError: its backbone is not known, or it was trained on other classes.
+        OptionError: there is no such folder, nobody says what network it is, or it was trained on other classes.
         DataError: options.json cannot be used.
     """
-    if record is None and args.backbone is None:
-        raise OptionError(
-            f"{folder.options} is not there, so the backbone is not known; give --backbone {' or '.join(BACKBONES)} "
+    if not folder.path.is_dir():
+        raise SettingsError(f"{{checkpoint_dir}} {folder.path} is not a folder; give the folder of a training run")
+    record = read_run(folder.options, backbone)
+    if record is None and backbone is None:
+        raise SettingsError(
+            f"{folder.options} is not there, so the backbone is not known; give {{backbone}} {' or '.join(BACKBONES)} "
             "(classes and tile size are taken from the data set)"
         )
-    check_classes(record.classes if record else description.classes, description, folder.options)
-    backbone = args.backbone or (record.backbone if record else "")
-    if backbone not in list(BACKBONES):
-        raise DataError(f"{folder.options} names the backbone {backbone!r}; give --backbone {' or '.join(BACKBONES)}")
-    args.backbone = backbone
-    network = DeepLabV2(description.num_classes, backbone).eval().requires_grad_(False)
-    keep_convolutions_in(precision, network)
-    return place(network, device)
+    record = record or RunRecord(backbone or "", description.classes, description.colours)
+    require_classes(record, description.classes, folder.options)
+    return record
 
 
-def check_classes(trained: Sequence[str], description: Description, path: Path) -> None:
-    """Refuse a data set with other classes than the network's.
-
-    Raises:
-        OptionError: says which.
-    """
-    classes = list(description.classes)
-    if list(trained) == classes:
-        return
-    unknown = [f"'{name}' (id {index})" for index, name in enumerate(classes) if name not in trained]
-    found = (
-        f"the network of {path.parent} has no {', '.join(unknown[:3])}" if unknown else "their order or number differs"
-    )
-    raise OptionError(
-        f"the classes in {path} differ from the data set's {len(classes)}: {found}; evaluate on the data set that the "
-        "run was trained on"
+def open_list(
+    settings: EvaluationSettings, path: Path, description: Description, device: torch.device
+) -> EvaluationTiles:
+    """The tiles of a list, opened once for all checkpoints."""
+    return EvaluationTiles.open(
+        settings.data,
+        path,
+        description,
+        settings.input_size,
+        settings.batch_size or BATCH_SIZES[device.type],
+        loader_workers(settings.machine.num_workers, device),
+        pin_memory=device.type == "cuda",
+        as_filed=settings.eval_size == "file",
     )
 
 
-def facts(args: argparse.Namespace, network: DeepLabV2, data_list: TileList) -> dict[str, Any]:
+def scorer_of(
+    settings: EvaluationSettings, network: Trained, tiles: EvaluationTiles, labelled: Sequence[str] | None
+) -> ListScorer:
+    """What scores the network on a list, whatever checkpoint it holds."""
+    return ListScorer(
+        network.network,
+        tiles,
+        network.device,
+        network.precision,
+        settings.views,
+        partial(refine_batch, settings=settings.crf) if settings.crf else None,
+        settings.resamples,
+        settings.machine.random_seed,
+        labelled,
+    )
+
+
+def notes_on(lists: Sequence[EvaluationTiles], labelled: Sequence[str], ignored: int, trained: int) -> list[str]:
+    """Say what has to be known beside the scores, and give it to the report: masks learned from, labels left out."""
+    remarks = [on_ignored_label(lists[0].classes, ignored, trained)]
+    remarks += [on_labelled_tiles(each.names, labelled, each.path) for each in lists]
+    for remark in filter(None, remarks):
+        say(remark)
+    return [*filter(None, remarks)]
+
+
+def conditions_of(settings: EvaluationSettings, network: Trained, tiles: EvaluationTiles) -> dict[str, Any]:
     """What the results say of the network, the data and the machine."""
-    tile_size = data_list.tiles.reader.tile_size
     return {
-        "dataset": data_list.description.name,
-        "backbone": args.backbone,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "checkpoint_bytes": sum(4 * tensor.numel() for tensor in network.state_dict().values()),
-        "tile_size": list(tile_size),
-        "window": [max(pair) for pair in zip(args.input_size, tile_size, strict=True)],
-        "batch_size": data_list.batch_size,
-        "precision": data_list.precision,
-        "device": str(data_list.device),
+        "dataset": tiles.description.name,
+        "backbone": network.record.backbone,
+        "parameters": sum(parameter.numel() for parameter in network.network.parameters()),
+        "checkpoint_bytes": sum(4 * tensor.numel() for tensor in network.network.state_dict().values()),
+        "tile_size": list(tiles.tile_size),
+        "window": [max(pair) for pair in zip(settings.input_size, tiles.tile_size, strict=True)],
+        "batch_size": tiles.batch_size,
+        "precision": network.precision,
+        "device": str(network.device),
         "processes": distributed.world_size(),
         "torch": str(torch.__version__),
     }
 
 
 def say_next(
-    args: argparse.Namespace, folder: RunFolder, record: RunRecord | None, step: int, tile_list: TileList
+    settings: EvaluationSettings, folder: RunFolder, record: RunRecord, step: int, tiles: EvaluationTiles
 ) -> None:
     """Say how to make maps with the chosen checkpoint, unless a training has removed it since."""
-    checkpoint = folder.generator(step)
+    checkpoint, data = folder.generator(step), settings.data
     if checkpoint.is_file():
-        backbone = None if record else args.backbone
-        window = None if record and record.tile_size else tile_list.tiles.reader.tile_size
-        say(str(prediction(args.dataset, args.data_dir, tile_list.path, checkpoint, backbone, window)))
+        backbone = None if folder.options.is_file() else record.backbone
+        window = None if record.tile_size else tiles.tile_size
+        say(str(prediction(data.dataset, data.data_dir, tiles.path, checkpoint, backbone, window)))
 
 
 def unsaved(scores: Path) -> str:
     """What an end in the middle of a checkpoint loses."""
     kept = f"; {scores} holds those evaluated before" if scores.is_file() else ""
     return f"the scores of the checkpoint under way are lost{kept}"
-
-
-def exit_code(checkpoints: Checkpoints, stop: StopRequest) -> int:
-    """Say what was left out; 0 where nothing was."""
-    skipped, left = sorted(checkpoints.skipped), checkpoints.pending
-    if skipped:
-        say(f"skipped {len(skipped)} checkpoints: {first_steps(skipped)}", file=sys.stderr)
-    if left:
-        reason = stop.reason or checkpoints.gave_up or "the end came"
-        say(f"{reason} before {len(left)} checkpoints: {first_steps(left)}", file=sys.stderr)
-    return stop.exit_code or (SKIPPED if skipped or left else 0)
 
 
 def main(argv: list[str] | None = None) -> int:

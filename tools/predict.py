@@ -11,20 +11,18 @@ training tiles do: where those were shrunk from their files (DeepGlobe: 2448 to 
 Tiles of a --data-list are brought to tile size as in training; all maps come back at the size of their files.
 """
 
-import argparse
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 from tools.cli import predict_options
 from tools.cli.running import parse_first, run
+from tools.settings import PredictionSettings
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None = None) -> PredictionSettings:
     """The command's options."""
     return predict_options.parse_args(__doc__, argv)
 
@@ -32,174 +30,124 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == "__main__":
     parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
+
 import torch
-from torch import Tensor, nn
 
-from data.dataset_json import load_description
 from data.descriptions import Description
-from tools.cli.crf_options import crf_settings
-from tools.cli.shared_options import as_plain, resolve_description, resolve_device
-from tools.predict_images import find_images, read_in_groups
-from tools.predict_network import NetworkFacts, load_generator, network_facts
-from tools.predict_results import MapFolder
-from utils.device import place
-from utils.errors import DataError, OptionError
-from utils.evaluation.crf import refine_batch
-from utils.evaluation.crf_settings import CRFSettings
-from utils.evaluation.evaluate import BROKEN_MAPS
-from utils.evaluation.windows import Classify, blended_strips
-from utils.images import normalise, to_unit_range
-from utils.precision import autocast, resolve_precision
+from data.map_images import read_in_groups
+from model.trained import Trained, find_checkpoint, require_classes
+from tools.cli.crf_options import options_table
+from utils.device import choose_device
+from utils.errors import DataError
+from utils.evaluation.maps import MapFolder
 from utils.progress import Progress
+from utils.runs.record import RunRecord
+from utils.settings import SettingsError
 
-WITHOUT_EFFECT = {"debug", "overwrite", "save_dir"}  # options that no map depends on
-
-
-@torch.inference_mode()
-def predict(args: argparse.Namespace) -> int:
-    """Make a map of every image; returns 4 if some were skipped."""
-    device = resolve_device(args)
-    precision = resolve_precision(args.precision, device)
-    description = given_description(args)
-    facts = network_facts(args, description)
-    window = window_size(args, facts)
-    check_apart(args)
-    folder = MapFolder(args.save_dir, facts.classes, facts.colours, args.ids_only)
-    with folder.claim(overwrite=args.overwrite):
-        return predict_into(folder, args, description, facts, window, device, precision)
+SKIPPED = 4  # exit code: finished, but some images were left out
+WITHOUT_EFFECT = {"overwrite", "save_dir", "cuda", "gpu", "num_workers", "random_seed"}  # no map depends on them
 
 
-def predict_into(
-    folder: MapFolder,
-    args: argparse.Namespace,
-    description: Description | None,
-    facts: NetworkFacts,
-    window: tuple[int, int],
-    device: torch.device,
-    precision: str,
-) -> int:
-    """Make the maps in a folder that is this process's own; returns 4 if some images were skipped."""
-    images = find_images(args, description)
-    folder.check_images(images)
-    network = place(load_generator(facts), device).eval()
-    classify = classifier(network, device, precision, args.flip)
-    if args.crf:
-        classify = refined_by_crf(classify, crf_settings(args))
+def predict(settings: PredictionSettings) -> int:
+    """Make a map of every image; returns the exit code."""
+    device = choose_device(settings.machine)
+    description = settings.source.description()
+    network = open_network(settings, description, device)
+    windows, window = settings.windows, network.window(settings.windows)
+    check_apart(settings.source.images, settings.save_dir)
 
-    how = record(args, facts, window, precision, device)
-    skipped: list[str] = []
-    with Progress(len(images), "predicting", "image", leave=True) as progress:
-        for group, pixels in read_in_groups(images, window, args.batch_size, skipped):
-            ids = predict_ids(pixels, classify, window, args.overlap, args.batch_size, progress.update)
-            folder.begin_with(images, how)  # not before: without a map, an earlier prediction stays
-            for number_in_group, image in enumerate(group):
-                folder.write(image, pixels[number_in_group], ids[number_in_group])
-    if len(skipped) == len(images):
-        raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
-    folder.finish()
-    report(folder, facts.ignore_label, len(images) - len(skipped), skipped)
-    return 4 if skipped else 0
+    folder = MapFolder(settings.save_dir, network.classes, network.colours, settings.ids_only)
+    with folder.claim(overwrite=settings.overwrite):
+        images = settings.source.find()
+        folder.check_images(images)
+        record = record_of(settings, network, window)
+        skipped: list[str] = []
+        with Progress(len(images), "predicting", "image", leave=True) as progress:
+            for group, pixels in read_in_groups(images, window, windows.batch_size, skipped):
+                ids = network.predict(pixels, windows, settings.crf, progress.update)
+                folder.begin_with(images, record)  # not before: without a map, an earlier prediction stays
+                for number_in_group, image in enumerate(group):
+                    folder.write(image, pixels[number_in_group], ids[number_in_group])
+        if len(skipped) == len(images):
+            raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
+        folder.finish()
+    report(folder, network.record.ignore_label, len(images) - len(skipped), skipped)
+    return SKIPPED if skipped else 0
 
 
-def given_description(args: argparse.Namespace) -> Description | None:
-    """The data set of `--dataset`; the folder of a built-in one is needed for a list only."""
-    if args.dataset is None:
-        return None
-    return load_description(args.dataset, Path()) if args.data_dir is None else resolve_description(args)
-
-
-def window_size(args: argparse.Namespace, facts: NetworkFacts) -> tuple[int, int]:
-    """Height and width that the network sees at once.
+def open_network(settings: PredictionSettings, description: Description | None, device: torch.device) -> Trained:
+    """The network that the settings ask for, which a data set, where one is named, has to fit.
 
     Raises:
-        OptionError: neither the options nor the run say.
+        OptionError: there is no checkpoint, nobody says what network it is, or the data set is another.
+        DataError: the run or its checkpoint cannot be used.
     """
-    size: tuple[int, int] | None = args.input_size or facts.tile_size
-    if size is None:
-        raise OptionError(
-            f"nothing beside {facts.checkpoint} says how large its training tiles were; give --input-size"
+    given, run_dir = settings.checkpoint, settings.checkpoint_dir
+    if given is not None and not given.is_file():
+        raise SettingsError(f"{{checkpoint}} {given} is no file; give a checkpoint<step>.pth or best.pth")
+    if given is None and not run_dir.is_dir():
+        raise SettingsError(
+            f"{{checkpoint_dir}} {run_dir} is not a folder; give the folder of a training run, or {{checkpoint}} with "
+            "a file"
         )
-    return size
+    checkpoint = find_checkpoint(given or run_dir)
+    options = checkpoint.parent / "options.json"
+    record = None if options.is_file() else record_of_options(settings.backbone, description, checkpoint)
+    network = Trained.open(checkpoint, settings.backbone, device, settings.machine.precision, record)
+    if description is not None:
+        require_classes(network.record, description.classes, options)
+    return network
 
 
-def check_apart(args: argparse.Namespace) -> None:
-    """Refuse to write maps where the next run would take them for images."""
-    if args.images is None or not args.images.is_dir():
-        return
-    source, target = Path(os.path.realpath(args.images)), Path(os.path.realpath(args.save_dir))
-    if source == target or source in target.parents:
-        raise OptionError(f"--save-dir {args.save_dir} lies in --images {args.images}; choose a folder beside it")
-
-
-def classifier(network: nn.Module, device: torch.device, precision: str, flip: bool) -> Classify:
-    """From uint8 images (B, 3, H, W) to class probabilities, float32, (B, C, H, W), on the device."""
-
-    def classify(images: Tensor) -> Tensor:
-        inputs = normalise(to_unit_range(images, device))
-        with autocast(precision, device):
-            logits = network(inputs)
-        return logits.float().softmax(dim=1)
-
-    return (lambda images: (classify(images) + classify(images.flip(3)).flip(3)) / 2) if flip else classify
-
-
-def refined_by_crf(classify: Classify, settings: CRFSettings) -> Classify:
-    """A classifier whose probabilities are sharpened along the colour edges of their images; they come on the CPU."""
-    return lambda images: refine_batch(classify(images), images, settings)
-
-
-def predict_ids(
-    pixels: np.ndarray,
-    classify: Classify,
-    window: tuple[int, int],
-    overlap: float,
-    batch_size: int,
-    finished: Callable[[float], None] = lambda _: None,
-) -> np.ndarray:
-    """Likeliest classes of images of one size.
-
-    Args:
-        pixels: uint8 RGB, shape (N, H, W, 3).
-        classify, window, overlap, batch_size: as for `blended_strips`.
-        finished: told after each strip how many images, or what part of them, it has finished.
-
-    Returns:
-        Ids, uint8, shape (N, H, W).
+def record_of_options(backbone: str | None, description: Description | None, checkpoint: Path) -> RunRecord:
+    """What the network is, of which no options.json tells.
 
     Raises:
-        DataError: the network's output is not finite.
+        SettingsError: says what has to be given.
     """
-    ids = np.empty(pixels.shape[:3], np.uint8)
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    for top, probabilities in blended_strips(images, classify, window, overlap, batch_size):
-        if not torch.isfinite(probabilities).all():
-            raise DataError(BROKEN_MAPS)
-        rows = probabilities.shape[2]
-        ids[:, top : top + rows] = probabilities.argmax(dim=1).cpu().numpy()
-        finished(len(ids) * rows / pixels.shape[1])
-    return ids
+    missing = [f"{{{name}}}" for name, value in (("backbone", backbone), ("dataset", description)) if value is None]
+    if backbone is None or description is None:
+        raise SettingsError(
+            f"no options.json beside {checkpoint}, which says what network it is; copy it from the run's folder, or "
+            f"give {' and '.join(missing)} (a custom data set with {{data_dir}})"
+        )
+    side = description.tile_size
+    return RunRecord(backbone, description.classes, description.colours, (side, side) if side else None)
 
 
-def record(
-    args: argparse.Namespace, facts: NetworkFacts, window: tuple[int, int], precision: str, device: torch.device
-) -> dict[str, Any]:
+def check_apart(images: Path | None, save_dir: Path) -> None:
+    """Refuse to write maps where the next run would take them for images.
+
+    Raises:
+        SettingsError: they would lie there.
+    """
+    if images is None or not images.is_dir():
+        return
+    source, target = Path(os.path.realpath(images)), Path(os.path.realpath(save_dir))
+    if source == target or source in target.parents:
+        raise SettingsError(f"{{save_dir}} {save_dir} lies in {{images}} {images}; choose a folder beside it")
+
+
+def record_of(settings: PredictionSettings, network: Trained, window: tuple[int, int]) -> dict[str, Any]:
     """How the maps were made, for prediction.json."""
+    options = options_table(settings)
     return {
-        "options": {name: value for name, value in as_plain(args).items() if name not in WITHOUT_EFFECT},
-        "checkpoint": str(facts.checkpoint),
-        "backbone": facts.backbone,
-        "classes": list(facts.classes),
-        "ignore_label": facts.ignore_label,
-        "colours": [list(colour) for colour in facts.colours],
+        "options": {name: value for name, value in options.items() if name not in WITHOUT_EFFECT},
+        "checkpoint": str(network.checkpoint),
+        "backbone": network.record.backbone,
+        "classes": list(network.classes),
+        "ignore_label": network.record.ignore_label,
+        "colours": [list(colour) for colour in network.colours],
         "window": list(window),
-        "precision": precision,
-        "device": str(device),
+        "precision": network.precision,
+        "device": str(network.device),
         "torch": str(torch.__version__),
     }
 
 
-def report(folder: MapFolder, ignored: int, written: int, skipped: list[str]) -> None:
+def report(folder: MapFolder, ignored: int, written: int, skipped: Sequence[str]) -> None:
     """Print the classes' shares, what was skipped, and where the maps are.
 
     Args:

@@ -11,9 +11,10 @@ command are checked against one another, it is done here, so that Python users a
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.settings import DataSettings, LabelledSettings, SampleSettings
+from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods.settings import MethodSettings, S4GANSettings
 from model.settings import LearnerSettings, NetworkSettings
+from utils.evaluation.settings import CRFSettings, RangeSettings, ViewSettings, WindowSettings
 from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import require
@@ -109,6 +110,79 @@ class SelectionSettings:
             self.query.stop_at_accuracy is None or self.val_list is not None,
             "{stop_at_accuracy} needs {val_list}, the tiles that the accuracy is measured on",
         )
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Comparing the checkpoints of a run: `tools/auto_evaluate.py`.
+
+    Attributes:
+        data: the data set and the list that the checkpoint is chosen on.
+        test_list: tiles that only the chosen checkpoint is scored on; None: none.
+        ignore_label: mask id that is not scored, beside 255; None: that of the run.
+        input_size: height and width in pixels that smaller tiles are padded to.
+        eval_size: score at `tile` size, or on the grid of each mask `file`.
+        batch_size: tiles of a batch; None: 4 on a CPU, 16 on a GPU.
+        range: the checkpoints.
+        views: of each tile.
+        resamples: of the bootstrap, for intervals.
+        crf: also score maps refined by a dense CRF; None: do not.
+        machine: where it runs.
+        save_dir: folder of results.
+        overwrite: replace earlier results.
+    """
+
+    data: DataSettings
+    test_list: Path | None = None
+    ignore_label: int | None = None
+    input_size: tuple[int, int] = (320, 320)
+    eval_size: str = "tile"
+    batch_size: int | None = None
+    range: RangeSettings = field(default_factory=RangeSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
+    resamples: int = 1000
+    crf: CRFSettings | None = None
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    save_dir: Path = Path("results")
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        label = self.ignore_label
+        require(label is None or 0 <= label <= 255, f"{{ignore_label}} is {label}, expected an id of 0 to 255")
+        require(self.eval_size in ("tile", "file"), f"{{eval_size}} is '{self.eval_size}', expected tile or file")
+        require(self.resamples >= 100, f"{{resamples}} is {self.resamples}, expected 100 or more")
+        require(
+            self.batch_size is None or self.batch_size >= 1, f"{{batch_size}} is {self.batch_size}, expected 1 or more"
+        )
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """Making maps: `tools/predict.py`.
+
+    Attributes:
+        source: the images.
+        checkpoint: the network's file; None: of `checkpoint_dir`, best.pth or else the newest.
+        checkpoint_dir: folder of a run.
+        backbone: of the generator; None: as the run says.
+        windows: how large images are read.
+        crf: refine each window by a dense CRF; None: do not.
+        machine: where it runs.
+        save_dir: folder of the maps.
+        ids_only: leave out what is drawn in colour.
+        overwrite: replace an earlier prediction.
+    """
+
+    source: MapSourceSettings
+    checkpoint: Path | None = None
+    checkpoint_dir: Path = Path("checkpoint")
+    backbone: str | None = None
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    crf: CRFSettings | None = None
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    save_dir: Path = Path("predictions")
+    ids_only: bool = False
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ from tools.cli.next_command import evaluation, prediction
 from utils import distributed
 from utils.console import say
 from utils.device import choose_device, loader_workers, machine_in_words, machine_record
-from utils.evaluation.seen import on_seen_tiles
+from utils.evaluation.notes import on_labelled_tiles
 from utils.precision import resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
@@ -165,7 +165,7 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Tiles 
     names = read_names(path, description)
     tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, names, data.cache()))
     require_labelled_pixels(tiles.masks, f"--val-list {path}")
-    if seen := on_seen_tiles(names, training.labelled, path):
+    if seen := on_labelled_tiles(names, training.labelled, path):
         say(f"warning: {seen}", file=sys.stderr)
     return tiles
 

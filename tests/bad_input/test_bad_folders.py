@@ -19,7 +19,8 @@ from tests.conftest import contents, error_line, main_of, write_custom, write_im
 from tests.data.preparing.test_downloads import ucm
 from tests.data.preparing.test_downloads import write_ucm as write_downloads
 from tests.tools.test_train_AL import before, forked, killed_at
-from tools import eval_results, predict, train_AL, train_s4gan
+from tools import predict, train_AL, train_s4gan
+from utils.evaluation.report import results as evaluation_results
 from utils.runs.lock import FolderLock
 from utils.selection import results
 
@@ -35,7 +36,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         (results, "plot_curves"),
         (results, "save_bars"),
         (results, "save_contact_sheets"),
-        (eval_results, "draw"),
+        (evaluation_results, "draw"),
     ):
         monkeypatch.setattr(module, function, lambda *_, **__: None)
 

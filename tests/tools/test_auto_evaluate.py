@@ -19,8 +19,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score, confusion_matrix, jaccard_score
 
+from model import trained
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.trained import Trained
 from tests.conftest import (
     CUSTOM,
     TinySet,
@@ -33,10 +35,11 @@ from tests.conftest import (
     write_ucm,
 )
 from tests.utils.test_distributed import in_processes
-from tools import auto_evaluate, eval_checkpoints, eval_list
-from tools.eval_list import TileList
-from tools.eval_pictures import extreme_tiles
+from tools import auto_evaluate
+from utils.evaluation import checkpoints as checkpoints_module
+from utils.evaluation import tile_lists
 from utils.evaluation.metric import CLASS_SCORES
+from utils.evaluation.tile_lists import ListScorer
 from utils.images import normalise
 from utils.runs import interrupt
 from utils.runs.files import save_tensors
@@ -324,27 +327,27 @@ def test_checkpoints_that_cannot_be_used_are_named_and_left_out(tiny, run, tmp_p
 
 def test_a_network_is_made_once_and_the_next_checkpoint_read_meanwhile(tiny, run, tmp_path, monkeypatch):
     made, read = [], {step: threading.Event() for step in STEPS}
-    monkeypatch.setattr(auto_evaluate, "DeepLabV2", lambda *args: made.append(args) or DeepLabV2(*args))
+    monkeypatch.setattr(trained, "DeepLabV2", lambda *args: made.append(args) or DeepLabV2(*args))
 
-    def read_network(network, path):
+    def read_checkpoint(self, path):
         read[int(re.findall(r"\d+", path.name)[0])].set()
-        return original_read(network, path)
+        return original_read(self, path)
 
-    def evaluate_after_reading(self, network, step, refine):
+    def evaluate_after_reading(self, step):
         following = STEPS[STEPS.index(step) + 1 :][:1]
         assert all(read[later].wait(10) for later in following)
-        return original_evaluate(self, network, step, refine)
+        return original_evaluate(self, step)
 
-    original_read, original_evaluate = eval_checkpoints.read_network, TileList.evaluate
-    monkeypatch.setattr(eval_checkpoints, "read_network", read_network)
-    monkeypatch.setattr(TileList, "evaluate", evaluate_after_reading)
+    original_read, original_evaluate = Trained.read, ListScorer.evaluate
+    monkeypatch.setattr(Trained, "read", read_checkpoint)
+    monkeypatch.setattr(ListScorer, "evaluate", evaluate_after_reading)
     assert auto_evaluate.main(argv(tiny, run, tmp_path, "--all")) == 0
     assert len(made) == 1
 
 
 def test_following_waits_for_the_checkpoints_of_a_training(tiny, run, tmp_path, monkeypatch):
     """Step 2 never comes; the first checkpoint, the best one here, has gone when the last one comes."""
-    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoints_module, "POLL_SECONDS", 0.02)
     folder = write_run(tmp_path / "run", ())
     sources = dict(zip((1, 3, 4), sorted(STEPS, key=lambda step: -score_of(run, tiny, step)), strict=True))
 
@@ -389,7 +392,7 @@ def wait_for(condition) -> None:
 
 
 def test_following_ends_at_its_time_limit_with_what_there_is(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoints_module, "POLL_SECONDS", 0.02)
     out, now = tmp_path / "out", time.monotonic
     late = partial(interrupt.StopRequest, clock=lambda: now() + 3600 * len(known_steps(out)))
     monkeypatch.setattr(auto_evaluate, "StopRequest", late)
@@ -404,14 +407,14 @@ def test_following_ends_at_its_time_limit_with_what_there_is(tiny, tmp_path, mon
 @pytest.mark.parametrize(("moment", "tested"), [("last checkpoint", False), ("test list", True)])
 def test_asked_to_end_late_it_leaves_its_report(tiny, run, tmp_path, monkeypatch, capsys, moment, tested):
     test_list = write_list(tmp_path / "test.txt", tiny.names[4:])
-    original = TileList.evaluate
+    original = ListScorer.evaluate
 
-    def evaluate(self, network, step, refine):
-        if self.path == test_list if moment == "test list" else step == STEPS[-1]:
+    def evaluate(self, step):
+        if self.tiles.path == test_list if moment == "test list" else step == STEPS[-1]:
             os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, network, step, refine)
+        return original(self, step)
 
-    monkeypatch.setattr(TileList, "evaluate", evaluate)
+    monkeypatch.setattr(ListScorer, "evaluate", evaluate)
     assert auto_evaluate.main(argv(tiny, run, tmp_path / "out", "--all", test_list=test_list)) == 143
     summary = summary_of(tmp_path / "out")
     assert (summary["test_list"] is not None) == tested
@@ -424,13 +427,13 @@ def test_the_best_checkpoint_may_be_removed_while_others_are_evaluated(tiny, run
     folder = write_run(tmp_path / "run", ())
     for step, source in enumerate(sorted(STEPS, key=lambda step: -score_of(run, tiny, step)), start=1):
         shutil.copy(run / f"checkpoint{source}.pth", folder / f"checkpoint{step}.pth")
-    original = TileList.evaluate
+    original = ListScorer.evaluate
 
-    def evaluate(self, network, step, refine):
+    def evaluate(self, step):
         (folder / "checkpoint1.pth").unlink(missing_ok=True)
-        return original(self, network, step, refine)
+        return original(self, step)
 
-    monkeypatch.setattr(TileList, "evaluate", evaluate)
+    monkeypatch.setattr(ListScorer, "evaluate", evaluate)
     test_list = write_list(tmp_path / "test.txt", tiny.names)
     assert auto_evaluate.main(argv(tiny, folder, tmp_path / "out", "--all", test_list=test_list)) == 0
     summary = summary_of(tmp_path / "out")
@@ -439,14 +442,14 @@ def test_the_best_checkpoint_may_be_removed_while_others_are_evaluated(tiny, run
 
 
 def test_following_waits_for_a_training_to_begin(tiny, run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoints_module, "POLL_SECONDS", 0.02)
     looks = iter(range(10**6))
 
     def look_again(seconds: float) -> None:
         if next(looks) == 3:
             shutil.copytree(run, tmp_path / "run")
 
-    monkeypatch.setattr(eval_checkpoints, "time", SimpleNamespace(sleep=look_again))
+    monkeypatch.setattr(checkpoints_module, "time", SimpleNamespace(sleep=look_again))
     options = argv(tiny, tmp_path / "run", tmp_path / "out", "--follow", start_eval=7, end_eval=7, step_eval=7)
     assert auto_evaluate.main(options) == 0
     assert f"waiting for a training to begin in {tmp_path / 'run'}" in capsys.readouterr().out
@@ -483,7 +486,7 @@ def impatient(monkeypatch):
     def wait(seconds: float) -> None:
         raise AssertionError("waits for what never comes")
 
-    monkeypatch.setattr(eval_checkpoints, "time", SimpleNamespace(sleep=wait))
+    monkeypatch.setattr(checkpoints_module, "time", SimpleNamespace(sleep=wait))
 
 
 @pytest.mark.usefixtures("impatient")
@@ -512,7 +515,7 @@ def test_following_refuses_a_range_that_the_run_never_reaches(tiny, tmp_path, ca
 
 
 def test_following_gives_up_on_a_folder_where_nothing_happens(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(eval_checkpoints, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoints_module, "POLL_SECONDS", 0.02)
     run = write_run(tmp_path / "run", (7,))
     write_plan(run, num_steps=14, save_pred_every=7)
     assert follow(tiny, run, tmp_path / "out", 4, max_idle_minutes=0.002) == [7]
@@ -678,39 +681,8 @@ def test_a_folder_without_checkpoints_is_refused(tiny, tmp_path, capsys):
     assert "holds no checkpoint<step>.pth" in line
 
 
-# --- Tiles that are pictured -----------------------------------------------------------------------------------------
-
-
-def tiles_with(scores: list[float | None]) -> torch.Tensor:
-    """Confusion matrices of two classes whose first one has these IoUs; None: no label."""
-    counts = torch.zeros(len(scores), 2, 2, dtype=torch.int32)
-    for row, score in zip(counts, scores, strict=True):
-        if score is not None:
-            row[0, 0], row[0, 1] = round(100 * score), 100 - round(100 * score)
-    return counts
-
-
-def test_best_median_and_worst_tiles_are_pictured():
-    names = [f"tile{number}" for number in range(5)]
-    pictured = extreme_tiles(tiles_with([0.5, None, 0.9, 0.1, 0.4]), names)
-    assert [tile for _, tile in pictured] == [2, 0, 3]
-    assert [caption.split(":")[0] for caption, _ in pictured] == ["best", "median", "worst"]
-    assert pictured[0][0] == "best: tile2\nmean IoU 0.900"
-
-
-@pytest.mark.parametrize(("count", "expected"), [(0, []), (1, [0]), (2, [1, 0]), (3, [2, 1, 0])])
-def test_few_tiles_are_pictured_once(count, expected):
-    pictured = extreme_tiles(tiles_with([(n + 1) / 10 for n in range(count)]), [str(n) for n in range(count)])
-    assert [tile for _, tile in pictured] == expected
-
-
-def test_of_many_tiles_two_of_each_kind_are_pictured():
-    pictured = extreme_tiles(tiles_with([n / 30 for n in range(30)]), [str(n) for n in range(30)])
-    assert [tile for _, tile in pictured] == [29, 28, 15, 14, 1, 0]
-
-
 def test_predictions_that_were_not_kept_are_made_again(tiny, run, tmp_path, monkeypatch):
     for name, limit in {"kept": 10**9, "again": 0}.items():
-        monkeypatch.setattr(eval_list, "_KEPT_BYTES", limit)
+        monkeypatch.setattr(tile_lists, "_KEPT_BYTES", limit)
         assert auto_evaluate.main(argv(tiny, run, tmp_path / name, "--all", "--flip")) == 0
     assert (tmp_path / "kept" / "tiles.png").read_bytes() == (tmp_path / "again" / "tiles.png").read_bytes()

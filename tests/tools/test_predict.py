@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from data.descriptions import DEEPGLOBE
 from data.images import read_image
 from data.reader import TileReader
+from model import trained
 from model.networks.deeplabv2 import DeepLabV2
 from tests.conftest import (
     CUSTOM,
@@ -28,7 +29,7 @@ from tests.conftest import (
 from tools import predict
 from utils.drawing.pictures import colourise, overlay
 from utils.evaluation.crf import dense_crf
-from utils.evaluation.crf_settings import CRFSettings
+from utils.evaluation.settings import CRFSettings
 from utils.images import normalise, to_unit_range
 
 CLASSES = CUSTOM["classes"]
@@ -220,7 +221,8 @@ class PixelNetwork(nn.Module):
 def test_large_images_are_read_in_windows_of_the_tile_size(tmp_path, run_folder, monkeypatch):
     torch.manual_seed(0)
     pixels = PixelNetwork()
-    monkeypatch.setattr(predict, "load_generator", lambda facts: pixels)
+    monkeypatch.setattr(trained, "DeepLabV2", lambda *_: pixels)
+    monkeypatch.setattr(trained, "load_network", lambda *_: None)
     image = picture(5, (75, 131))
     write_image(tmp_path / "scene.png", image)
     maps = predicted(tmp_path, "--images", tmp_path / "scene.png", "--batch-size", 4)

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from data.settings import DataSettings, LabelledSettings, SampleSettings
+from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods.settings import MethodSettings, S4GANSettings
 from model.settings import NetworkSettings
-from tools.settings import SelectionSettings, TrainingSettings
+from tools.settings import EvaluationSettings, PredictionSettings, SelectionSettings, TrainingSettings
 from utils.runs.settings import FolderSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import SettingsError, as_plain
@@ -50,3 +50,25 @@ def test_a_job_is_one_flat_table_whose_names_are_those_of_the_options():
 def test_contradictions_are_refused_in_words_of_fields(make, message: str):
     with pytest.raises(SettingsError, match=message):
         make()
+
+
+@pytest.mark.parametrize("job", [EvaluationSettings(DATA), PredictionSettings(MapSourceSettings(Path("scenes")))])
+def test_evaluation_and_prediction_are_flat_tables_too(job):
+    table = as_plain(job)
+    assert table["flip"] is False
+    assert table["checkpoint_dir"] == "checkpoint"
+    assert table["crf"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"eval_size": "image"}, "eval_size is 'image', expected tile or file"),
+        ({"resamples": 9}, "resamples is 9, expected 100 or more"),
+        ({"ignore_label": 256}, "ignore_label is 256"),
+        ({"batch_size": 0}, "batch_size is 0, expected 1 or more"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(given, message: str):
+    with pytest.raises(SettingsError, match=message):
+        EvaluationSettings(DATA, **given)

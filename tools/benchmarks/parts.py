@@ -15,15 +15,17 @@ from model.learner import Learner
 from model.networks.classifier import Classifier
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.trained import Trained
 from tools.benchmarks.settings import Sizes
 from tools.benchmarks.training import NUM_CLASSES, synthetic_batch
-from tools.predict import classifier, predict_ids
+from utils.colours import distinct_colours
 from utils.device import place
 from utils.evaluation.evaluate import evaluate
+from utils.evaluation.settings import WindowSettings
 from utils.measuring import Row, synchronise, timed_seconds
-from utils.precision import keep_convolutions_in
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
+from utils.runs.record import RunRecord
 
 
 def measure_learner(sizes: Sizes, device: torch.device, precision: str) -> list[Row]:
@@ -48,29 +50,27 @@ def measure_learner(sizes: Sizes, device: torch.device, precision: str) -> list[
 
 def measure_evaluation(sizes: Sizes, device: torch.device, precision: str) -> list[Row]:
     """Tiles a second that evaluation predicts and counts."""
-    network = network_for_maps(sizes.backbone, device, precision)
+    network = network_for_maps(sizes.backbone, device, precision).network
     batch = synthetic_batch(sizes)
     evaluate(network, [batch], NUM_CLASSES, device, precision)
     seconds = timed_seconds(device, lambda: evaluate(network, [batch] * 3, NUM_CLASSES, device, precision))
     return [Row("evaluation", 3 * sizes.batch_size / seconds, "tiles/s")]
 
 
-def network_for_maps(backbone: str, device: torch.device, precision: str) -> DeepLabV2:
-    """A generator as evaluation and prediction use it."""
-    network = DeepLabV2(NUM_CLASSES, backbone).eval().requires_grad_(False)
-    keep_convolutions_in(precision, network)
-    return place(network, device)
+def network_for_maps(backbone: str, device: torch.device, precision: str) -> Trained:
+    """A generator as evaluation and prediction use it, with random weights."""
+    classes = tuple(f"class {index}" for index in range(NUM_CLASSES))
+    return Trained(RunRecord(backbone, classes, distinct_colours(NUM_CLASSES)), device, precision)
 
 
 def measure_windows(sizes: Sizes, device: torch.device, precision: str) -> list[Row]:
     """Pixels a second of a map that is blended from windows, from an image on the CPU to ids on the CPU."""
-    side = sizes.map_side
-    classify = classifier(network_for_maps(sizes.backbone, device, precision), device, precision, flip=False)
+    side, network = sizes.map_side, network_for_maps(sizes.backbone, device, precision)
+    windows = WindowSettings(sizes.input_size, 0.5, 8)
     pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
 
-    @torch.inference_mode()
     def make_map() -> None:
-        predict_ids(pixels, classify, sizes.input_size, overlap=0.5, batch_size=8)
+        network.predict(pixels, windows)
 
     make_map()
     return [Row("maps in windows, overlap 0.5", side**2 / 1e6 / timed_seconds(device, make_map), "megapixels/s")]

@@ -1,9 +1,20 @@
 """The dense CRF's options, shared by the commands that refine maps with it."""
 
 import argparse
+from typing import Any
 
 from tools.cli.parser import count, number
-from utils.evaluation.crf_settings import MIN_SIGMA, CRFSettings
+from utils.evaluation.settings import MIN_SIGMA, CRFSettings
+from utils.settings import as_plain
+
+_OPTIONS = {  # fields of CRFSettings, and the options that set them
+    "iterations": "crf_iterations",
+    "gaussian_sigma": "crf_gaussian_sigma",
+    "gaussian_weight": "crf_gaussian_weight",
+    "bilateral_sigma_xy": "crf_bilateral_sigma",
+    "bilateral_sigma_rgb": "crf_colour_sigma",
+    "bilateral_weight": "crf_bilateral_weight",
+}
 
 
 def add_crf_options(parser: argparse.ArgumentParser) -> None:
@@ -48,13 +59,12 @@ def add_crf_options(parser: argparse.ArgumentParser) -> None:
     add("--crf-iterations", type=count(0, 1000), default=default.iterations, metavar="N", help="mean-field updates")
 
 
-def crf_settings(args: argparse.Namespace) -> CRFSettings:
-    """The settings that the options of `add_crf_options` ask for."""
-    return CRFSettings(
-        iterations=args.crf_iterations,
-        gaussian_sigma=args.crf_gaussian_sigma,
-        gaussian_weight=args.crf_gaussian_weight,
-        bilateral_sigma_xy=args.crf_bilateral_sigma,
-        bilateral_sigma_rgb=args.crf_colour_sigma,
-        bilateral_weight=args.crf_bilateral_weight,
-    )
+def crf_settings(options: argparse.Namespace) -> CRFSettings | None:
+    """The settings that the options of `add_crf_options` ask for; None without `--crf`."""
+    return CRFSettings(**{field: getattr(options, name) for field, name in _OPTIONS.items()}) if options.crf else None
+
+
+def options_table(settings: Any) -> dict[str, Any]:
+    """Settings of a job as one flat table in which the CRF's fields, too, are called as the options."""
+    table = {_OPTIONS.get(name, name): value for name, value in as_plain(settings).items()}
+    return dict(sorted((table | {"crf": settings.crf is not None}).items()))

@@ -2,51 +2,29 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from model.networks.names import BACKBONES
-from tools.cli.crf_options import add_crf_options
+from tools.cli.as_settings import parsed
+from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
+from tools.settings import EvaluationSettings
+from utils.evaluation.settings import FIRST_STEP, LAST_STEP
 from utils.number_formats import PRECISIONS
 
-if TYPE_CHECKING:
-    from utils.evaluation.evaluate import Views
 
-MAX_STEPS = 1_000_000  # checkpoints of a range
-
-FIRST_STEP, LAST_STEP = 100, 20000  # of the published range, which goes on by the first
-
-
-def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command's options."""
+def parse_args(description: str | None, argv: list[str] | None = None) -> EvaluationSettings:
+    """From words to settings."""
     parser = CommandParser(description=description)
     _add_data(parser)
     _add_checkpoints(parser)
     _add_machine(parser)
     _add_results(parser)
     add_crf_options(parser)
-    args = parser.parse_args(argv)
-    if not args.follow:  # else the run says where its range ends
-        settle_range(args, FIRST_STEP, LAST_STEP, FIRST_STEP)
-    first, last = args.start_eval or 1, args.end_eval or max(LAST_STEP, args.start_eval or 1)
-    if last < first:
-        parser.error(f"--end-eval {args.end_eval} lies before --start-eval {args.start_eval}")
-    steps = (last - first) // (args.step_eval or FIRST_STEP) + 1
-    if steps > MAX_STEPS and not args.all:
-        parser.error(
-            f"--start-eval, --end-eval and --step-eval ask for {steps} checkpoints, and {MAX_STEPS} are the most; "
-            "raise --step-eval"
-        )
-    refuse_huge_batch(parser, "--batch-size", args.batch_size or 1, args.input_size)
-    return args
-
-
-def settle_range(args: argparse.Namespace, first: int, last: int, every: int) -> None:
-    """Fill in what was not given of the range of steps."""
-    args.step_eval = args.step_eval or every
-    args.start_eval = args.start_eval or first
-    args.end_eval = args.end_eval or last
+    options = parser.parse_args(argv)
+    settings = parsed(parser, EvaluationSettings, options, crf=crf_settings(options))
+    refuse_huge_batch(parser, "--batch-size", settings.batch_size or 1, settings.input_size)
+    return settings
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -124,10 +102,3 @@ def _scales(text: str) -> tuple[float, ...]:
     if len(set(scales)) < len(scales):
         raise argparse.ArgumentTypeError(f"expected different factors such as 0.75,1,1.25, found '{text}'")
     return scales
-
-
-def views_of(args: argparse.Namespace) -> "Views":
-    """The views of a tile that are averaged."""
-    from utils.evaluation.evaluate import Views  # with torch
-
-    return Views(args.scales, args.flip)

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 
 from model.networks.names import BACKBONES
-from tools.cli.crf_options import add_crf_options
+from tools.cli.as_settings import parsed
+from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
+from tools.settings import PredictionSettings
 from utils.number_formats import PRECISIONS
 
 
-def parse_args(description: str | None, argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command's options."""
+def parse_args(description: str | None, argv: list[str] | None = None) -> PredictionSettings:
+    """From words to settings."""
     parser = CommandParser(description=description)
     _add_network(parser)
     _add_images(parser)
@@ -20,14 +22,8 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> argpar
     results.add_argument("--save-dir", type=Path, default=Path("predictions"), metavar="DIR", help="folder of the maps")
     results.add_argument("--ids-only", action="store_true", help="leave out colour/ and overlay/")
     results.add_argument("--overwrite", action="store_true", help="replace the prediction in --save-dir")
-    args = parser.parse_args(argv)
-    if args.data_list is not None and (args.dataset is None or args.data_dir is None):
-        parser.error("--data-list needs --dataset and --data-dir, which say where its tiles lie")
-    if args.data_list is not None and args.scale != 1:
-        parser.error("--scale is for --images; tiles of --data-list are brought to tile size as in training")
-    if (args.dataset or "").lower() == "custom" and args.data_dir is None:
-        parser.error("--dataset custom needs --data-dir, where its dataset.json lies")
-    return args
+    options = parser.parse_args(argv)
+    return parsed(parser, PredictionSettings, options, crf=crf_settings(options))
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,5 @@
 """How a command runs and ends: one line and an exit code for every outcome, short warnings, SIGTERM like Ctrl-C."""
 
-import argparse
 import contextlib
 import os
 import signal
@@ -100,7 +99,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _memory_advice(settings: Any) -> str:
     """Which of the command's options cost less memory."""
-    options = vars(settings) if isinstance(settings, argparse.Namespace) else as_plain(settings)
+    options = as_plain(settings)
     lower = [flag(name) for name in ("batch_size", "input_size") if name in options]
     return f"lower {' or '.join(lower)}" + (", or raise --accumulate" if "accumulate" in options else "")
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from utils.errors import DataError
 from utils.evaluation.bilateral import BilateralFilter
-from utils.evaluation.crf_settings import CRFSettings
+from utils.evaluation.settings import CRFSettings
 
 MIN_PROBABILITY = 1e-5  # a class ruled out by the network can still be brought back by its neighbours
 

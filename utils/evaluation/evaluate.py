@@ -1,7 +1,6 @@
 """Evaluating a segmentation network on tiles with masks, at tile size or on the grid of the mask files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,36 +11,17 @@ from utils import distributed
 from utils.batches import MaskedBatch
 from utils.errors import DataError
 from utils.evaluation.metric import TileMatrices
+from utils.evaluation.settings import ViewSettings
 from utils.images import inside_mask, normalise, to_unit_range
 from utils.precision import autocast
 
 Network = Callable[[Tensor], Tensor]
 Refine = Callable[[Tensor, Tensor], Tensor]
 Keep = Callable[[Any, Tensor], None]
-MasksOf = Callable[[Any], Sequence[Tensor]]  # of one of the batches
+MasksOf = Callable[[Any], Sequence[Tensor] | None]  # of one of the batches
 
 
-@dataclass(frozen=True)
-class Views:
-    """The views of a tile whose class probabilities are averaged: test-time augmentation.
-
-    Attributes:
-        scales: factors that the tile is resized by.
-        flip: each scale also mirrored left-right.
-    """
-
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the tile is seen once, as it is."""
-        return self.scales == (1.0,) and not self.flip
-
-
-PLAIN = Views()
-
-
+PLAIN = ViewSettings()
 BROKEN_MAPS = "the network's output is NaN or infinite; use --precision fp32, or an earlier checkpoint"
 
 
@@ -62,7 +42,7 @@ def predict_logits(network: Network, batch: MaskedBatch, device: torch.device, p
 
 
 def predict_probabilities(
-    network: Network, batch: MaskedBatch, device: torch.device, precision: str, views: Views = PLAIN
+    network: Network, batch: MaskedBatch, device: torch.device, precision: str, views: ViewSettings = PLAIN
 ) -> Tensor:
     """Class probabilities of a batch of equally large tiles, the mean over the views.
 
@@ -93,7 +73,7 @@ def _network_input(batch: MaskedBatch, device: torch.device) -> Tensor:
     return normalise(images, inside_mask(sizes, (images.shape[2], images.shape[3])))
 
 
-def _views_of(images: Tensor, width: int, views: Views) -> Iterator[tuple[Tensor, bool]]:
+def _views_of(images: Tensor, width: int, views: ViewSettings) -> Iterator[tuple[Tensor, bool]]:
     """Each view of the images, and whether it is mirrored; padding stays on the right."""
     for flipped in (False, True) if views.flip else (False,):
         oriented = torch.cat([images[..., :width].flip(3), images[..., width:]], dim=3) if flipped else images
@@ -117,7 +97,7 @@ def evaluate(
     device: torch.device,
     precision: str = "fp32",
     refine: Refine | None = None,
-    views: Views = PLAIN,
+    views: ViewSettings = PLAIN,
     masks_of: MasksOf | None = None,
     keep: Keep | None = None,
 ) -> tuple[TileMatrices, TileMatrices | None]:
@@ -132,7 +112,7 @@ def evaluate(
         refine: probabilities (B, C, h, w) and uint8 images (B, 3, h, w) -> probabilities; None: none.
         views: whose probabilities are averaged.
         masks_of: the masks of a batch's tiles on grids of their own, uint8 (H, W) each, to which the predictions are
-            brought; None: the batch's masks, at tile size.
+            brought; None, or where it returns None: the batch's masks, at tile size.
         keep: called with each batch and what is predicted for it at tile size, (B, h, w); not with `masks_of`.
 
     Returns:

@@ -1,18 +1,24 @@
+from pathlib import Path
+
 import pytest
 
-from tools.cli.crf_options import add_crf_options, crf_settings
+from data.settings import MapSourceSettings
+from tools.cli.crf_options import add_crf_options, crf_settings, options_table
 from tools.cli.parser import CommandParser
-from utils.evaluation.crf_settings import CRFSettings
+from tools.settings import PredictionSettings
+from utils.evaluation.settings import CRFSettings
 
 
-def parsed(*options: str) -> CRFSettings:
+def parsed(*options: str) -> CRFSettings | None:
     parser = CommandParser()
+    parser.add_argument("--crf", action="store_true")
     add_crf_options(parser)
     return crf_settings(parser.parse_args(list(options)))
 
 
 def test_the_defaults_are_deeplabs():
-    assert parsed() == CRFSettings(10, 1, 3, 67, 3, 4)
+    assert parsed("--crf") == CRFSettings(10, 1, 3, 67, 3, 4)
+    assert parsed() is None
 
 
 @pytest.mark.parametrize(
@@ -27,7 +33,7 @@ def test_the_defaults_are_deeplabs():
     ],
 )
 def test_each_option_sets_its_own_field(option, value, field):
-    assert vars(parsed(option, value)) == vars(CRFSettings()) | {field: float(value)}
+    assert vars(parsed("--crf", option, value)) == vars(CRFSettings()) | {field: float(value)}
 
 
 @pytest.mark.parametrize(
@@ -42,3 +48,11 @@ def test_values_out_of_range_are_refused(capsys, option, value, expected):
     with pytest.raises(SystemExit):
         parsed(option, value)
     assert expected in capsys.readouterr().err
+
+
+def test_a_job_is_told_in_the_names_of_its_options():
+    source = MapSourceSettings(images=Path("scenes"))
+    table = options_table(PredictionSettings(source, crf=CRFSettings(iterations=3, bilateral_sigma_rgb=5)))
+    assert (table["crf"], table["crf_iterations"], table["crf_colour_sigma"]) == (True, 3, 5)
+    assert list(table) == sorted(table)
+    assert options_table(PredictionSettings(source))["crf"] is False

@@ -12,7 +12,6 @@ import pytest
 from data.dataset_json import load_description
 from model.weights import defaults
 from tests.conftest import CUSTOM, TinySet, main_of, patches, picture, write_custom, write_image, write_list
-from tools import eval_results
 from tools.cli.next_command import (
     ROOT,
     choosing,
@@ -23,6 +22,7 @@ from tools.cli.next_command import (
     training,
     typed_again,
 )
+from utils.evaluation.report import results
 from utils.selection.budget import labelled_count
 
 SMALL = {
@@ -67,7 +67,7 @@ def tiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinySet:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("model.training.plot_curves", lambda *_: None)  # pictures take most of a tiny run's time
     monkeypatch.setattr("model.training.TrainingRun._save_panels", lambda *_: None)
-    monkeypatch.setattr(eval_results, "draw", lambda *_: None)
+    monkeypatch.setattr(results, "draw", lambda *_: None)
     tiny = write_custom(tmp_path / "it's $HOME <of> tiles", 12, group=r"(tile\d+)")
     for part, names in {"train": tiny.names[:8], "val": tiny.names[8:10], "test": tiny.names[10:]}.items():
         write_list(tiny.folder / f"{part}.txt", names)

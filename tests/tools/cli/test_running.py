@@ -1,8 +1,9 @@
 """How a command ends, and what it says then."""
 
-import argparse
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,12 +13,19 @@ from tools.cli.running import run
 from utils.errors import DataError, OptionError
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    return argparse.Namespace(debug="--debug" in argv, batch_size=1)
+@dataclass(frozen=True)
+class Job:
+    """Settings of a command; `--debug` is none of them."""
+
+    batch_size: int = 1
+
+
+def parse(argv: Sequence[str] | None) -> Job:
+    return Job()
 
 
 def raising(error: BaseException):
-    def main(_: argparse.Namespace) -> int:
+    def main(_: Job) -> int:
         raise error
 
     return main

@@ -6,7 +6,7 @@ from scipy.special import softmax
 
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import dense_crf
-from utils.evaluation.crf_settings import CRFSettings
+from utils.evaluation.settings import CRFSettings
 
 SIZE = 24
 SETTINGS = {

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.evaluation.evaluate import BrokenMapsError, Views, evaluate, predict_probabilities
+from utils.evaluation.evaluate import BrokenMapsError, evaluate, predict_probabilities
+from utils.evaluation.settings import ViewSettings
 
 CPU = torch.device("cpu")
 C = 4
@@ -160,7 +161,7 @@ def smoothing(images: Tensor) -> Tensor:
 
 def test_flipped_views_are_mirrored_back_and_averaged_as_probabilities():
     batch = make_batch((30, 20), (40, 40))
-    both = predict_probabilities(smoothing, batch, CPU, "fp32", Views(flip=True))
+    both = predict_probabilities(smoothing, batch, CPU, "fp32", ViewSettings(flip=True))
     alone = predict_probabilities(smoothing, batch, CPU, "fp32")
     mirrored = make_batch((30, 20), (40, 40))
     mirrored.image[:, :, :, :20] = batch.image[:, :, :, :20].flip(3)
@@ -177,14 +178,15 @@ def test_scaled_views_are_brought_back_to_the_tile():
         return smoothing(images)
 
     batch = make_batch((40, 24), (40, 24))
-    views = Views((0.5, 1.0, 1.5), flip=True)
+    views = ViewSettings((0.5, 1.0, 1.5), flip=True)
     probabilities = predict_probabilities(network, batch, CPU, "fp32", views)
     assert seen == [(20, 12), (40, 24), (60, 36)] * 2
     assert probabilities.shape == (2, C, 40, 24)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2, 40, 24))
-    single = [predict_probabilities(smoothing, batch, CPU, "fp32", Views((s,))) for s in views.scales]
+    single = [predict_probabilities(smoothing, batch, CPU, "fp32", ViewSettings((s,))) for s in views.scales]
     torch.testing.assert_close(
-        predict_probabilities(smoothing, batch, CPU, "fp32", Views(views.scales)), torch.stack(single).mean(dim=0)
+        predict_probabilities(smoothing, batch, CPU, "fp32", ViewSettings(views.scales)),
+        torch.stack(single).mean(dim=0),
     )
 
 
@@ -196,14 +198,14 @@ def test_scaled_views_stay_in_place():
         predict_probabilities(
             lambda images: images[:, :2] * torch.tensor([1.0, 0.0]).view(2, 1, 1), batch, CPU, "fp32", v
         )
-        for v in (Views(), Views((0.75,)), Views((1.25,)))
+        for v in (ViewSettings(), ViewSettings((0.75,)), ViewSettings((1.25,)))
     ]
     for red in reds[1:]:
         torch.testing.assert_close(red[..., 3:-3], reds[0][..., 3:-3], atol=0.01, rtol=0)
 
 
 def test_augmented_scores_of_a_perfect_network_with_flips_are_one():
-    matrix, _ = evaluate(read_classes, [make_batch((30, 20), (40, 40))], C, CPU, views=Views(flip=True))
+    matrix, _ = evaluate(read_classes, [make_batch((30, 20), (40, 40))], C, CPU, views=ViewSettings(flip=True))
     assert matrix.scores().mean_iou == 1
 
 

@@ -15,8 +15,9 @@ from tests.fake_cuda import CUDA, fake_cuda, nothing_waits, output_types
 from tests.plain_s4gan import Batch
 from utils.device import place
 from utils.evaluation import evaluate as evaluate_module
-from utils.evaluation.evaluate import PLAIN, Views, evaluate, predict_probabilities
+from utils.evaluation.evaluate import PLAIN, evaluate, predict_probabilities
 from utils.evaluation.metric import ConfusionMatrix
+from utils.evaluation.settings import ViewSettings
 from utils.evaluation.windows import blended_strips
 from utils.images import normalise, to_unit_range
 from utils.precision import autocast, keep_convolutions_in
@@ -27,7 +28,7 @@ BATCH = Batch(
     torch.full((2, 32, 32), 255, dtype=torch.uint8),
     torch.tensor([(24, 28)] * 2),
 )
-VIEWS = Views((0.5, 1.0), flip=True)
+VIEWS = ViewSettings((0.5, 1.0), flip=True)
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 

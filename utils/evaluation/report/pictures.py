@@ -1,6 +1,6 @@
 """The pictures of an evaluation: score against step, classes, confusion, tiles where it is right and wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +8,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tools.eval_checkpoints import Checkpoints
-from tools.eval_list import Evaluation, TileList
-from tools.eval_summary import Verdict, shares_of
 from utils.drawing.charts import save_class_bars, save_confusion, save_score_curve
 from utils.drawing.pictures import (
     WRONG_COLOUR,
@@ -22,58 +19,62 @@ from utils.drawing.pictures import (
     with_legend,
 )
 from utils.evaluation.metric import tile_mean_iou
+from utils.evaluation.report.summary import Comparison, shares_of
+from utils.evaluation.tile_lists import CheckpointScores, ListScorer
 from utils.labels import IGNORE_INDEX
 
 PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
 _MANY_TILES = 24  # from here on two tiles of each kind are shown, else one
 
 
-def draw(folder: Path, verdict: Verdict, checkpoints: Checkpoints) -> None:
+def draw(folder: Path, comparison: Comparison, return_to: Callable[[int], None]) -> None:
     """Write the pictures; those of classes and tiles show the test list where there is one.
 
     Args:
         folder: of the results.
-        verdict: what came out.
-        checkpoints: give the network its weights where predictions have to be made again.
+        comparison: what came out.
+        return_to: gives the network the weights of a step again, where predictions have to be made again.
     """
-    draw_curve(folder / "miou.png", verdict)
-    shown, on = verdict.shown
-    scores, classes = shown.plain.scores, on.description.classes
+    draw_curve(folder / "miou.png", comparison)
+    shown, on = comparison.shown
+    scores, classes = shown.plain.scores, on.tiles.classes
     if not sum(scores.class_pixels):  # no pixel has a label: there is nothing to show
         return
-    where = f"step {shown.step} on {on.path.name}" + (" (chosen on this list)" if verdict.is_optimistic else "")
+    where = f"step {shown.step} on {on.tiles.path.name}" + (
+        " (chosen on this list)" if comparison.is_optimistic else ""
+    )
     counts = shown.plain.tiles.sum(dim=0, dtype=torch.int64).numpy()
     save_confusion(
         folder / "confusion.png", f"What each true class is taken for, in % of its pixels: {where}", counts, classes
     )
-    ends = verdict.class_intervals["iou"]
+    ends = comparison.class_intervals["iou"]
     title = f"IoU of each class: {where}"
     save_class_bars(folder / "classes.png", title, classes, scores.class_iou, shares_of(scores), ends)
-    save_picture(folder / "tiles.png", _tiles(shown, on, checkpoints))
+    save_picture(folder / "tiles.png", _tiles(shown, on, return_to))
 
 
-def draw_curve(path: Path, verdict: Verdict) -> None:
+def draw_curve(path: Path, comparison: Comparison) -> None:
     """Mean IoU against the step, once two checkpoints have one."""
-    rows = sorted(verdict.rows, key=lambda row: row.step)
+    rows = sorted(comparison.rows, key=lambda row: row.step)
     if sum(row.scores.mean_iou is not None for row in rows) < 2:
         return
-    on = verdict.chosen_on
+    on = comparison.chosen_on.tiles
     save_score_curve(
         path,
-        f"Mean IoU on the {len(on.tiles)} tiles of {on.path.name} (chosen on this list)",
+        f"Mean IoU on the {len(on.names)} tiles of {on.path.name} (chosen on this list)",
         [row.step for row in rows],
         [row.scores.mean_iou for row in rows],
         [(row.interval.low, row.interval.high) for row in rows],
-        verdict.best.step,
-        verdict.test.plain.scores.mean_iou if verdict.test else None,
+        comparison.best.step,
+        comparison.test.plain.scores.mean_iou if comparison.test else None,
     )
 
 
-def _tiles(shown: Evaluation, on: TileList, checkpoints: Checkpoints) -> Image.Image:
+def _tiles(shown: CheckpointScores, on: ListScorer, return_to: Callable[[int], None]) -> Image.Image:
     """The best, median and worst tiles: image, truth, prediction, errors."""
     pictured = extreme_tiles(shown.plain.tiles, on.tiles.names)
-    predictions = _predictions(shown, on, checkpoints, [tile for _, tile in pictured])
-    colours = on.description.colours
+    predictions = _predictions(shown, on, return_to, [tile for _, tile in pictured])
+    colours = on.tiles.colours
     rows, captions, truths = [], [], []
     for (caption, tile), prediction in zip(pictured, predictions, strict=True):
         image, truth = np.array(on.tiles.image(tile)), np.array(on.tiles.mask(tile))
@@ -82,17 +83,17 @@ def _tiles(shown: Evaluation, on: TileList, checkpoints: Checkpoints) -> Image.I
         rows.append([image, *maps])
         truths.append(truth)
         captions.append([caption, "truth", "prediction", f"errors: {wrong:.1%} of the pixels"])
-    names, shown_colours = legend_of(*on.description.legend, truths)
+    names, shown_colours = legend_of(*on.tiles.legend, truths)
     return with_legend(picture_grid(rows, captions, size=220), [*names, "wrong pixel"], [*shown_colours, WRONG_COLOUR])
 
 
 def _predictions(
-    shown: Evaluation, on: TileList, checkpoints: Checkpoints, tiles: Sequence[int]
+    shown: CheckpointScores, on: ListScorer, return_to: Callable[[int], None], tiles: Sequence[int]
 ) -> Sequence[np.ndarray]:
     if all(tile in shown.predictions for tile in tiles):
         return [shown.predictions[tile] for tile in tiles]
-    checkpoints.return_to(shown.step)
-    return on.predictions(checkpoints.network, tiles)
+    return_to(shown.step)
+    return on.predictions(tiles)
 
 
 def extreme_tiles(tiles: Tensor, names: Sequence[str]) -> list[tuple[str, int]]:

@@ -1,8 +1,7 @@
 """The images that maps are made of: tiles of a list, a file, or a folder; read one after the other."""
 
-import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from data.images import image_file_size, read_image
 from data.preparing.archives import FolderSource
 from data.reader import TileReader
 from data.splits import IMAGE_ENDINGS, read_names
-from utils.errors import DataError, OptionError, warn
+from utils.errors import DataError, warn
 from utils.paths import fitting_name, no_file
+from utils.settings import SettingsError
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,35 @@ class MapImage:
     file_size: Callable[[], tuple[int, int]]
 
 
-def find_images(args: argparse.Namespace, description: Description | None) -> list[MapImage]:
-    """The images of `--data-list` or of `--images`, in the order of the list or of their paths.
+def images_of_path(path: Path, scale: float = 1.0, exif: Exif = "apply") -> list[MapImage]:
+    """An image file, or those of a folder and of all below it, in the order of their paths.
 
-    Tiles of a list are brought to tile size where the data set has one, as in training; files of `--images`, and tiles
-    of a set without a tile size, are taken as they are, times `--scale`. All are turned as EXIF says, unless `--exif`
-    or the data set's description say otherwise.
+    Args:
+        path: the file or the folder.
+        scale: factor that images are resized by: ground size of their pixels over that of the training tiles'.
+        exif: turn them as their EXIF orientation says, or not.
 
     Raises:
-        OptionError: a path does not exist.
+        SettingsError: the path does not exist.
         DataError: there is no image.
     """
-    if args.images is not None:
-        exif = args.exif or (description.exif if description else "apply")
-        return [_image_of(name, path, args.scale, exif) for name, path in _image_files(args.images).items()]
-    assert description is not None  # parse_args saw to it
-    if args.exif is not None:
-        description = replace(description, exif=args.exif)
+    return [_image_of(name, file, scale, exif) for name, file in _image_files(path).items()]
+
+
+def images_of_list(path: Path, description: Description, data_dir: Path) -> list[MapImage]:
+    """The tiles of a list, in its order: at tile size where the data set has one, as in training, else as they are.
+
+    Args:
+        path: the list.
+        description: the data set.
+        data_dir: its folder.
+
+    Raises:
+        OptionError: there is no such list.
+    """
     side = description.tile_size
-    reader = TileReader(description, args.data_dir, (side or 0, side or 0))
-    return [_image_of_tile(name, reader) for name in read_names(args.data_list, description)]
+    reader = TileReader(description, data_dir, (side or 0, side or 0))
+    return [_image_of_tile(name, reader) for name in read_names(path, description)]
 
 
 def _image_of(name: str, path: Path, scale: float, exif: Exif) -> MapImage:
@@ -75,7 +84,7 @@ def _image_files(path: Path) -> dict[str, Path]:
     """Image files by the names of their maps: without endings, unless two files would then be called alike."""
     fault = no_file(path)
     if fault is not None and not path.is_dir():
-        raise OptionError(f"--images {path} {fault}; give an image file, or a folder of them")
+        raise SettingsError(f"{{images}} {path} {fault}; give an image file, or a folder of them")
     if fault is None:
         return {_fitting(path.stem): path}
     files = [file.path for file in FolderSource(path).files if file.path.lower().endswith(IMAGE_ENDINGS)]

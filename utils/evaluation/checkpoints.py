@@ -1,28 +1,27 @@
-"""The checkpoints that tools/auto_evaluate.py evaluates: which, in what order, and how they get into the network."""
+"""The checkpoints of a run that are compared: which, in what order, and how they get into the network."""
 
-import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from model.weights.loading import load_network, read_network
-from tools.cli.evaluate_options import FIRST_STEP, LAST_STEP, settle_range
 from utils import distributed
 from utils.console import say
-from utils.errors import DataError, OptionError, UserError
+from utils.errors import DataError, UserError
+from utils.evaluation.settings import LAST_STEP, RangeSettings
 from utils.runs.folder import RunFolder
 from utils.runs.idle import IdleWatch
 from utils.runs.interrupt import StopRequest
-from utils.runs.record import RunRecord
+from utils.settings import SettingsError
 from utils.suggest import first_names
 
+Weights = dict[str, Tensor]
 POLL_SECONDS = 2.0  # between two looks for a new checkpoint
 
 
@@ -46,34 +45,42 @@ class Checkpoints:
     there, cannot be read or belong to another network are named and left out.
 
     Args:
-        args: the command's options.
-        network: what they are loaded into.
+        settings: the range.
+        read: the weights in a checkpoint, checked to be the network's; in a thread, while the network is at work.
+        load: puts weights into the network.
         stop: asked between two checkpoints.
-        record: says when the run ends and how often it writes; None where there is none.
+        num_steps, save_pred_every: when the run ends and how often it writes; None: not known.
 
     Attributes:
+        settings: the range as it is settled, with all its numbers.
         skipped: reasons by step.
         gave_up: why a training was not waited for any longer; empty while it is.
 
     Raises:
-        OptionError: there is none, and none is waited for.
+        SettingsError: there is none, and none is waited for.
     """
 
     def __init__(
-        self, args: argparse.Namespace, network: nn.Module, stop: StopRequest, record: RunRecord | None
+        self,
+        settings: RangeSettings,
+        read: Callable[[Path], Weights],
+        load: Callable[[Weights], None],
+        stop: StopRequest,
+        num_steps: int | None = None,
+        save_pred_every: int | None = None,
     ) -> None:
-        self.args, self.network, self.stop = args, network, stop
-        self.folder = RunFolder(args.checkpoint_dir)
-        steps = steps_to_evaluate(args, record)
-        self.pending: Sequence[int] = [] if args.all else list(steps)
+        self.settings = settings.settled(num_steps, save_pred_every)
+        self.folder, self.stop = RunFolder(settings.checkpoint_dir), stop
+        self._read, self._load = read, load
+        self.pending: Sequence[int] = [] if settings.all else list(settings.steps(num_steps, save_pred_every))
         self.skipped: dict[int, str] = {}
         self.gave_up = ""
-        self._idle = IdleWatch(self.folder.path, args.max_idle_minutes)
+        self._idle = IdleWatch(self.folder.path, settings.max_idle_minutes)
         self.present: int | None = None
-        self._newest = -1
-        self._weights: dict[str, Tensor] | None = None
-        self._kept: tuple[int, dict[str, Tensor]] | None = None
-        if not args.follow:
+        self._newest, self._last = -1, self.settings.end_eval or LAST_STEP
+        self._weights: Weights | None = None
+        self._kept: tuple[int, Weights] | None = None
+        if not settings.follow:
             self._take_stock()
 
     def __iter__(self) -> Iterator[int]:
@@ -84,7 +91,7 @@ class Checkpoints:
                 reading, weights = None, self._result(step, future)
                 if weights is None:
                     continue
-                self.network.load_state_dict(weights)
+                self._load(weights)
                 self.present, self._weights = step, weights
                 del weights, future
                 reading = self._start_reading(thread, wait=False)
@@ -109,9 +116,9 @@ class Checkpoints:
         if self.present == step:
             return
         if self._kept is not None and self._kept[0] == step:
-            self.network.load_state_dict(self._kept[1])
+            self._load(self._kept[1])
         else:
-            load_network(self.network, self.folder.generator(step))
+            self._load(self._read(self.folder.generator(step)))
         self.present = step
 
     def leave_out(self, step: int, reason: str) -> None:
@@ -125,52 +132,67 @@ class Checkpoints:
         reasons = [*self.skipped.values()]
         return self.stop.reason or self.gave_up or (reasons[0] if len(reasons) == 1 else "")
 
+    def reason_to_end(self) -> str | None:
+        """Why the end was asked for, in this process or in another; None: it was not. All processes have to ask."""
+        reasons = [reason for reason in distributed.gather_objects(self.stop.reason) if reason]
+        return reasons[0] if reasons else None
+
+    def say_left_out(self) -> bool:
+        """Say which checkpoints of the range were not evaluated; returns whether there are any."""
+        skipped, left = sorted(self.skipped), self.pending
+        if skipped:
+            say(f"skipped {len(skipped)} checkpoints: {_first_steps(skipped)}", file=sys.stderr)
+        if left:
+            reason = self.stop.reason or self.gave_up or "the end came"
+            say(f"{reason} before {len(left)} checkpoints: {_first_steps(left)}", file=sys.stderr)
+        return bool(skipped or left)
+
     # --- which comes next ----------------------------------------------------------------------------------------
 
     def _take_stock(self) -> None:
         """Keep the steps whose checkpoint is there, and name the others."""
         found, there = self.folder.steps(), set(self.folder.steps())
-        wanted = found if self.args.all else [step for step in self.pending if step in there]
+        wanted = found if self.settings.all else [step for step in self.pending if step in there]
         if not wanted:
-            raise OptionError(self._nothing_there(found))
+            raise SettingsError(self._nothing_there(found))
         missing = [step for step in self.pending if step not in there]
         self.pending = wanted
         self._pass_over(missing)
 
     def _nothing_there(self, found: list[int]) -> str:
-        args = self.args
+        asked = self.settings
         if not found:
-            return (
-                f"{args.checkpoint_dir} holds no checkpoint<step>.pth; give the folder of a training run, or --follow"
-            )
+            folder = asked.checkpoint_dir
+            return f"{folder} holds no checkpoint<step>.pth; give the folder of a training run, or {{follow}}"
         return (
-            f"no checkpoint of steps {args.start_eval} to {args.end_eval} every {args.step_eval} in "
-            f"{args.checkpoint_dir}; it holds checkpoint{found[0]}.pth to checkpoint{found[-1]}.pth: give "
-            "--start-eval, --end-eval and --step-eval to match, or --all"
+            f"no checkpoint of steps {asked.start_eval} to {asked.end_eval} every {asked.step_eval} in "
+            f"{asked.checkpoint_dir}; it holds checkpoint{found[0]}.pth to checkpoint{found[-1]}.pth: give "
+            "{start_eval}, {end_eval} and {step_eval} to match, or {all}"
         )
 
     def _pass_over(self, missing: list[int]) -> None:
         if missing:
             self.skipped.update(dict.fromkeys(missing, "not there"))
-            text = f"{len(missing)} checkpoints of the range are not there: {first_steps(missing)}"
+            text = f"{len(missing)} checkpoints of the range are not there: {_first_steps(missing)}"
             say(f"warning: {text}", file=sys.stderr)
 
     def _look(self) -> Look:
         """Look for the next checkpoint; those of a training that is followed come in order, the last one at its end."""
-        if not self.args.follow:
+        if not self.settings.follow:
             return Look(self.pending[0] if self.pending else None, [], True)
         found = self.folder.steps()
-        steps = [step for step in found if step > self._newest] if self.args.all else self.pending
+        steps = [step for step in found if step > self._newest] if self.settings.all else self.pending
         step = next((step for step in steps if step in set(found)), None)
-        is_past = bool(found) and found[-1] >= self.args.end_eval  # a training writes them in order
-        is_over = step is None and (is_past or not (self.args.all or self.pending))
+        is_past = bool(found) and found[-1] >= self._last  # a training writes them in order
+        is_over = step is None and (is_past or not (self.settings.all or self.pending))
         missing = [other for other in self.pending if is_over or (step is not None and other < step)]
         is_idle = self._idle.is_idle() and step is None and not is_over
         return Look(step, missing, is_over, self._too_long() if is_idle else "")
 
     def _too_long(self) -> str:
+        minutes = self.settings.max_idle_minutes
         return (
-            f"nothing in {self.folder.path} has changed for {self.args.max_idle_minutes:g} minutes, so its training is "
+            f"nothing in {self.folder.path} has changed for {minutes:g} minutes, so its training is "
             "taken to have ended (--max-idle-minutes)"
         )
 
@@ -197,17 +219,17 @@ class Checkpoints:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _start_reading(self, thread: ThreadPoolExecutor, wait: bool) -> tuple[int, Future[dict[str, Tensor]]] | None:
+    def _start_reading(self, thread: ThreadPoolExecutor, wait: bool) -> tuple[int, Future[Weights]] | None:
         step = self._next(wait)
-        return None if step is None else (step, thread.submit(self._read, self.folder.generator(step)))
+        return None if step is None else (step, thread.submit(self._fetch, self.folder.generator(step)))
 
-    def _read(self, path: Path) -> dict[str, Tensor]:
-        weights = read_network(self.network, path)
+    def _fetch(self, path: Path) -> Weights:
+        weights = self._read(path)
         with suppress(OSError, AttributeError), path.open("rb") as file:  # not on every system
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)  # mapped pages are fetched before their use
         return weights
 
-    def _result(self, step: int, reading: Future[dict[str, Tensor]]) -> dict[str, Tensor] | None:
+    def _result(self, step: int, reading: Future[Weights]) -> Weights | None:
         """The weights once they are read; None, with a warning, where a process cannot use them."""
         weights, reason = None, "another process could not read it"
         try:
@@ -220,42 +242,15 @@ class Checkpoints:
         return None
 
 
-def steps_to_evaluate(args: argparse.Namespace, record: RunRecord | None) -> Sequence[int]:
-    """The steps of the range; of a training that is followed none that it will not reach, and its last one.
-
-    Args:
-        args: the command's options; what was not given of the range is filled in.
-        record: of the run, if there is one.
-
-    Raises:
-        OptionError: the range begins after the run's end.
-    """
-    if not args.follow:
-        return range(args.start_eval, args.end_eval + 1, args.step_eval)
-    num_steps = record.num_steps if record else None
-    last = num_steps or LAST_STEP
-    every = min(args.step_eval or (record.save_pred_every if record else None) or FIRST_STEP, last)
-    takes_last = args.end_eval is None and num_steps is not None  # a run writes one at its end, whatever its step
-    settle_range(args, every, last, every)
-    args.end_eval = min(args.end_eval, last)
-    if args.start_eval > args.end_eval:
-        raise OptionError(
-            f"--start-eval {args.start_eval} is never reached: the run in {args.checkpoint_dir} ends with step "
-            f"{args.end_eval}; lower it"
-        )
-    steps = list(range(args.start_eval, args.end_eval + 1, args.step_eval))
-    return [*steps, last] if takes_last and steps[-1] != last else steps
-
-
 def wait_for_run(folder: RunFolder, stop: StopRequest) -> None:
     """Wait until a training has begun in a folder, which its options.json tells.
 
     Raises:
-        OptionError: it is no folder.
+        SettingsError: it is no folder.
         DataError: none had begun when the end came.
     """
     if folder.path.is_file():
-        raise OptionError(f"--checkpoint-dir {folder.path} is a file; give the folder of a training run")
+        raise SettingsError(f"{{checkpoint_dir}} {folder.path} is a file; give the folder of a training run")
     if not distributed.from_main(folder.options.is_file):
         say(f"waiting for a training to begin in {folder.path}")
     while not distributed.from_main(folder.options.is_file):
@@ -264,6 +259,6 @@ def wait_for_run(folder: RunFolder, stop: StopRequest) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def first_steps(steps: Sequence[int]) -> str:
+def _first_steps(steps: Sequence[int]) -> str:
     """The first steps of a list, for a message."""
     return first_names(map(str, steps), 10)

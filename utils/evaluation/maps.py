@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from tools.predict_images import MapImage
 from utils.colours import RGB
 from utils.drawing.pictures import colourise, overlay
 from utils.errors import DataError, OptionError
@@ -27,6 +26,21 @@ MAPS = Kind(
     worth=r"class_shares\.csv|(ids|colour|overlay)/.+\.png",
     folders=("ids", "colour", "overlay"),
 )
+
+
+class MappedImage(Protocol):
+    """An image of which there will be maps; any object with these fields will do.
+
+    name: what its maps are called, with `/` between folders. file_size: height and width of its file.
+    read_as_filed: its pixels at that size, uint8 RGB, shape (H, W, 3).
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 — described by the class
+    @property
+    def file_size(self) -> Callable[[], tuple[int, int]]: ...  # noqa: D102
+    @property
+    def read_as_filed(self) -> Callable[[], np.ndarray]: ...  # noqa: D102
 
 
 class MapFolder(OutputFolder):
@@ -48,7 +62,7 @@ class MapFolder(OutputFolder):
         self.sizes: dict[str, tuple[int, int]] = {}
         self.pixels: dict[str, np.ndarray] = {}
 
-    def begin_with(self, images: Sequence[MapImage], record: Mapping[str, Any]) -> None:
+    def begin_with(self, images: Sequence[MappedImage], record: Mapping[str, Any]) -> None:
         """Make room for a prediction, once there is a map to write; a second call changes nothing.
 
         Args:
@@ -62,7 +76,7 @@ class MapFolder(OutputFolder):
         self._images = set(names)
         write_json(self.record, {**record, "images": names})
 
-    def check_images(self, images: Sequence[MapImage]) -> None:
+    def check_images(self, images: Sequence[MappedImage]) -> None:
         """Refuse to write maps over files of others.
 
         Raises:
@@ -111,7 +125,7 @@ class MapFolder(OutputFolder):
             )
         return set(images)
 
-    def write(self, image: MapImage, pixels: np.ndarray, ids: np.ndarray) -> None:
+    def write(self, image: MappedImage, pixels: np.ndarray, ids: np.ndarray) -> None:
         """Write an image's maps, at the size of its file.
 
         Args:

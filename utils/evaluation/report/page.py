@@ -1,4 +1,4 @@
-"""The report of tools/auto_evaluate.py: one HTML page that holds its pictures, tables, options, sizes and times."""
+"""The report of an evaluation: one HTML page that holds its pictures, tables, options, sizes and times."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

@@ -1,23 +1,20 @@
-"""The folder that tools/auto_evaluate.py leaves behind: scores, summary, pictures, TensorBoard and a report."""
+"""The folder of an evaluation: scores, summary, pictures, TensorBoard and a report."""
 
-import argparse
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tools.cli.shared_options import as_plain
-from tools.eval_checkpoints import Checkpoints
-from tools.eval_list import Evaluation, TileList
-from tools.eval_pictures import PICTURES, draw, draw_curve
-from tools.eval_report import write_report
-from tools.eval_summary import COLUMNS, Row, Verdict, in_words, print_verdict, rank, summary_of
 from utils import distributed
 from utils.console import say, valid_text
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
+from utils.evaluation.report.page import write_report
+from utils.evaluation.report.pictures import PICTURES, draw, draw_curve
+from utils.evaluation.report.summary import COLUMNS, Comparison, Row, in_words, rank, say_comparison, summary_of
+from utils.evaluation.tile_lists import CheckpointScores, ListScorer
 from utils.runs.files import storage_error, write_json, write_text
 from utils.runs.folder import EVENTS
 from utils.runs.log import open_events
@@ -45,19 +42,28 @@ class Results:
     """What has come out so far, and its folder; of several processes the first one writes.
 
     Args:
-        args: the command's options.
         folder: where it is written, claimed by the caller.
         chosen_on: the list that the choice is made on.
-        facts: network, sizes and machine, for the summary.
+        options: what the evaluation was told, as a flat table.
+        conditions: network, sizes and machine, for the summary.
+        notes: what has to be said beside the scores; more may be added until the end.
+        draws_at_once: draw the curve after every checkpoint.
     """
 
     def __init__(
-        self, args: argparse.Namespace, folder: OutputFolder, chosen_on: TileList, facts: Mapping[str, Any]
+        self,
+        folder: OutputFolder,
+        chosen_on: ListScorer,
+        options: Mapping[str, Any],
+        conditions: Mapping[str, Any],
+        notes: Sequence[str] = (),
+        draws_at_once: bool = False,
     ) -> None:
-        self.args, self.chosen_on, self.facts = args, chosen_on, dict(facts)
+        self.chosen_on, self.options, self.conditions = chosen_on, dict(options), dict(conditions)
+        self.notes, self.draws_at_once = list(notes), draws_at_once
         self.folder, self.path = folder, folder.path
         self.rows: list[Row] = []
-        self.best: Evaluation | None = None
+        self.best: CheckpointScores | None = None
         self._events: Any = None
 
     def begin(self) -> None:
@@ -70,11 +76,11 @@ class Results:
         if self._events is not None or not distributed.is_main():
             return
         self.folder.begin()
-        write_json(self.path / "options.json", as_plain(self.args) | self.facts)
+        write_json(self.path / "options.json", self.options | self._conditions())
         with self._storage_errors():
             self._events = open_events(self.path / "tensorboard")
 
-    def add(self, evaluation: Evaluation) -> bool:
+    def add(self, evaluation: CheckpointScores) -> bool:
         """Write and say what a checkpoint scores; returns whether it is the best so far, the earliest of equals."""
         self.rows.append(Row.of(evaluation))
         is_best = self.best is None or rank(evaluation.plain.scores) > rank(self.best.plain.scores)
@@ -82,38 +88,53 @@ class Results:
             self.best = evaluation
         if distributed.is_main():
             say(f"step {evaluation.step}: {in_words(evaluation.plain)} ({evaluation.seconds:.1f} s)")
-            write_text(self.path / "scores.csv", scores_table(self.rows, self.chosen_on.description.classes))
+            write_text(self.path / "scores.csv", scores_table(self.rows, self.chosen_on.tiles.classes))
             self.folder.establish()
             self._add_events(evaluation)
-            if self.args.follow:
-                draw_curve(self.path / "miou.png", Verdict(self.rows, self.best, self.chosen_on))
+            if self.draws_at_once:
+                draw_curve(self.path / "miou.png", Comparison(self.rows, self.best, self.chosen_on))
         return is_best
 
     def finish(
-        self, checkpoints: Checkpoints, test: Evaluation | None, test_list: TileList | None, seconds: float
+        self,
+        test: CheckpointScores | None,
+        test_list: ListScorer | None,
+        skipped: Mapping[int, str],
+        seconds: float,
+        return_to: Callable[[int], None],
     ) -> None:
-        """Write and say what is known only in the end: the best scores, the summary, the pictures, the report."""
+        """Write and say what is known only in the end: the best scores, the summary, the pictures, the report.
+
+        Args:
+            test, test_list: the chosen checkpoint on the test list; None without one.
+            skipped: reasons by step.
+            seconds: of the whole evaluation.
+            return_to: gives the network the weights of a step again.
+        """
         if self.best is None or not distributed.is_main():
             return
-        verdict = Verdict(self.rows, self.best, self.chosen_on, test, test_list)
+        comparison = Comparison(self.rows, self.best, self.chosen_on, test, test_list)
         write_json(self.path / f"best_scores_{self.best.step}.json", self.best.plain.scores.published())
-        if verdict.refined is not None and verdict.refined.refined is not None:
-            path = self.path / f"best_scores_crf_{verdict.refined.step}.json"
-            write_json(path, verdict.refined.refined.published())
-        draw(self.path, verdict, checkpoints)
-        summary = summary_of(self.args, verdict, self.facts, checkpoints.skipped, seconds)
+        if comparison.refined is not None and comparison.refined.refined is not None:
+            path = self.path / f"best_scores_crf_{comparison.refined.step}.json"
+            write_json(path, comparison.refined.refined.published())
+        draw(self.path, comparison, return_to)
+        summary = summary_of(self.options, comparison, self._conditions(), skipped, seconds)
         write_json(self.path / "summary.json", summary)
         pictures = {name: (self.path / name).read_bytes() for name in PICTURES if (self.path / name).is_file()}
-        write_report(self.path / "report.html", summary, pictures, self.chosen_on.description.colours)
+        write_report(self.path / "report.html", summary, pictures, self.chosen_on.tiles.colours)
         with self._storage_errors():
             self._events.close()
-        print_verdict(self.args, verdict)
+        say_comparison(comparison)
         say(f"report, scores and pictures: {self.path / 'report.html'}")
 
-    def _add_events(self, evaluation: Evaluation) -> None:
+    def _conditions(self) -> dict[str, Any]:
+        return self.conditions | {"notes": self.notes}
+
+    def _add_events(self, evaluation: CheckpointScores) -> None:
         scores = evaluation.plain.scores
         values = {name: getattr(scores, name) for name in COLUMNS}
-        names = self.chosen_on.description.classes
+        names = self.chosen_on.tiles.classes
         values |= {f"IoU/{name}": iou for name, iou in zip(names, scores.class_iou, strict=True)}
         if evaluation.refined:
             values["mean_iou_crf"] = evaluation.refined.scores.mean_iou

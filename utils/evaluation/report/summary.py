@@ -1,16 +1,14 @@
 """What an evaluation comes to: a row a checkpoint, the chosen one, and the words and numbers for both."""
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tools.cli.shared_options import as_plain
-from tools.eval_list import Evaluation, Outcome, TileList
 from utils.console import say
 from utils.evaluation.intervals import Ends, Interval
 from utils.evaluation.metric import CLASS_SCORES, Scores, fraction
+from utils.evaluation.tile_lists import CheckpointScores, ListScorer, ListScores
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
 
@@ -27,7 +25,7 @@ class Row:
     refined_interval: Interval | None
 
     @classmethod
-    def of(cls, evaluation: Evaluation) -> "Row":
+    def of(cls, evaluation: CheckpointScores) -> "Row":
         """A checkpoint's row; its tiles' counts are left behind."""
         plain, refined = evaluation.plain, evaluation.refined
         others = (refined.scores, refined.interval) if refined else (None, None)
@@ -35,7 +33,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Comparison:
     """The chosen checkpoint, what it was chosen from, and what it scores where nothing was chosen.
 
     Attributes:
@@ -46,13 +44,13 @@ class Verdict:
     """
 
     rows: Sequence[Row]
-    best: Evaluation
-    chosen_on: TileList
-    test: Evaluation | None = None
-    test_list: TileList | None = None
+    best: CheckpointScores
+    chosen_on: ListScorer
+    test: CheckpointScores | None = None
+    test_list: ListScorer | None = None
 
     @property
-    def shown(self) -> tuple[Evaluation, TileList]:
+    def shown(self) -> tuple[CheckpointScores, ListScorer]:
         """What pictures and the table of classes show: the test list where there is one."""
         return (self.test, self.test_list) if self.test and self.test_list else (self.best, self.chosen_on)
 
@@ -84,45 +82,53 @@ def shares_of(scores: Scores) -> list[float]:
     return [pixels / max(1, sum(scores.class_pixels)) for pixels in scores.class_pixels]
 
 
-def in_words(outcome: Outcome) -> str:
+def in_words(on_list: ListScores) -> str:
     """Scores and interval as a phrase."""
-    scores = outcome.scores
-    return f"mean IoU {fraction(scores.mean_iou)}, pixel accuracy {fraction(scores.pixel_accuracy)}; {outcome.interval}"
+    scores = on_list.scores
+    return f"mean IoU {fraction(scores.mean_iou)}, pixel accuracy {fraction(scores.pixel_accuracy)}; {on_list.interval}"
 
 
 def summary_of(
-    args: argparse.Namespace, verdict: Verdict, facts: Mapping[str, Any], skipped: Mapping[int, str], seconds: float
+    options: Mapping[str, Any],
+    comparison: Comparison,
+    conditions: Mapping[str, Any],
+    skipped: Mapping[int, str],
+    seconds: float,
 ) -> dict[str, Any]:
     """The content of `summary.json`.
 
     Args:
-        args: the command's options.
-        verdict: what came out.
-        facts: network, sizes and machine.
+        options: what the evaluation was told, as a flat table.
+        comparison: what came out.
+        conditions: network, sizes and machine.
         skipped: reasons by step.
         seconds: of the whole command.
     """
-    test = verdict.test
-    return dict(facts) | {
-        "chosen": {"step": verdict.best.step, "of": len(verdict.rows), "on": str(verdict.chosen_on.path)},
-        "data_list": _list_summary(verdict.chosen_on, verdict.best, is_chosen_on=True),
-        "test_list": _list_summary(verdict.test_list, test, False) if test and verdict.test_list else None,
-        "crf": _refined_summary(verdict.refined),
-        "classes": _class_summary(verdict),
-        "checkpoints": [_row_summary(row) for row in verdict.rows],
+    test, chosen_on = comparison.test, comparison.chosen_on
+    return dict(conditions) | {
+        "chosen": {
+            "step": comparison.best.step,
+            "of": len(comparison.rows),
+            "on": str(chosen_on.tiles.path),
+        },
+        "data_list": _list_summary(chosen_on, comparison.best, is_chosen_on=True),
+        "test_list": _list_summary(comparison.test_list, test, False) if test and comparison.test_list else None,
+        "crf": _refined_summary(comparison.refined),
+        "classes": _class_summary(comparison),
+        "checkpoints": [_row_summary(row) for row in comparison.rows],
         "skipped": [{"step": step, "reason": reason} for step, reason in sorted(skipped.items())],
         "seconds": round(seconds, 2),
-        "options": as_plain(args),
+        "options": dict(options),
     }
 
 
-def _list_summary(tile_list: TileList, evaluation: Evaluation, is_chosen_on: bool) -> dict[str, Any]:
+def _list_summary(scorer: ListScorer, evaluation: CheckpointScores, is_chosen_on: bool) -> dict[str, Any]:
     """What a list says about the chosen checkpoint."""
     plain, refined = evaluation.plain, evaluation.refined
     return {
-        "path": str(tile_list.path),
-        "tiles": len(tile_list.tiles),
-        "labelled_training_tiles": tile_list.seen,
+        "path": str(scorer.tiles.path),
+        "tiles": len(scorer.tiles.names),
+        "labelled_training_tiles": scorer.num_labelled,
         "pixels": sum(plain.scores.class_pixels),
         "chosen_on_this_list": is_chosen_on,
         "scores": plain.scores.published(),
@@ -132,14 +138,14 @@ def _list_summary(tile_list: TileList, evaluation: Evaluation, is_chosen_on: boo
     }
 
 
-def _class_summary(verdict: Verdict) -> list[dict[str, Any]]:
-    evaluation, tile_list = verdict.shown
-    scores, names = evaluation.plain.scores, tile_list.description.classes
+def _class_summary(comparison: Comparison) -> list[dict[str, Any]]:
+    evaluation, scorer = comparison.shown
+    scores, names = evaluation.plain.scores, scorer.tiles.classes
     of_classes, shares = scores.of_classes(), shares_of(scores)
     return [
         {"id": index, "name": name}
         | {score: of_classes[score][index] for score in CLASS_SCORES}
-        | {"intervals": {score: list(verdict.class_intervals[score][index]) for score in CLASS_SCORES}}
+        | {"intervals": {score: list(comparison.class_intervals[score][index]) for score in CLASS_SCORES}}
         | {"pixels": scores.class_pixels[index], "share": shares[index]}
         for index, name in enumerate(names)
     ]
@@ -159,22 +165,22 @@ def _refined_summary(row: Row | None) -> dict[str, Any] | None:
     return {"step": row.step, "scores": row.refined.published(), "interval": row.refined_interval.as_plain()}
 
 
-def print_verdict(args: argparse.Namespace, verdict: Verdict) -> None:
+def say_comparison(comparison: Comparison) -> None:
     """Say how each class does, which checkpoint is best, and what that may be taken for."""
     heads = ("IoU", "producer's", "user's", "F1")
     say(f"{'class':<20}{''.join(f'{head:>11}' for head in heads)} {'pixels':>14} {'share':>7}")
-    for entry in _class_summary(verdict):
+    for entry in _class_summary(comparison):
         figures = "".join(f"{fraction(entry[score]):>11}" for score in CLASS_SCORES)
         say(f"{entry['name']:<20}{figures} {entry['pixels']:>14,} {entry['share']:>7.1%}")
-    best, refined, test = verdict.best, verdict.refined, verdict.test
+    best, refined, test = comparison.best, comparison.refined, comparison.test
     optimistic = "" if best.plain.interval.low is None else ", so the interval is optimistic"
     say(
-        f"best of {len(verdict.rows)}: step {best.step}, {in_words(best.plain)} (chosen on this list: "
-        f"{verdict.chosen_on.path}{optimistic})"
+        f"best of {len(comparison.rows)}: step {best.step}, {in_words(best.plain)} (chosen on this list: "
+        f"{comparison.chosen_on.tiles.path}{optimistic})"
     )
     if refined is not None and refined.refined is not None:
         say(f"with CRF: step {refined.step}, mean IoU {fraction(refined.refined.mean_iou)} (chosen on this list)")
-    if test is not None:
-        say(f"on the test list {args.test_list}: {in_words(test.plain)}")
+    if test is not None and comparison.test_list is not None:
+        say(f"on the test list {comparison.test_list.tiles.path}: {in_words(test.plain)}")
         if test.refined is not None:
             say(f"on the test list with CRF: {in_words(test.refined)}")

@@ -1,0 +1,145 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from model.networks.deeplabv2 import DeepLabV2
+from model.trained import Trained
+from tests.conftest import CUSTOM, picture, write_image
+from utils.errors import DataError, OptionError
+from utils.evaluation.settings import CRFSettings, WindowSettings
+from utils.images import normalise, to_unit_range
+from utils.runs.record import RunRecord
+
+CPU = torch.device("cpu")
+COLOURS = [[10, 20, 30], [200, 0, 0], [0, 0, 250]]
+RECORD = RunRecord("tiny", tuple(CUSTOM["classes"]), tuple((r, g, b) for r, g, b in COLOURS))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run with checkpoints of steps 90 and 400."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    folder.mkdir()
+    for step in (90, 400):
+        torch.manual_seed(step)
+        network = DeepLabV2(3, "tiny").eval()
+        with torch.inference_mode():  # no class takes a whole map
+            network.head[0].bias -= network(normalised(picture(99, (64, 64)))).mean(dim=(0, 2, 3))
+        torch.save(network.state_dict(), folder / f"checkpoint{step}.pth")
+    record = {"backbone": "tiny", "classes": CUSTOM["classes"], "colours": COLOURS, "tile_size": [32, 32]}
+    (folder / "options.json").write_text(json.dumps(record))
+    return folder
+
+
+def normalised(image: np.ndarray) -> torch.Tensor:
+    return normalise(to_unit_range(torch.from_numpy(image).permute(2, 0, 1)[None], CPU))
+
+
+def opened(path: Path, **options) -> Trained:
+    return Trained.open(path, device="cpu", precision="fp32", **options)
+
+
+def test_a_run_tells_what_its_network_is(run):
+    trained = opened(run)
+    assert trained.checkpoint == run / "checkpoint400.pth"
+    assert trained.classes == tuple(CUSTOM["classes"])
+    assert trained.colours == ((10, 20, 30), (200, 0, 0), (0, 0, 250))
+    assert trained.tile_size == (32, 32)
+    assert trained.record.backbone == "tiny"
+
+
+def test_probabilities_are_the_networks_and_ids_their_likeliest(run):
+    trained, image = opened(run / "checkpoint90.pth"), picture(3, (20, 27))
+    with torch.inference_mode():
+        expected = trained.network(normalised(image)).softmax(dim=1)[0].numpy()
+    probabilities = trained.probabilities(image)
+    assert (probabilities.dtype, probabilities.shape) == (np.float32, (3, 20, 27))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    ids = trained.predict(image)
+    assert (ids.dtype, ids.shape) == (np.uint8, (20, 27))
+    np.testing.assert_array_equal(ids, expected.argmax(axis=0))
+
+
+@pytest.mark.parametrize("crf", [None, CRFSettings(iterations=2, bilateral_sigma_rgb=20)])
+def test_maps_are_those_that_predict_writes(run, tmp_path, crf):
+    from tools import predict
+
+    image = picture(5, (50, 71))
+    write_image(tmp_path / "a.png", image)
+    words = ["--flip", "--crf", "--crf-iterations", "2", "--crf-colour-sigma", "20"] if crf else ["--flip"]
+    options = [
+        "--checkpoint-dir",
+        run,
+        "--images",
+        tmp_path / "a.png",
+        "--save-dir",
+        tmp_path / "maps",
+        *words,
+    ]
+    assert predict.main([*map(str, options), "--device", "cpu", "--precision", "fp32"]) == 0
+    ids = opened(run).predict(image, WindowSettings(flip=True), crf)
+    np.testing.assert_array_equal(ids, np.array(Image.open(tmp_path / "maps" / "ids" / "a.png")))
+    assert len(np.unique(ids)) > 1
+
+
+def test_several_images_of_one_size_come_as_one_array(run):
+    trained = opened(run)
+    images = np.stack([picture(seed, (40, 33)) for seed in range(3)])
+    parts: list[float] = []
+    ids = trained.predict(images, finished=parts.append)
+    assert ids.shape == (3, 40, 33)
+    assert sum(parts) == pytest.approx(3)
+    for image, map_ in zip(images, ids, strict=True):
+        np.testing.assert_array_equal(trained.predict(image), map_)
+    assert trained.probabilities(images).shape == (3, 3, 40, 33)
+
+
+def test_an_image_may_be_a_view_that_cannot_be_written(run):
+    image = picture(1, (32, 40))
+    view = image[:, ::-1]
+    view.flags.writeable = False
+    np.testing.assert_array_equal(opened(run).predict(view), opened(run).predict(np.ascontiguousarray(view)))
+
+
+def test_without_a_record_the_caller_says_what_the_network_is(run, tmp_path):
+    alone = tmp_path / "checkpoint400.pth"
+    alone.write_bytes((run / "checkpoint400.pth").read_bytes())
+    with pytest.raises(OptionError, match=r"no options.json beside .*give `record`"):
+        opened(alone)
+    image = picture(2, (32, 32))
+    trained = opened(alone, record=RECORD)
+    with pytest.raises(OptionError, match="how large its training tiles were; give input_size"):
+        trained.predict(image)
+    ids = trained.predict(image, WindowSettings((32, 32)))
+    np.testing.assert_array_equal(ids, opened(run).predict(image))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 3)), np.zeros((0, 8, 3), np.uint8)],
+)
+def test_what_is_no_image_is_refused(run, image):
+    with pytest.raises(OptionError, match=r"expected uint8 RGB of shape \(H, W, 3\)"):
+        opened(run).predict(image)
+
+
+def test_paths_and_backbones_that_do_not_fit_are_refused(run, tmp_path):
+    with pytest.raises(OptionError, match="is not there; give the folder"):
+        opened(tmp_path / "nowhere")
+    with pytest.raises(OptionError, match="holds neither best"):
+        opened(tmp_path)
+    with pytest.raises(DataError, match="ResNet-50"):
+        opened(run, backbone="resnet50")
+
+
+@pytest.mark.parametrize(
+    "other", [{"mean": (0.5, 0.5, 0.5)}, {"ranges": ((0, 10_000),) * 3}, {"bands": ("nir", "red", "green")}]
+)
+def test_bands_that_are_prepared_otherwise_are_refused(other):
+    with pytest.raises(DataError, match="expected RGB of 0 to 255"):
+        Trained(replace(RECORD, **other), "cpu")

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from utils.evaluation.notes import count_labelled, on_labelled_tiles
+
+PATH = Path("lists/val.txt")
+
+
+def test_tiles_that_were_learned_from_are_counted():
+    assert count_labelled(["a", "b", "c"], ["c", "d", "a"]) == 2
+    assert on_labelled_tiles(["a", "b", "c"], ["c", "d", "a"], PATH) == (
+        "2 of 3 tiles of lists/val.txt were labelled training tiles of this run: scores on them are optimistic"
+    )
+    assert "1 of 2 tiles of lists/val.txt was a labelled training tile" in on_labelled_tiles(["a", "b"], {"a"}, PATH)
+    assert on_labelled_tiles(["a"], [], PATH) == on_labelled_tiles(["a"], ["b"], PATH) == ""

@@ -1,0 +1,47 @@
+"""What has to be said wherever scores are shown: tiles that a network has learned from, labels that are left out."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from utils.labels import IGNORE_INDEX
+
+
+def count_labelled(names: Sequence[str], labelled: Collection[str]) -> int:
+    """How many tiles of a list were labelled training tiles.
+
+    Unlabelled training tiles do not count: their masks were not read.
+    """
+    known = set(labelled)
+    return sum(name in known for name in names)
+
+
+def on_labelled_tiles(names: Sequence[str], labelled: Collection[str], path: Path) -> str:
+    """One line on a list that shares tiles with the labelled training tiles; empty where it does not.
+
+    Args:
+        names: of the list.
+        labelled: names of the tiles whose masks the network has learned from.
+        path: the list.
+    """
+    count = count_labelled(names, labelled)
+    if not count:
+        return ""
+    was = "was a labelled training tile" if count == 1 else "were labelled training tiles"
+    return f"{count} of {len(names)} tiles of {path} {was} of this run: scores on them are optimistic"
+
+
+def on_ignored_label(classes: Sequence[str], ignored: int, trained: int) -> str:
+    """One line on an id that is not scored, or that training left out; empty where there is none.
+
+    Args:
+        classes: of the data set, in the order of their ids.
+        ignored: id that is not scored, beside 255; 255: none.
+        trained: id that was not learned from, likewise.
+    """
+    if ignored == trained == IGNORE_INDEX:
+        return ""
+    reason = "as in training" if ignored == trained else f"the run was trained with {trained}"
+    if ignored == IGNORE_INDEX:
+        return f"pixels of every class are scored (--ignore-label {ignored}; {reason})"
+    name = f" ({classes[ignored]})" if ignored < len(classes) else ""
+    return f"pixels of id {ignored}{name} are not scored (--ignore-label {ignored}, {reason})"

@@ -1,0 +1,1 @@
+"""What an evaluation leaves behind: scores, summary, pictures, TensorBoard and one HTML page that holds all of it."""
