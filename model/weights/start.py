@@ -25,7 +25,7 @@ def load_first_weights(generator: DeepLabV2, network: NetworkSettings) -> bool:
     if source is None and (default := default_weights(network.backbone)) is not None:
         if not default.is_file():
             raise SettingsError(
-                f"the ImageNet weights of {network.backbone}, {default}, are not there; fetch them "
+                f"{default}, the ImageNet weights of {network.backbone}, is not there; fetch it "
                 "(pretrained_models/README.md), name another file with {restore_from}, or train from scratch with "
                 "{restore_from} none"
             )

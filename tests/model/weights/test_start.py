@@ -34,7 +34,8 @@ def test_a_missing_imagenet_file_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(defaults, "_FOLDER", tmp_path)
     with pytest.raises(SettingsError) as refusal:
         load_first_weights(DeepLabV2(3, "tiny"), NetworkSettings(backbone))
-    assert f"{tmp_path / str(BACKBONES[backbone])}, are not there; fetch them" in str(refusal.value)
+    expected = f"{tmp_path / str(BACKBONES[backbone])}, the ImageNet weights of {backbone}, is not there; fetch it"
+    assert str(refusal.value).startswith(expected)
     assert "given" not in str(refusal.value)
 
 
