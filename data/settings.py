@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from data.dataset_json import load_description
 from data.descriptions import Description, Exif
-from utils.settings import SettingsError, require
+from utils.settings import SettingsError, as_exact, require
 
 if TYPE_CHECKING:  # with torch
     from data.cache import CacheSettings
@@ -74,7 +74,8 @@ class LabelledSettings:
     """Which tiles of the list are learned from with their masks.
 
     Attributes:
-        labeled_ratio: share of the list, drawn at random where no names are given; None: all, or as the names say.
+        labeled_ratio: share of the list, drawn at random where no names are given; None: all, or as the names say. A
+            number or its text counts as it reads.
         active_learning: take the names that the active learner chose.
         active_learning_images_array: those names, `.npy` or text.
     """
@@ -84,6 +85,7 @@ class LabelledSettings:
     active_learning_images_array: Path | None = None
 
     def __post_init__(self) -> None:
+        as_exact(self, "labeled_ratio")
         array = self.active_learning_images_array
         require(
             array is not None or not self.active_learning,

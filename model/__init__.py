@@ -1,1 +1,26 @@
-"""The networks, and the two things that train them: the learner and s4GAN."""
+"""The networks, what trains them, and a trained one that makes maps.
+
+from model import Trained
+network = Trained.open("checkpoint")             # the folder of a run
+ids = network.predict(image)                     # uint8 RGB (H, W, 3) of any size -> class ids, uint8 (H, W)
+maps = network.probabilities(image)              # float32 (C, H, W), in [0, 1]
+"""
+
+from utils.lazy import public_names
+
+__all__, __getattr__, __dir__ = public_names(
+    __name__,
+    {
+        "ActiveLearner": "active_learner",
+        "BACKBONES": "networks.names",
+        "Classifier": "networks.classifier",
+        "DeepLabV2": "networks.deeplabv2",
+        "Learner": "learner",
+        "METHODS": "methods",
+        "MethodSettings": "methods.settings",
+        "S4GANSettings": "methods.settings",
+        "Trained": "trained",
+        "TrainingRun": "training",
+        "build_method": "methods",
+    },
+)

@@ -7,13 +7,13 @@ subjects that read them. No part repeats a field of another, so that a job can b
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from utils.errors import OptionError
 
-_FIELD = re.compile(r"\{(\w+)\}")
+_FIELD = re.compile(r"\{([a-z]\w*)\}")  # not the {3} of a regular expression that a message quotes
 
 
 class SettingsError(OptionError):
@@ -41,6 +41,21 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise SettingsError(message)
+
+
+def as_exact(settings: Any, *names: str) -> None:
+    """Make exact decimals of fields that are numbers or text, as they read: 0.05 is five hundredths, not a bit more.
+
+    Raises:
+        SettingsError: a text is no number.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not isinstance(value, Decimal):
+            try:
+                object.__setattr__(settings, name, Decimal(str(value)))  # frozen, and not made yet
+            except InvalidOperation as error:
+                raise SettingsError(f"{{{name}}} is {value!r}, expected a number") from error
 
 
 def as_plain(settings: Any) -> dict[str, Any]:

@@ -47,3 +47,9 @@ def test_two_parts_with_the_same_field_are_refused():
 
     with pytest.raises(ValueError, match="two parts of Twice have a field 'batch_size'"):
         as_plain(Twice(Batches(), Batches()))
+
+
+def test_a_repetition_in_a_quoted_expression_is_no_field():
+    error = SettingsError("{group} '\\d{3}' matches nothing")
+    assert str(error) == "group '\\d{3}' matches nothing"
+    assert error.worded(lambda name: f"--{name}") == "--group '\\d{3}' matches nothing"

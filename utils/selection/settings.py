@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from utils.settings import require
+from utils.settings import as_exact, require
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class QuerySettings:
     stop_at_accuracy: float | None = None
 
     def __post_init__(self) -> None:
+        as_exact(self, "labeled_ratio", "alpha", "beta")
         for name in ("labeled_ratio", "alpha", "beta"):
             share = getattr(self, name)
             require(0 < share <= 1, f"{{{name}}} is {share}, expected a number above 0 and at most 1")
