@@ -84,7 +84,7 @@ def unnamed_encodings(source: str) -> Iterator[str]:
         if not isinstance(node, ast.Call) or any(k.arg == "encoding" for k in node.keywords):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in ("Image", "os", "archive")
+        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in ("Image", "os", "archive", "rasterio", "RasterScene")
         mode = next((a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
         is_open = name == "open" and (own or isinstance(node.func, ast.Name)) and "b" not in mode
         if is_open or (name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute)):

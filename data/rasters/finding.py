@@ -90,7 +90,10 @@ def _inside(folder: Path, option: str) -> tuple[list[Path], PassedOver]:
 
 def _once(paths: Sequence[Path]) -> list[Path]:
     """Paths of which no two lead to one file by the same name."""
-    return list({(os.path.realpath(path), path.stem): path for path in reversed(paths)}.values())[::-1]
+    first: dict[tuple[str, str], Path] = {}
+    for path in paths:
+        first.setdefault((os.path.realpath(path), path.stem), path)
+    return list(first.values())
 
 
 def _mosaics(scenes: Sequence[Path], named: Sequence[Path]) -> list[Path]:

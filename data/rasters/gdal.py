@@ -15,7 +15,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from utils.errors import DataError, UserError
 
 CACHE_MEGABYTES = 256  # of decoded blocks, in a process; GDAL's own default is 5 % of the machine's memory
-ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, MemoryError)  # UnicodeEncodeError is a ValueError
+ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError, MemoryError)
 _SETTINGS = {  # as variables of the process, because those of `rasterio.Env` end with the first thread that leaves
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry code
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # nothing is fetched, whatever a sidecar names
@@ -40,12 +40,14 @@ KINDS = "GeoTIFF, JPEG2000, WebP, PNG, JPEG, BMP or VRT"
 os.environ.update(_SETTINGS)
 os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_MEGABYTES))  # GDAL asks at the first block; a user's own value stands
 logging.getLogger("rasterio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
-warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)  # a scene without a place is an ordinary one
+_NO_WARNING = ("ignore", None, NotGeoreferencedWarning, None, 0)  # a scene without a place is an ordinary one
 
 
 @contextlib.contextmanager
 def session() -> Iterator[None]:
     """What every call of rasterio stands in, so that no message of GDAL reaches stderr."""
+    if _NO_WARNING not in warnings.filters:  # not by `catch_warnings`, which threads must not share
+        warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     with rasterio.Env():
         yield
 

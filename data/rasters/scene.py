@@ -199,9 +199,11 @@ class RasterScene:
     def _read(self, stored: Sequence[int], window: Window, out: Size | None) -> np.ndarray:
         shape = out or (window.height, window.width)
         with data_errors(self.path, f"is damaged {_where(window)}", "replace the file"):
-            return self._dataset.read(
-                list(stored), window=window, out_shape=(len(stored), *shape), out_dtype=self._file_dtype
-            )
+            if len({self._dataset.dtypes[band - 1] for band in stored}) == 1:
+                values = self._dataset.read(list(stored), window=window, out_shape=(len(stored), *shape))
+            else:  # as a VRT may have them
+                values = np.stack([self._dataset.read(band, window=window, out_shape=shape) for band in stored])
+        return values.astype(self._file_dtype, copy=False)
 
     def _black_to_white(self, values: np.ndarray) -> np.ndarray:
         """Values that count from white, as some scanned files have them, turned to count from black."""
@@ -211,7 +213,7 @@ class RasterScene:
 
     @cached_property
     def _file_dtype(self) -> np.dtype:
-        return np.result_type(*self._dataset.dtypes)  # bands of a VRT may be of several types
+        return np.result_type(*self._dataset.dtypes)
 
     def _valid(self, values: np.ndarray, stored: Sequence[int], window: Window, out: Size | None) -> np.ndarray:
         valid = np.ones(values.shape[1:], bool)
