@@ -78,13 +78,16 @@ def unguarded_unix(source: str) -> Iterator[str]:
             yield ast.unparse(node)
 
 
+NOT_OF_TEXT = {"Image", "os", "archive", "rasterio", "RasterScene"}  # whose `open` knows no encoding
+
+
 def unnamed_encodings(source: str) -> Iterator[str]:
     """Calls that open a text file, or read or write one, without an encoding."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or any(k.arg == "encoding" for k in node.keywords):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in ("Image", "os", "archive", "rasterio", "RasterScene")
+        own = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in NOT_OF_TEXT
         mode = next((a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
         is_open = name == "open" and (own or isinstance(node.func, ast.Name)) and "b" not in mode
         if is_open or (name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute)):

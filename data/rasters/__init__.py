@@ -1,1 +1,1 @@
-"""Scenes with a place, any number of bands and any kind of values: all that is read through GDAL."""
+"""Rasters and vectors with a place: scenes, labels on other grids or as polygons, footprints of tiles."""

@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.rasters.checks import has_data, is_plain, require_crs, require_data, require_scale, require_size
 from data.rasters.scene import RasterScene
-from tests.data.rasters.raster_files import UTM, numbers, write_raster
+from tests.data.rasters.scene_files import UTM, numbers, write_raster
 from utils.errors import DataError
 
 

@@ -8,7 +8,7 @@ import pytest
 from data.rasters import sampling
 from data.rasters.sampling import SceneWindow, ValueSample, sample_values, scene_windows
 from data.rasters.values import Ranges
-from tests.data.rasters.raster_files import numbers, write_raster
+from tests.data.rasters.scene_files import numbers, write_raster
 from utils.errors import DataError
 
 

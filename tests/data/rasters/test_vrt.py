@@ -8,7 +8,7 @@ import pytest
 
 from data.rasters.scene import RasterScene
 from data.rasters.vrt import vrt_sources
-from tests.data.rasters.raster_files import numbers, write_raster, write_vrt
+from tests.data.rasters.scene_files import numbers, write_raster, write_vrt
 from utils.errors import DataError
 
 SIZE = (4, 5)

@@ -9,6 +9,7 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
 from data.rasters.gdal import session
+from data.rasters.scene import RasterScene
 
 UTM = "EPSG:32640"
 AT = Affine(0.3, 0, 500_000, 0, -0.3, 2_700_000)
@@ -76,3 +77,9 @@ def write_vrt(
         encoding="utf-8",
     )
     return path
+
+
+def read_all(path: Path, *bands: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Values and validity of whole bands, of all where none is named; options as of `RasterScene.open`."""
+    with RasterScene.open(path, **options) as scene:
+        return scene.read(0, 0, *scene.size, bands or [band.index for band in scene.bands])
