@@ -18,7 +18,9 @@ CACHE_MEGABYTES = 256  # of decoded blocks, in a process; GDAL's own default is 
 ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError, MemoryError)
 _SETTINGS = {  # as variables of the process, because those of `rasterio.Env` end with the first thread that leaves
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry code
-    "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",  # nothing is fetched, whatever a sidecar names
+    # Nothing is fetched: the tags of a TIFF or a sidecar may name overviews that lie on a server.
+    "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",
+    "GDAL_SKIP": "HTTP,WMS,WMTS,WCS,EEDA,EEDAI,PLMOSAIC,STACIT,STACTA,DAAS,netCDF",
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # that way of reading does not notice a file that is cut off
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # so that half a JPEG is an error
 }
