@@ -11,7 +11,7 @@ from typing import Any
 
 from utils.colours import RGB, distinct_colours
 from utils.errors import DataError
-from utils.images import IMAGENET_MEAN, IMAGENET_STD
+from utils.pixels import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX, MAX_CLASSES
 from utils.runs.files import read_json, write_json
 
