@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from utils.errors import DataError
-from utils.images import IMAGENET_MEAN
+from utils.pixels import IMAGENET_MEAN
 from utils.runs.record import RunRecord, read_record
 
 VERSION_1 = Path(__file__).resolve().parents[2] / "fixtures" / "run_v1" / "run" / "options.json"
