@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from data.descriptions import BUILT_IN, DATASET_NAMES, Description, Exif, leaves_folder
+from utils.bands import KEYS as KEYS_OF_BANDS
+from utils.bands import bands_of_json
 from utils.colours import RGB, distinct_colours, format_colour, parse_colour
 from utils.errors import DataError, OptionError
 from utils.labels import MAX_CLASSES
@@ -64,7 +66,7 @@ _KEYS = {
     "version", "name", "images", "masks", "classes", "palette", "ignore_colours", "scene_classes", "scene_labels",
     "group", "tile_size",
 }  # fmt: skip
-_KEYS_OF_2 = {"codes", "ignore_codes", "exif"}  # further keys of version 2, all optional
+_KEYS_OF_2 = {"codes", "ignore_codes", "exif", *KEYS_OF_BANDS}  # further keys of version 2, all optional
 _MAX_CODE = 65535
 
 
@@ -111,6 +113,7 @@ def parse_description(raw: Any) -> Description:
         tile_size=_tile_size(raw.get("tile_size")),
         resample="area",
         exif=_exif(raw.get("exif")),
+        bands=bands_of_json(raw),
     )
 
 

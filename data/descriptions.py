@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from utils.bands import RGB_BANDS, Bands
 from utils.colours import RGB
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX
@@ -41,6 +42,7 @@ class Description:
         resample: how an image is brought to tile size.
         size_tolerance: pixels by which each side of a mask may differ from that of its image.
         exif: whether images and masks are turned as their EXIF orientation says.
+        bands: of the images, with their ranges and normalisation.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Description:
     resample: Literal["bilinear", "area"] = "bilinear"
     size_tolerance: int = 0
     exif: Exif = "apply"
+    bands: Bands = RGB_BANDS
 
     @property
     def num_classes(self) -> int:

@@ -14,8 +14,9 @@ from model.networks.classifier import Classifier
 from utils import distributed
 from utils.batches import ImageBatch, SceneBatch
 from utils.device import place
-from utils.images import inside_mask, normalise, to_unit_range
+from utils.images import normalise, unpack
 from utils.optimisers import begin_momentum, load_optimiser
+from utils.pixels import RGB_PIXELS, PixelFormat
 from utils.precision import autocast
 from utils.selection.strategies import mutual_information
 
@@ -99,12 +100,19 @@ class Learner:
         device: where it runs.
         precision: `fp32`, `bf16` or `fp16`; the last layer, the loss and the probabilities are float32.
         learning_rate, momentum: of SGD; every fit starts with a fresh optimiser.
+        pixels: how images are stored and normalised.
     """
 
     def __init__(
-        self, classifier: Classifier, device: torch.device, precision: str, learning_rate: float, momentum: float
+        self,
+        classifier: Classifier,
+        device: torch.device,
+        precision: str,
+        learning_rate: float,
+        momentum: float,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> None:
-        self.classifier = place(classifier, device)
+        self.classifier, self.pixels = place(classifier, device), pixels
         self.device, self.precision = device, precision
         self.learning_rate, self.momentum = learning_rate, momentum
         self._optimiser: torch.optim.SGD | None = None  # of the fit under way
@@ -170,7 +178,8 @@ class Learner:
     def _empty_share(self) -> tuple[Tensor, Tensor]:
         """Blank images for a process without a tile: their loss has weight 0, but gradients meet in every backward."""
         size = self.classifier.fixed_size or max(BLANK_SIZE, self.classifier.minimum_size)
-        return torch.zeros(2, 3, size, size, device=self.device), torch.zeros(2, dtype=torch.long, device=self.device)
+        images = torch.zeros(2, self.pixels.bands, size, size, device=self.device)
+        return images, torch.zeros(2, dtype=torch.long, device=self.device)
 
     def _new_optimiser(self) -> torch.optim.SGD:
         parameters = self.classifier.parameters()
@@ -254,9 +263,8 @@ class Learner:
     # --- both ---------------------------------------------------------------------------------------------------------
 
     def _images(self, image: Tensor, size: Tensor) -> Tensor:
-        images = to_unit_range(image, self.device)
-        inside = inside_mask(size.to(self.device, non_blocking=True), (images.shape[2], images.shape[3]))
-        return normalise(images, inside)
+        images, inside = unpack(image, size, self.device, self.pixels)
+        return normalise(images, inside, self.pixels)
 
     def _features(self, images: Tensor) -> Tensor:
         with autocast(self.precision, self.device):

@@ -7,7 +7,10 @@ from torch import Tensor
 
 
 class ImageBatch(Protocol):
-    """Tiles: uint8 images (B, 3, H, W), padded with 0 right and below; int64 sizes inside the padding (B, 2)."""
+    """Tiles: uint8 images (B, C, H, W), padded with 0 right and below; int64 sizes inside the padding (B, 2).
+
+    C are the bands, and in sets with pixels without data one more channel of validity; see `utils.images.PixelFormat`.
+    """
 
     @property
     def image(self) -> Tensor: ...  # noqa: D102 — described by the class

@@ -6,13 +6,39 @@ import torch
 from torch import Tensor
 
 from utils.device import MEMORY_FORMAT
+from utils.pixels import RGB_PIXELS, VALID, PixelFormat
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB, of torchvision's ImageNet weights
-IMAGENET_STD = (0.229, 0.224, 0.225)
+
+def unpack(
+    images: Tensor,
+    sizes: Tensor,
+    device: torch.device,
+    pixels: PixelFormat = RGB_PIXELS,
+    memory_format: torch.memory_format = MEMORY_FORMAT,
+) -> tuple[Tensor, Tensor]:
+    """Images on the device, and where they hold data.
+
+    Args:
+        images: uint8, shape (B, C, H, W), with the channel of validity where there is one.
+        sizes: height and width inside the padding, which lies right and below, shape (B, 2).
+        device: where to.
+        pixels: how they are stored.
+        memory_format: of the images there.
+
+    Returns:
+        The bands in [0, 1], float32, shape (B, bands, H, W), 0 in padding and where there are no data; and where
+        there are, bool, shape (B, 1, H, W).
+    """
+    images = images.to(device, non_blocking=True)
+    inside = inside_mask(sizes.to(device, non_blocking=True), (images.shape[2], images.shape[3]))
+    if not pixels.has_validity:
+        return to_unit_range(images, device, memory_format), inside
+    inside = inside & (images[:, -1:] == VALID)
+    return to_unit_range(images[:, :-1], device, memory_format) * inside, inside
 
 
 def to_unit_range(images: Tensor, device: torch.device, memory_format: torch.memory_format = MEMORY_FORMAT) -> Tensor:
-    """uint8 (B, 3, H, W) on any device -> float32 in [0, 1] on `device`.
+    """uint8 (B, C, H, W) on any device -> float32 in [0, 1] on `device`.
 
     The bytes travel and become floats on the device: a quarter of the traffic.
     """
@@ -20,14 +46,15 @@ def to_unit_range(images: Tensor, device: torch.device, memory_format: torch.mem
     return images.to(torch.float32, memory_format=memory_format).div_(255.0)
 
 
-def normalise(images: Tensor, inside: Tensor | None = None) -> Tensor:
-    """Subtract the ImageNet mean and divide by the deviation; padding is 0 afterwards.
+def normalise(images: Tensor, inside: Tensor | None = None, pixels: PixelFormat = RGB_PIXELS) -> Tensor:
+    """Subtract each band's mean and divide by its deviation; padding is 0 afterwards.
 
     Args:
-        images: RGB in [0, 1], shape (B, 3, H, W).
-        inside: True where a pixel is not padding, shape (B, 1, H, W); None: no padding.
+        images: in [0, 1], shape (B, bands, H, W).
+        inside: True where a pixel is not padding and holds data, shape (B, 1, H, W); None: everywhere.
+        pixels: the mean and deviation of the bands.
     """
-    mean, deviation = (channel_constants(values, images.device) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, deviation = (channel_constants(values, images.device) for values in (pixels.mean, pixels.std))
     normalised = (images - mean) / deviation
     return normalised if inside is None else normalised * inside
 

@@ -20,17 +20,18 @@ from utils import distributed
 from utils.batches import MaskedBatch
 from utils.device import MEMORY_FORMAT, place
 from utils.drawing.curves import Panel
-from utils.images import inside_mask, normalise, to_unit_range
+from utils.images import normalise, unpack
 from utils.labels import IGNORE_INDEX
 from utils.loss import cross_entropy
 from utils.lr_scheduler import poly
 from utils.optimisers import begin_momentum, load_optimiser
+from utils.pixels import RGB_PIXELS, PixelFormat
 from utils.precision import autocast
 
 
 @dataclass(frozen=True)
 class DeviceBatch:
-    """A batch on the device: RGB in [0, 1], int64 ids, and where pixels are not padding (B, 1, H, W)."""
+    """A batch on the device: bands in [0, 1], int64 ids, and where pixels hold data and are no padding (B, 1, H, W)."""
 
     images: Tensor
     masks: Tensor
@@ -43,14 +44,16 @@ class DeviceBatch:
         device: torch.device,
         ignore_label: int = IGNORE_INDEX,
         memory_format: torch.memory_format = MEMORY_FORMAT,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> Self:
         """Move bytes to the device and make numbers of them there; pixels of the ignore label become 255."""
-        images = to_unit_range(batch.image, device, memory_format)
-        sizes = batch.size.to(device, non_blocking=True)
+        images, inside = unpack(batch.image, batch.size, device, pixels, memory_format)
         masks = batch.mask.to(device, non_blocking=True).long()
         if ignore_label != IGNORE_INDEX:
             masks = masks.masked_fill(masks == ignore_label, IGNORE_INDEX)
-        return cls(images, masks, inside_mask(sizes, (images.shape[2], images.shape[3])))
+        if pixels.has_validity:
+            masks = masks.masked_fill(~inside.squeeze(1), IGNORE_INDEX)
+        return cls(images, masks, inside)
 
     def parts(self, count: int) -> Iterator["DeviceBatch"]:
         """The batch in `count` equal parts."""
@@ -69,6 +72,7 @@ class Method(ABC):
         settings: rates and schedule.
         device: where to train.
         execution: how the networks are run.
+        pixels: how images are stored and normalised.
 
     Attributes:
         name: as it stands in `METHODS`.
@@ -88,8 +92,9 @@ class Method(ABC):
         settings: MethodSettings,
         device: torch.device,
         execution: Execution | None = None,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> None:
-        self.settings, self.device, self.execution = settings, device, execution or Execution()
+        self.settings, self.device, self.execution, self.pixels = settings, device, execution or Execution(), pixels
         self.memory_format = MEMORY_FORMAT if self.execution.channels_last else torch.contiguous_format
         self.generator = place(generator, device, self.memory_format)
         set_batchnorm_momentum(self.generator, settings.bn_momentum)
@@ -111,9 +116,10 @@ class Method(ABC):
         settings: MethodSettings,
         device: torch.device,
         execution: Execution | None = None,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> "Method":
         """The method around a generator, with whatever other networks it needs, freshly drawn."""
-        return cls(generator, settings, device, execution)
+        return cls(generator, settings, device, execution, pixels)
 
     @abstractmethod
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
@@ -146,7 +152,7 @@ class Method(ABC):
 
         Args:
             class_map: softmax, shape (B, C, H, W).
-            images: RGB in [0, 1], shape (B, 3, H, W).
+            images: bands in [0, 1], shape (B, bands, H, W).
 
         Returns:
             Probabilities, shape (B,).
@@ -211,11 +217,11 @@ class Method(ABC):
         self.generator_optimiser.zero_grad(set_to_none=True)
 
     def _on_device(self, batch: MaskedBatch) -> DeviceBatch:
-        return DeviceBatch.of(batch, self.device, self.settings.ignore_label, self.memory_format)
+        return DeviceBatch.of(batch, self.device, self.settings.ignore_label, self.memory_format, self.pixels)
 
     def _generate(self, batch: DeviceBatch) -> Tensor:
         with autocast(self.execution.precision, self.device):
-            return self._run_generator(normalise(batch.images, batch.inside))
+            return self._run_generator(normalise(batch.images, batch.inside, self.pixels))
 
     def _learn_from_labelled(self, batch: DeviceBatch) -> tuple[list[tuple[DeviceBatch, Tensor]], Tensor]:
         """Cross-entropy on human masks. Its backward pass runs at once, so that one graph is alive at a time.

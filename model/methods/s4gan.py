@@ -22,11 +22,12 @@ from utils.drawing.curves import Panel
 from utils.labels import IGNORE_INDEX
 from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
 from utils.lr_scheduler import poly
+from utils.pixels import RGB_PIXELS, PixelFormat
 from utils.precision import autocast
 
 
 class Maps(NamedTuple):
-    """What the discriminator judges: class maps (B, C, H, W) with their images in [0, 1] (B, 3, H, W)."""
+    """What the discriminator judges: class maps (B, C, H, W) with their images in [0, 1] (B, bands, H, W)."""
 
     class_map: Tensor
     images: Tensor
@@ -38,7 +39,7 @@ class S4GAN(Method):
     Args:
         generator, discriminator: the networks.
         settings: weights, rates and schedule.
-        device, execution: as for `Method`.
+        device, execution, pixels: as for `Method`.
     """
 
     name = "s4gan"
@@ -55,8 +56,9 @@ class S4GAN(Method):
         settings: S4GANSettings,
         device: torch.device,
         execution: Execution | None = None,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> None:
-        super().__init__(generator, settings, device, execution)
+        super().__init__(generator, settings, device, execution, pixels)
         self.settings: S4GANSettings = settings
         self.discriminator = place(discriminator, device, self.memory_format)
         self.discriminator_optimiser = torch.optim.Adam(
@@ -73,10 +75,12 @@ class S4GAN(Method):
         settings: MethodSettings,
         device: torch.device,
         execution: Execution | None = None,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> "S4GAN":
         """s4GAN around a generator, with a fresh discriminator; `settings` are `S4GANSettings`."""
         assert isinstance(settings, S4GANSettings)
-        return cls(generator, Discriminator(num_classes), settings, device, execution)
+        discriminator = Discriminator(num_classes, bands=pixels.bands)
+        return cls(generator, discriminator, settings, device, execution, pixels)
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step of both networks; see `Method.train_step`."""
@@ -144,7 +148,7 @@ class S4GAN(Method):
 
         Args:
             class_map: softmax, shape (B, C, H, W).
-            images: RGB in [0, 1], shape (B, 3, H, W).
+            images: bands in [0, 1], shape (B, bands, H, W).
 
         Returns:
             Probabilities of "a human's", shape (B,).

@@ -1,5 +1,6 @@
 """The scene classifier of the active learner: a torchvision network with a linear layer 1000 -> classes on top."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models import MaxVit, VisionTransformer
 
+from model.networks.bands import RGB, with_bands
 from model.networks.names import SHORT_NAMES, classifier_names
 from model.networks.resnet import TinyResNet
 from model.settings import LearnerSettings
@@ -29,15 +31,16 @@ class Classifier(nn.Module):
     Args:
         model_name: one of `classifier_names()`.
         num_classes: scene classes.
+        bands: names of the images' bands, in the order of their channels.
 
     Raises:
         OptionError: unknown network.
     """
 
-    def __init__(self, model_name: str, num_classes: int) -> None:
+    def __init__(self, model_name: str, num_classes: int, bands: Sequence[str] = RGB) -> None:
         super().__init__()
-        self.model_name = SHORT_NAMES.get(model_name, model_name)
-        self.network = _build_network(self.model_name)
+        self.model_name, self.bands = SHORT_NAMES.get(model_name, model_name), tuple(bands)
+        self.network = with_bands(_build_network(self.model_name, len(bands)), len(bands))
         self.head = nn.Linear(FEATURES, num_classes)
 
     @property
@@ -72,7 +75,7 @@ class Classifier(nn.Module):
         return self.network(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scene logits, shape (B, num_classes), of normalised RGB images (B, 3, H, W)."""
+        """Scene logits, shape (B, num_classes), of normalised images (B, bands, H, W)."""
         return self.logits(self.features(images))
 
     def logits(self, features: Tensor) -> Tensor:
@@ -114,7 +117,7 @@ class Classifier(nn.Module):
             DataError: any tensor is missing or of another shape.
             OptionError: no such file.
         """
-        return load_backbone(self.network, path)
+        return load_backbone(self.network, path, self.bands)
 
 
 def build_classifier(settings: LearnerSettings, num_classes: int) -> Classifier:
@@ -135,12 +138,12 @@ def _imagenet_weights(model_name: str) -> Any:
     return models.get_model_weights(model_name).__members__.get("IMAGENET1K_V1")
 
 
-def _build_network(model_name: str) -> nn.Module:
+def _build_network(model_name: str, bands: int) -> nn.Module:
     if model_name == "tiny":
         return TinyResNet(FEATURES)
     if model_name not in models.list_models(module=models):
         raise OptionError(unknown("network", model_name, classifier_names()))
     options = {}
     if model_name in ("googlenet", "inception_v3"):  # their weights expect [-1, 1]: transform_input converts to it
-        options = {"aux_logits": False, "init_weights": True, "transform_input": True}
+        options = {"aux_logits": False, "init_weights": True, "transform_input": bands == 3}
     return models.get_model(model_name, weights=None, **options)

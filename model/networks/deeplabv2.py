@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm  # BatchNorm2d, and SyncBatchNorm, which several processes share
 from torchvision.models.resnet import ResNet
 
+from model.networks.bands import with_bands
 from model.networks.resnet import build_resnet
 
 RATES = (6, 12, 18, 24)  # dilation of the four summed classifiers (DeepLabv2's ASPP-L)
@@ -28,7 +29,7 @@ class DilatedResNet(nn.Module):
         self.out_channels = resnet.fc.in_features
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, out_channels, about H/8, about W/8)."""
+        """(B, bands, H, W) -> (B, out_channels, about H/8, about W/8)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
@@ -73,11 +74,12 @@ class DeepLabV2(nn.Module):
     Args:
         num_classes: pixel classes.
         backbone: a name of `model.networks.names.BACKBONES`.
+        bands: channels of the images.
     """
 
-    def __init__(self, num_classes: int, backbone: str = "resnet101") -> None:
+    def __init__(self, num_classes: int, backbone: str = "resnet101", bands: int = 3) -> None:
         super().__init__()
-        self.backbone = DilatedResNet(build_resnet(backbone))
+        self.backbone = DilatedResNet(with_bands(build_resnet(backbone), bands))
         self.head = SummedClassifiers(self.backbone.out_channels, num_classes)
 
     def low_resolution(self, images: Tensor) -> Tensor:
@@ -88,7 +90,7 @@ class DeepLabV2(nn.Module):
         """Logits at input size.
 
         Args:
-            images: normalised RGB, shape (B, 3, H, W), any H and W.
+            images: normalised, shape (B, bands, H, W), any H and W.
 
         Returns:
             float32 logits, shape (B, num_classes, H, W).

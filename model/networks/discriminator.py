@@ -13,12 +13,13 @@ class Discriminator(nn.Module):
     Args:
         num_classes: channels of the class map.
         dropout: probability of dropping a channel after each of the first three convolutions.
+        bands: channels of the images.
     """
 
-    def __init__(self, num_classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, num_classes: int, dropout: float = 0.5, bands: int = 3) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        in_channels = num_classes + 3
+        in_channels = num_classes + bands
         for out_channels in (64, 128, 256, 512):
             layers += [nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
             if out_channels < 512:
@@ -32,7 +33,7 @@ class Discriminator(nn.Module):
 
         Args:
             class_map: one-hot or softmax, shape (B, num_classes, H, W), 0 in the padding.
-            images: RGB in [0, 1], shape (B, 3, H, W), 0 in the padding; below 16 pixels more padding is added.
+            images: in [0, 1], shape (B, bands, H, W), 0 in the padding; below 16 pixels more padding is added.
 
         Returns:
             float32 logits, shape (B,), high for "a human's"; and features, shape (B, 512).

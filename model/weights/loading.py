@@ -1,13 +1,14 @@
 """Loading weights into networks: whole or not at all, with a line that says what was loaded."""
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from model.networks.bands import RGB, first_convolution, weights_for_bands
 from model.networks.names import BACKBONES
 from model.weights.files import read_state_dict
 from model.weights.reasons import README, shape_text, weights_error
@@ -26,6 +27,7 @@ class LoadReport:
         source: name of the file.
         part: what was filled, "backbone" or "network".
         counters_at_zero: `num_batches_tracked` of the network that a file of 2017 lacks; they keep their value, zero.
+        fits_bands: the first convolution was made of one for red, green and blue.
     """
 
     loaded: int
@@ -34,6 +36,7 @@ class LoadReport:
     source: str
     part: str = "network"
     counters_at_zero: int = 0
+    fits_bands: bool = False
 
     def __str__(self) -> str:
         line = f"{self.source}: {self.loaded} of {self.expected} {self.part} tensors loaded"
@@ -41,10 +44,12 @@ class LoadReport:
             line += f"; not used: {first_names(self.skipped, 6)}"
         if self.counters_at_zero:
             line += f"; {self.counters_at_zero} num_batches_tracked not in the file, left at zero"
+        if self.fits_bands:
+            line += "; the first convolution was fitted to the bands"
         return line
 
 
-def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
+def load_backbone(backbone: nn.Module, path: Path | str, bands: Sequence[str] = RGB) -> LoadReport:
     """Load torchvision's classification weights into a backbone of the same names: every tensor, or none.
 
     A classifier (`fc.*`, `classifier.*`) and auxiliary heads that the backbone does not have are not used;
@@ -53,6 +58,8 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
     Args:
         backbone: torchvision's network without its classifier; unchanged if an error is raised.
         path: the weight file.
+        bands: names of the backbone's bands; where they are not the three of the file, its first convolution is
+            widened or narrowed, see `weights_for_bands`.
 
     Returns:
         What was loaded and what was not used.
@@ -64,6 +71,7 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
     path = Path(path)
     own = backbone.state_dict()
     found = {_present_name(name, own): tensor for name, tensor in read_state_dict(path).items()}
+    is_fitted = _fit_bands(backbone, found, bands)
     skipped = [name for name in found if name.startswith(_NOT_NEEDED) and name not in own]
     counters = [name for name in own if name.endswith(".num_batches_tracked") and name not in found]
     weights = {name: tensor for name, tensor in found.items() if name not in skipped}
@@ -75,7 +83,20 @@ def load_backbone(backbone: nn.Module, path: Path | str) -> LoadReport:
     own.update(weights)  # in place: it carries the version that some networks ask for
     backbone.load_state_dict(own)
     num_loaded = len(own) - len(counters)
-    return LoadReport(num_loaded, num_loaded, tuple(skipped), path.name, "backbone", len(counters))
+    return LoadReport(num_loaded, num_loaded, tuple(skipped), path.name, "backbone", len(counters), is_fitted)
+
+
+def _fit_bands(backbone: nn.Module, found: dict[str, Tensor], bands: Sequence[str]) -> bool:
+    """Make a first convolution of RGB one of the backbone's bands; whether that was needed."""
+    name, convolution = first_convolution(backbone)
+    weight = found.get(f"{name}.weight")
+    is_rgb = weight is not None and weight.ndim == 4 and weight.shape[1] == len(RGB) and weight.is_floating_point()
+    if weight is None or not is_rgb or tuple(name.lower() for name in bands) == RGB:
+        return False
+    if convolution.in_channels != len(bands):
+        return False
+    found[f"{name}.weight"] = weights_for_bands(weight, bands)
+    return True
 
 
 _NOT_NEEDED = ("fc.", "classifier.", "aux1.", "aux2.", "AuxLogits.")  # classifiers and auxiliary heads of torchvision

@@ -175,7 +175,8 @@ def test_codes_of_version_2_follow_the_order_of_the_classes():
         ({"ignore_codes": 7}, "`ignore_codes` must be a list"),
         ({"codes": None, "ignore_codes": [0]}, "code 0 is both field and ignored.*CODE=field"),
         ({"palette": {"field": "#FFFF00", "forest": "#00FF00", "water": "#0000FF"}}, "with a `palette` leave them out"),
-        ({"nodata": 0}, "unknown key 'nodata'"),
+        ({"no_data": 0}, "unknown key 'no_data'.*did you mean"),
+        ({"ranges": [[0, 1]]}, "`ranges` is .*, expected 3 pairs"),
     ],
 )
 def test_codes_that_cannot_be_used_are_named(change: dict[str, Any], message: str):

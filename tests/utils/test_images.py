@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.models import ResNet101_Weights
 
-from utils.images import IMAGENET_MEAN, IMAGENET_STD, inside_mask, normalise, to_unit_range
+from utils.images import inside_mask, normalise, to_unit_range, unpack
+from utils.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelFormat
 
 CPU = torch.device("cpu")
 
@@ -50,3 +51,26 @@ def test_the_inside_is_left_and_above():
     assert inside[0, 0].int().tolist() == [[1, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
     assert inside[1, 0].int().tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert inside[2].all()
+
+
+def test_a_channel_of_validity_makes_padding_of_pixels_without_data():
+    image = torch.full((1, 3, 4, 4), 51, dtype=torch.uint8)  # two bands and validity
+    image[:, 2] = 255
+    image[:, 2, 0, 0], image[:, 2, 1, 1] = 0, 254
+    pixels = PixelFormat((0.1, 0.2), (0.5, 0.5), has_validity=True)
+    images, inside = unpack(image, torch.tensor([[4, 3]]), CPU, pixels)
+    assert pixels.bands == images.shape[1] == 2
+    expected = [[0, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0]]
+    assert inside[0, 0].int().tolist() == expected
+    torch.testing.assert_close(images[0, 1], 0.2 * torch.tensor(expected, dtype=torch.float32))
+    normalised = normalise(images, inside, pixels)
+    torch.testing.assert_close(normalised[0, 0], 0.2 * torch.tensor(expected, dtype=torch.float32))
+    torch.testing.assert_close(normalised[0, 1], torch.zeros(4, 4))
+
+
+def test_without_validity_bands_are_what_they_were():
+    image = torch.randint(0, 256, (2, 3, 5, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    sizes = torch.tensor([[5, 4], [3, 2]])
+    images, inside = unpack(image, sizes, CPU)
+    assert torch.equal(images, to_unit_range(image, CPU))
+    assert torch.equal(inside, inside_mask(sizes, (5, 4)))

@@ -12,7 +12,8 @@ from utils.batches import MaskedBatch
 from utils.errors import DataError
 from utils.evaluation.metric import TileMatrices
 from utils.evaluation.settings import ViewSettings
-from utils.images import inside_mask, normalise, to_unit_range
+from utils.images import normalise, unpack
+from utils.pixels import RGB_PIXELS, PixelFormat
 from utils.precision import autocast
 
 Network = Callable[[Tensor], Tensor]
@@ -29,7 +30,9 @@ class BrokenMapsError(DataError):
     """A network's output is NaN or infinite, so that its likeliest class means nothing."""
 
 
-def predict_logits(network: Network, batch: MaskedBatch, device: torch.device, precision: str) -> Tensor:
+def predict_logits(
+    network: Network, batch: MaskedBatch, device: torch.device, precision: str, pixels: PixelFormat = RGB_PIXELS
+) -> Tensor:
     """Logits of a batch of equally large tiles; padding is cut, never squeezed.
 
     Returns:
@@ -37,12 +40,17 @@ def predict_logits(network: Network, batch: MaskedBatch, device: torch.device, p
     """
     height, width = _size_inside(batch)
     with autocast(precision, device):
-        logits = network(_network_input(batch, device))
+        logits = network(_network_input(batch, device, pixels))
     return logits[:, :, :height, :width].float()
 
 
 def predict_probabilities(
-    network: Network, batch: MaskedBatch, device: torch.device, precision: str, views: ViewSettings = PLAIN
+    network: Network,
+    batch: MaskedBatch,
+    device: torch.device,
+    precision: str,
+    views: ViewSettings = PLAIN,
+    pixels: PixelFormat = RGB_PIXELS,
 ) -> Tensor:
     """Class probabilities of a batch of equally large tiles, the mean over the views.
 
@@ -50,7 +58,7 @@ def predict_probabilities(
         float32, shape (B, C, h, w), where (h, w) is the size inside the padding.
     """
     height, width = _size_inside(batch)
-    images = _network_input(batch, device)
+    images = _network_input(batch, device, pixels)
     total = None
     for view, flipped in _views_of(images, width, views):
         with autocast(precision, device):
@@ -67,10 +75,8 @@ def _size_inside(batch: MaskedBatch) -> tuple[int, int]:
     return height, width
 
 
-def _network_input(batch: MaskedBatch, device: torch.device) -> Tensor:
-    images = to_unit_range(batch.image, device)
-    sizes = batch.size.to(device, non_blocking=True)
-    return normalise(images, inside_mask(sizes, (images.shape[2], images.shape[3])))
+def _network_input(batch: MaskedBatch, device: torch.device, pixels: PixelFormat) -> Tensor:
+    return normalise(*unpack(batch.image, batch.size, device, pixels), pixels)
 
 
 def _views_of(images: Tensor, width: int, views: ViewSettings) -> Iterator[tuple[Tensor, bool]]:
@@ -100,11 +106,12 @@ def evaluate(
     views: ViewSettings = PLAIN,
     masks_of: MasksOf | None = None,
     keep: Keep | None = None,
+    pixels: PixelFormat = RGB_PIXELS,
 ) -> tuple[TileMatrices, TileMatrices | None]:
     """Count predicted against true classes, tile by tile.
 
     Args:
-        network: normalised images (B, 3, H, W) -> logits (B, C, H, W), in evaluation mode.
+        network: normalised images (B, bands, H, W) -> logits (B, C, H, W), in evaluation mode.
         batches: of tiles of one size.
         num_classes: C.
         device: where the network is.
@@ -114,6 +121,7 @@ def evaluate(
         masks_of: the masks of a batch's tiles on grids of their own, uint8 (H, W) each, to which the predictions are
             brought; None, or where it returns None: the batch's masks, at tile size.
         keep: called with each batch and what is predicted for it at tile size, (B, h, w); not with `masks_of`.
+        pixels: how images are stored and normalised.
 
     Returns:
         The tiles' confusion matrices, and those of the refined maps.
@@ -126,9 +134,11 @@ def evaluate(
     broken = torch.zeros((), dtype=torch.int64, device=device)  # batches; read once, at the end
     for batch in batches:
         if refine is None and views.is_plain:
-            maps = predict_logits(network, batch, device, precision)  # their argmax is that of the probabilities
+            maps = predict_logits(
+                network, batch, device, precision, pixels
+            )  # their argmax is that of the probabilities
         else:
-            maps = predict_probabilities(network, batch, device, precision, views)
+            maps = predict_probabilities(network, batch, device, precision, views, pixels)
         broken += ~torch.isfinite(maps).all()
         masks = masks_of(batch) if masks_of else None
         _count(plain, maps, batch, masks, keep)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from utils.bands import RGB_BANDS, Bands, bands_of_json
 from utils.colours import RGB, distinct_colours
 from utils.errors import DataError
-from utils.images import IMAGENET_MEAN, IMAGENET_STD
+from utils.pixels import IMAGENET_MEAN, IMAGENET_STD
 from utils.labels import IGNORE_INDEX, MAX_CLASSES
 from utils.runs.files import read_json, write_json
 
 VERSION = 2
-_RGB_BANDS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,7 @@ class RunRecord:
         tile_size: height and width of the training tiles; None where nobody says.
         method: name of the training method.
         ignore_label: id that was not learned from, beside 255.
-        bands: names of the image's bands in the order that the network sees them.
-        ranges: lowest and highest value of each band, which become 0 and 1.
-        mean, std: of each band's values in [0, 1], which networks see normalised by them.
-        metres_per_pixel: ground size of a training pixel; None where it is not known.
+        bands: of the images, with their ranges and normalisation.
         imagenet_weights: the generator started from ImageNet weights, so that BatchNorm's scale and shift are frozen.
         options: the run's settings as a flat table; what a resumption compares.
         machine: where and how it ran: precision, tf32, processes, torch.
@@ -45,11 +42,7 @@ class RunRecord:
     tile_size: tuple[int, int] | None = None
     method: str = "s4gan"
     ignore_label: int = IGNORE_INDEX
-    bands: tuple[str, ...] = _RGB_BANDS
-    ranges: tuple[tuple[float, float], ...] = ((0, 255),) * 3
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    metres_per_pixel: float | None = None
+    bands: Bands = RGB_BANDS
     imagenet_weights: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -75,7 +68,7 @@ class RunRecord:
             OptionError: the folder cannot be written.
             DataError: the disk is full.
         """
-        table = {f.name: getattr(self, f.name) for f in fields(self)}
+        table = {f.name: getattr(self, f.name) for f in fields(self)} | self.bands.as_json()
         write_json(path, {"version": VERSION, **table})
 
 
@@ -118,31 +111,16 @@ def _of_version_1(path: Path, raw: Mapping[str, Any], record: RunRecord) -> RunR
 
 
 def _with_bands(path: Path, raw: Mapping[str, Any], record: RunRecord) -> RunRecord:
-    """The rest of a file of version 2: method, bands and their numbers."""
-    method, bands = raw.get("method", "s4gan"), raw.get("bands", list(_RGB_BANDS))
+    """The rest of a file of version 2: method, bands and machine."""
+    method = raw.get("method", "s4gan")
     if not isinstance(method, str):
         raise _damaged(path, "method", "the name of a training method", method)
-    if not _is_list(bands, str) or not bands:
-        raise _damaged(path, "bands", "names of bands", bands)
-    ranges = raw.get("ranges", [[0, 255]] * len(bands))
-    if len(ranges) != len(bands) or not all(_are_numbers(pair, 2) and pair[0] < pair[1] for pair in ranges):
-        raise _damaged(path, "ranges", f"{len(bands)} pairs of a lower and a higher number", ranges)
-    mean, std = raw.get("mean", list(IMAGENET_MEAN)), raw.get("std", list(IMAGENET_STD))
-    if not _are_numbers(mean, len(bands)) or not _are_numbers(std, len(bands)) or not min(std) > 0:
-        raise _damaged(path, "mean", f"and `std` {len(bands)} numbers each, deviations above 0", (mean, std))
-    metres = raw.get("metres_per_pixel")
-    if metres is not None and not (_are_numbers([metres], 1) and metres > 0):
-        raise _damaged(path, "metres_per_pixel", "a length above 0", metres)
-    return replace(
-        record,
-        method=method,
-        bands=tuple(bands),
-        ranges=tuple((low, high) for low, high in ranges),
-        mean=tuple(mean),
-        std=tuple(std),
-        metres_per_pixel=metres,
-        machine=raw["machine"] if isinstance(raw.get("machine"), dict) else {},
-    )
+    try:
+        bands = bands_of_json(raw)
+    except DataError as error:
+        raise DataError(f"{path}: {error}; restore the file from the run") from error
+    machine = raw["machine"] if isinstance(raw.get("machine"), dict) else {}
+    return replace(record, method=method, bands=bands, machine=machine)
 
 
 def _classes(path: Path, raw: Mapping[str, Any]) -> tuple[str, ...]:
@@ -178,10 +156,6 @@ def _ignore_label(path: Path, label: Any) -> int:
 def _is_list(value: Any, kind: type, length: int | None = None) -> bool:
     is_list = isinstance(value, list) and all(type(item) is kind for item in value)
     return is_list and length in (None, len(value))
-
-
-def _are_numbers(value: Any, length: int) -> bool:
-    return isinstance(value, list) and len(value) == length and all(type(item) in (int, float) for item in value)
 
 
 def _damaged(path: Path, key: str, expected: str, found: Any) -> DataError:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from utils.bands import RGB_BANDS, Bands
 from utils.errors import DataError
-from utils.images import IMAGENET_MEAN
 from utils.runs.record import RunRecord, read_record
 
 VERSION_1 = Path(__file__).resolve().parents[2] / "fixtures" / "run_v1" / "run" / "options.json"
@@ -16,11 +16,16 @@ FOUR_BANDS = RunRecord(
     tile_size=(64, 96),
     method="fixmatch",
     ignore_label=0,
-    bands=("blue", "red", "green", "near infrared"),
-    ranges=((0, 3000), (0, 3000), (0.5, 4000), (0, 10000)),
-    mean=(0.1, 0.2, 0.3, 0.4),
-    std=(0.2, 0.2, 0.2, 0.2),
-    metres_per_pixel=10,
+    bands=Bands(
+        ("blue", "red", "green", "near infrared"),
+        (2, 4, 3, 8),
+        ((0, 3000), (0, 3000), (0.5, 4000), (0, 10000)),
+        (0.1, 0.2, 0.3, 0.4),
+        (0.2, 0.2, 0.2, 0.2),
+        (1, 2, 0),
+        metres_per_pixel=10,
+        nodata=0,
+    ),
     imagenet_weights=False,
     options={"num_steps": 60, "save_pred_every": 10},
     machine={"torch": "2.15"},
@@ -37,9 +42,8 @@ def test_a_file_without_a_version_reads_as_rgb_of_0_to_255():
     record = read_record(VERSION_1)
     assert (record.backbone, record.method, record.tile_size) == ("tiny", "s4gan", (32, 32))
     assert record.classes == ("grass", "water", "road")
-    assert record.bands == ("red", "green", "blue")
-    assert record.ranges == ((0, 255),) * 3
-    assert record.mean == IMAGENET_MEAN
+    assert record.bands == RGB_BANDS
+    assert record.bands.is_plain
     assert (record.num_steps, record.save_pred_every, record.ignore_label) == (2, 2, 255)
     assert record.imagenet_weights is False
     assert record.machine["precision"] == "fp32"
