@@ -1,0 +1,211 @@
+"""Where pixels lie: the grid of an image, its outline, and the way from one coordinate reference system to another."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from data.orientation import Size
+from utils.errors import DataError
+
+Six = tuple[float, float, float, float, float, float]  # a b c d e f: x = a·column + b·row + c, y = d·column + e·row + f
+Mapping2D = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # (x, y) -> (x, y), any one shape
+_STEP = 32  # pixels between the points that are transformed exactly
+_TOLERANCE = 0.01  # pixels that a position between these points may be off
+_HALF_TURN = 180.0  # degrees of longitude: what is wider crosses the antimeridian
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels of an image, and where they lie.
+
+    Attributes:
+        path: the image, for messages.
+        size: height and width.
+        crs: as WKT or `EPSG:n`; None where it is not known.
+        transform: from pixels to the map, a b c d e f; None where it is not known.
+    """
+
+    path: Path
+    size: Size
+    crs: str | None = None
+    transform: Six | None = None
+
+    @property
+    def affine(self) -> Affine:
+        """From (column, row) of a pixel's corner to (x, y) on the map; the pixels themselves without a place."""
+        return Affine(*self.transform) if self.transform else Affine.identity()
+
+    def has_place_like(self, crs: str | None, transform: Six | None) -> bool:
+        """Whether this place and another can be compared: both are known, each with a CRS or each without."""
+        return self.transform is not None and transform is not None and bool(self.crs) == bool(crs)
+
+    def outline(self, per_side: int = 32) -> np.ndarray:
+        """Points around the image on the map, float (4·per_side, 2), beginning at pixel (0, 0)."""
+        height, width = self.size
+        return np.stack(apply(self.affine, *ring(height, width, per_side)), axis=-1)
+
+
+def ring(height: float, width: float, per_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of points around a rectangle of pixels, `per_side` on each side, corners among them."""
+    along = np.arange(per_side) / per_side
+    zero, one = np.zeros(per_side), np.ones(per_side)
+    columns = np.concatenate([along, one, 1 - along, zero]) * width
+    rows = np.concatenate([zero, along, one, 1 - along]) * height
+    return columns, rows
+
+
+def apply(affine: Affine, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An affine map of arrays of any one shape."""
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+
+
+def chained(second: Affine, first: Affine) -> Affine:
+    """The affine map that is `first` and then `second`; versions of affine disagree on the operator for it."""
+    return Affine(
+        second.a * first.a + second.b * first.d,
+        second.a * first.b + second.b * first.e,
+        second.a * first.c + second.b * first.f + second.c,
+        second.d * first.a + second.e * first.d,
+        second.d * first.b + second.e * first.e,
+        second.d * first.c + second.e * first.f + second.f,
+    )
+
+
+# --- Coordinate reference systems -------------------------------------------------------------------------------------
+
+
+@cache
+def crs_of(text: str) -> CRS:
+    """A coordinate reference system from WKT or `EPSG:n`.
+
+    Raises:
+        DataError: it is not understood.
+    """
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise DataError(f"the CRS {shortened(text)} is not understood; give the file one with an EPSG code") from error
+
+
+def shortened(text: str) -> str:
+    """A text on one line, for a message."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:57] + "…"
+
+
+@cache
+def crs_name(text: str | None) -> str:
+    """A CRS for a message: its code, else its name."""
+    if not text:
+        return "no CRS"
+    authority = crs_of(text).to_authority()
+    return ":".join(authority) if authority else shortened(crs_of(text).name)
+
+
+@cache
+def crs_text(text: str) -> str:
+    """A CRS as briefly as it can be written without a loss: its EPSG code, else WKT on one line."""
+    code = crs_of(text).to_epsg(min_confidence=100)
+    return f"EPSG:{code}" if code else " ".join(text.split())
+
+
+@cache
+def same_crs(first: str | None, second: str | None) -> bool:
+    """Whether coordinates mean the same in both; the order in which a CRS lists its axes plays no part."""
+    if not first or not second:
+        return not first and not second
+    return first == second or crs_of(first).equals(crs_of(second), ignore_axis_order=True)
+
+
+@cache
+def crs_way(source: str, target: str) -> Mapping2D:
+    """The way from one CRS to another, x (east, longitude) before y; what has none comes out as infinity.
+
+    Raises:
+        DataError: there is no way, as between the Earth and another planet or a drawing without a place.
+    """
+    if same_crs(source, target):
+        return lambda x, y: (x, y)
+    try:
+        transformer = Transformer.from_crs(crs_of(source), crs_of(target), always_xy=True)
+        transformer.transform(0.0, 0.0)
+    except ProjError as error:
+        raise DataError(
+            f"the CRS {crs_name(source)} and {crs_name(target)} cannot be brought together; reproject one of the files"
+        ) from error
+
+    def way(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = transformer.transform(x, y)
+        return np.asarray(found[0]), np.asarray(found[1])
+
+    return way
+
+
+def outline_in(grid: Grid, crs: str | None) -> np.ndarray:
+    """The outline of an image in another CRS, float (N, 2).
+
+    Raises:
+        DataError: there is no way, or the image lies outside the CRS's domain or across the antimeridian.
+    """
+    points = grid.outline()
+    if same_crs(grid.crs, crs):
+        return points
+    points = np.stack(crs_way(str(grid.crs), str(crs))(points[:, 0], points[:, 1]), axis=-1)
+    if not np.isfinite(points).all():
+        raise DataError(f"{grid.path} lies outside the domain of {crs_name(crs)}; reproject one of the files")
+    if crosses_antimeridian(crs, np.ptp(points[:, 0])):
+        raise DataError(
+            f"{grid.path} crosses the antimeridian, where {crs_name(crs)} is torn; bring both files to one local CRS"
+        )
+    return points
+
+
+def crosses_antimeridian(crs: str | None, width: float) -> bool:
+    """Whether something so wide, in units of the CRS, must have been torn at 180° of longitude."""
+    return bool(crs) and crs_of(str(crs)).is_geographic and width > _HALF_TURN
+
+
+# --- From pixels to pixels --------------------------------------------------------------------------------------------
+
+
+def positions(way: Mapping2D, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the centres of a window's pixels lie in another plane.
+
+    Every 32nd pixel is transformed exactly. The positions between are interpolated where that is right to a hundredth
+    of a pixel of the other plane in the middle between these points; else all are transformed.
+
+    Args:
+        way: from (column, row) to (column, row) of the other plane.
+        top, left, height, width: the window.
+
+    Returns:
+        Columns and rows, float (height, width); infinite where there is none.
+    """
+    rows, columns = top + 0.5 + np.arange(height), left + 0.5 + np.arange(width)
+    coarse = [np.linspace(side[0], side[-1], -(-len(side) // _STEP) + 1) for side in (rows, columns)]
+    nodes = way(*np.meshgrid(coarse[1], coarse[0]))
+    middles = [(side[1:] + side[:-1]) / 2 for side in coarse]
+    exact = way(*np.meshgrid(middles[1], middles[0]))
+    for found, node in zip(exact, nodes, strict=True):
+        between = (node[1:, 1:] + node[1:, :-1] + node[:-1, 1:] + node[:-1, :-1]) / 4
+        with np.errstate(invalid="ignore"):
+            if not (np.abs(found - between) <= _TOLERANCE).all():  # also where any is infinite
+                return way(*np.meshgrid(columns, rows))
+    return _refined(nodes[0], height, width), _refined(nodes[1], height, width)
+
+
+def _refined(nodes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bilinear interpolation of evenly spaced nodes."""
+    for axis, length in enumerate((height, width)):
+        nodes = np.moveaxis(nodes, axis, 0)
+        place = np.linspace(0, len(nodes) - 1, length)
+        below = np.minimum(place.astype(int), len(nodes) - 2)
+        part = (place - below)[:, None]
+        nodes = np.moveaxis(nodes[below] * (1 - part) + nodes[below + 1] * part, 0, axis)
+    return nodes
