@@ -1,6 +1,6 @@
 """Where pixels lie: the grid of an image, its outline, and the way from one coordinate reference system to another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from utils.errors import DataError
 
 Six = tuple[float, float, float, float, float, float]  # a b c d e f: x = a·column + b·row + c, y = d·column + e·row + f
 Mapping2D = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # (x, y) -> (x, y), any one shape
+_BLOCK = 1024  # height and width of the windows in which a mask is surveyed
 _STEP = 32  # pixels between the points that are transformed exactly
 _TOLERANCE = 0.01  # pixels that a position between these points may be off
 _HALF_TURN = 180.0  # degrees of longitude: what is wider crosses the antimeridian
@@ -75,6 +76,19 @@ def chained(second: Affine, first: Affine) -> Affine:
         second.d * first.b + second.e * first.e,
         second.d * first.c + second.e * first.f + second.f,
     )
+
+
+def windows(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
+    """Top, left, height and width of windows that cover an image, each pixel once."""
+    for top in range(0, height, _BLOCK):
+        for left in range(0, width, _BLOCK):
+            yield top, left, min(_BLOCK, height - top), min(_BLOCK, width - left)
+
+
+def extent(bounds: Iterable[float]) -> str:
+    """West, south, east and north, for a message."""
+    west, south, east, north = (f"{bound:.10g}" for bound in bounds)
+    return f"x {west} to {east}, y {south} to {north}"
 
 
 # --- Coordinate reference systems -------------------------------------------------------------------------------------

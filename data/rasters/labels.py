@@ -1,6 +1,5 @@
 """Raster masks on any grid, read in windows of the image's grid by nearest neighbour."""
 
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +13,22 @@ from data.checking.mask_values import MaskValues, as_number, meanings, off_palet
 from data.descriptions import Description
 from data.masks import MAX_NEAR, DecodedMask, RawMask, check_declared, decode_mask
 from data.palette_files import PaletteFiles
-from data.rasters.grids import Grid, Mapping2D, apply, chained, crs_name, crs_way, outline_in, positions, same_crs
+from data.rasters.grids import (
+    Grid,
+    Mapping2D,
+    apply,
+    chained,
+    crs_name,
+    crs_way,
+    extent,
+    outline_in,
+    positions,
+    same_crs,
+    windows,
+)  # fmt: skip
 from data.rasters.mask_files import MaskFile
 from utils.errors import DataError
 
-_BLOCK = 1024  # height and width of the windows in which a mask is surveyed
 _WHOLE = 1e-3  # pixels by which two grids may differ and still count as one, or as shifted by whole pixels
 _ALL_COVERED = 0.9995  # share of an image from which on its mask covers it
 
@@ -103,7 +113,7 @@ class RasterMask:
     def _surveyed(self) -> tuple[MaskValues, bool]:
         """What the whole mask holds, and whether near colours are read."""
         for accepts_near in (True, False):
-            parts = [self._decoded(*window, accepts_near).values for window in _windows(*self.grid.size)]
+            parts = [self._decoded(*window, accepts_near).values for window in windows(*self.grid.size)]
             total = sum(parts, MaskValues())
             values = MaskValues(1, total.pixels, total.near, total.transparent, min(1, total.matched))
             visible = sum(values.pixels.values())
@@ -151,8 +161,8 @@ class RasterMask:
         share = float(ours.intersection(theirs).area / ours.area)
         if not share:
             raise DataError(
-                f"{self.path} does not overlap its image {self.grid.path}: it covers {_extent(theirs.bounds)}, the "
-                f"image {_extent(ours.bounds)} ({crs_name(crs)}); check that it is this image's mask, and its place"
+                f"{self.path} does not overlap its image {self.grid.path}: it covers {extent(theirs.bounds)}, the "
+                f"image {extent(ours.bounds)} ({crs_name(crs)}); check that it is this image's mask, and its place"
             )
         return share
 
@@ -215,16 +225,5 @@ class RasterMask:
         return np.ascontiguousarray(np.moveaxis(channels, 0, -1)), valid
 
 
-def _windows(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
-    for top in range(0, height, _BLOCK):
-        for left in range(0, width, _BLOCK):
-            yield top, left, min(_BLOCK, height - top), min(_BLOCK, width - left)
-
-
 def _described(crs: str | None, size: tuple[int, int]) -> str:
     return f"{crs_name(crs)}, {size[0]}×{size[1]}"
-
-
-def _extent(bounds: tuple[float, ...]) -> str:
-    west, south, east, north = (f"{bound:.10g}" for bound in bounds)
-    return f"x {west} to {east}, y {south} to {north}"

@@ -11,7 +11,7 @@ from data.checking.mask_values import MaskValues, meanings
 from data.descriptions import Description
 from data.masks import read_ids
 from data.palette_files import PaletteFiles
-from data.rasters import labels, mask_files
+from data.rasters import grids, mask_files
 from data.rasters.labels import RasterMask
 from data.rasters.mask_files import palette_in_file
 from tests.conftest import patches, write_image
@@ -115,7 +115,7 @@ def test_a_mask_much_finer_than_its_image_is_read_in_parts(tmp_path: Path):
 
 def test_windows_of_the_survey_count_each_pixel_once(tmp_path: Path):
     values = patches(3, (37, 50), [0, 1, 2, 255])
-    with patch.object(labels, "_BLOCK", 16), RasterMask(mask_file(tmp_path, values), grid(37, 50, None), IDS) as mask:
+    with patch.object(grids, "_BLOCK", 16), RasterMask(mask_file(tmp_path, values), grid(37, 50, None), IDS) as mask:
         assert mask.values == MaskValues(1, {v: int((values == v).sum()) for v in (0, 1, 2, 255)})
 
 
