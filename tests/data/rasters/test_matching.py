@@ -20,7 +20,7 @@ def test_the_match_in_an_images_name_is_replaced():
         ("patchN", "expected IMAGE=MASK"),
         ("=mask", "expected IMAGE=MASK"),
         ("patchN=", "expected IMAGE=MASK"),
-        (r"patchN_(\d+=mask", "missing ), unterminated subpattern"),
+        (r"patchN_(\d+=mask", r"missing \), unterminated subpattern"),
         (r"patchN_\d+=mask_\1", "invalid group reference 1"),
         (r"patchN=mask_\g<x>", "unknown group name 'x'"),
         (r"tile_(\d+)=mask_\1", r"matches none of the 3 images \(202309_patchN_12, 202309_patchN_3, 202309_patchN_7\)"),
