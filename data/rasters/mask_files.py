@@ -1,5 +1,6 @@
 """Mask files in any raster format: the bands that hold labels, colour tables, and the values of single pixels."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from data.rasters.grids import Six
 from utils.errors import DataError
 from utils.paths import no_file, reason_of
 
+_DRIVERS = {"GTiff", "PNG", "JPEG", "JP2OpenJPEG", "WEBP", "BMP", "GIF", "HFA", "ENVI", "AAIGrid"}
+logging.getLogger("rasterio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
 _MOST = 1 << 24  # pixels that are read at once; where more are needed, they are read in parts
 
 
@@ -118,8 +121,9 @@ class MaskFile:
 
     def _read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         try:
-            values = self._file.read(self._bands, window=window)
-            valid = self._file.dataset_mask(window=window) != 0
+            with rasterio.Env():
+                values = self._file.read(self._bands, window=window)
+                valid = self._file.dataset_mask(window=window) != 0
         except RasterioError as error:
             raise _damaged(self.path, error) from error
         return (values, valid) if values.dtype in (np.uint8, np.uint16) else self._as_codes(values, valid)
@@ -146,11 +150,19 @@ def open_raster(path: Path) -> Any:
     if (fault := no_file(path)) is not None:
         raise DataError(f"{path} {fault}; check --masks")
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as content:
+            is_text = content.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+        if is_text:  # as of web services: opening one would fetch
+            raise DataError(f"{path} is an XML file that points to rasters; give the raster itself")
+        with rasterio.Env(), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except RasterioError as error:
+            file = rasterio.open(path.absolute())
+    except (RasterioError, OSError) as error:
         raise DataError(f"{path} cannot be read as a raster ({_reason(path, error)}); replace the file") from error
+    if file.driver not in _DRIVERS:
+        file.close()
+        raise DataError(f"{path} is of kind {file.driver}, which masks are not read from; save it as GeoTIFF or PNG")
+    return file
 
 
 def place_of(file: Any) -> tuple[str | None, Six | None]:
@@ -177,4 +189,5 @@ def _reason(path: Path, error: BaseException) -> str:
     """GDAL's own words: rasterio keeps them as the cause of its error."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return reason_of(error).removeprefix(f"{path}: ").removeprefix(f"'{path}' ").rstrip(".")
+    text = reason_of(error).replace(str(path.absolute()), path.name)
+    return text.removeprefix(f"{path.name}: ").removeprefix(f"'{path.name}' ").rstrip(".")

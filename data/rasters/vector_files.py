@@ -1,5 +1,6 @@
 """Reading a layer of polygons with their classes: GeoPackage, GeoJSON, Shapefile."""
 
+import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from pyogrio.errors import DataSourceError, GeometryError
 
 from data.rasters.polygon_classes import PolygonClasses
 from utils.errors import DataError, OptionError
-from utils.paths import no_file, reason_of
+from utils.paths import no_file, reason_of, remedy_of
 from utils.suggest import first_names, unknown
 
 VECTOR_ENDINGS = (".gpkg", ".geojson", ".json", ".shp")
+_MAGIC = (b"SQLite format 3\0", b"{", b"\0\0\x27\x0a")  # how these begin; GDAL would open others, which may fetch
+logging.getLogger("pyogrio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
 _POLYGONS = (3, 6)  # shapely's numbers of Polygon and MultiPolygon
 _SAME_AREA = 0.01  # share by which mending may change a polygon's area
 _NO_FIELD = "give the field with the classes as --label-field"
@@ -58,6 +61,7 @@ def read_layer(path: Path, classes: PolygonClasses, field: str | None, layer: st
     """
     if (fault := no_file(path)) is not None:
         raise OptionError(f"{path} {fault}; check --masks")
+    _check_kind(path)
     chosen = _layer(path, layer)
     column = _field(path, chosen, field)
     meta, numbers, geometries, values = _read(path, chosen, column)
@@ -81,6 +85,16 @@ def read_layer(path: Path, classes: PolygonClasses, field: str | None, layer: st
 
 
 # --- Layers and fields ------------------------------------------------------------------------------------------------
+
+
+def _check_kind(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            header = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({reason_of(error)}); {remedy_of(error, 'check the file')}") from error
+    if not header.startswith(_MAGIC):
+        raise DataError(f"{path} is no GeoPackage, GeoJSON or Shapefile (.shp); replace the file")
 
 
 def _layer(path: Path, wanted: str | None) -> str:

@@ -7,7 +7,7 @@ import shapely
 from rasterio.warp import transform
 
 from data.rasters.footprints import TileRecord, read_tiles_csv, write_gpkg, write_tiles_csv
-from tests.data.rasters.raster_files import UTM, shifted
+from tests.data.rasters.raster_files import NORTH, UTM, shifted
 from utils.errors import DataError
 
 LOCAL = 'LOCAL_CS["site, \\"A\\"",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'.replace('\\"', "'")

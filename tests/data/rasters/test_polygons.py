@@ -266,7 +266,10 @@ def test_small_faults_of_polygons_are_mended_and_counted(tmp_path: Path):
 def test_files_that_are_missing_damaged_or_something_else(tmp_path: Path):
     path = tmp_path / "a.gpkg"
     assert refusal(path, OptionError) == "a.gpkg does not exist; check --masks"
-    path.write_text("no vectors", encoding="utf-8")
+    for content in (b"no vectors", b"<OGRVRTDataSource/>", b""):
+        path.write_bytes(content)
+        assert refusal(path) == "a.gpkg is no GeoPackage, GeoJSON or Shapefile (.shp); replace the file"
+    path.write_bytes(b"SQLite format 3\0" + bytes(200))
     assert refusal(path).startswith("a.gpkg cannot be read as a vector file (")
     broken = tmp_path / "a.geojson"
     broken.write_text('{"type": "FeatureCollection", "features": [{"type": "Feature", "prop', encoding="utf-8")
