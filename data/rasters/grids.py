@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError, ProjError
@@ -183,6 +184,28 @@ def outline_in(grid: Grid, crs: str | None) -> np.ndarray:
 def crosses_antimeridian(crs: str | None, width: float) -> bool:
     """Whether something so wide, in units of the CRS, must have been torn at 180° of longitude."""
     return bool(crs) and crs_of(str(crs)).is_geographic and width > _HALF_TURN
+
+
+def common_share(grid: Grid, other: Grid, image: Grid) -> float:
+    """Share of the image, one of both, that lies in both, in the plane of the first; 0 where the other has none there.
+
+    The outline of what is large is folded or torn in a plane made for a small region, so both planes are asked.
+    """
+    if grid.crs:
+        crs_way(str(other.crs), grid.crs)  # an error of its own where there is no way at all
+    try:
+        shapes = {id(grid): grid.outline(), id(other): outline_in(other, grid.crs)}
+    except DataError:
+        return 0.0
+    polygons = {key: shapely.make_valid(shapely.Polygon(points)) for key, points in shapes.items()}
+    common = shapely.intersection(polygons[id(grid)], polygons[id(other)])
+    return float(shapely.area(common) / shapely.area(polygons[id(image)]))
+
+
+def bounds_of(grid: Grid) -> np.ndarray:
+    """West, south, east and north of a grid in its CRS, float (4,)."""
+    points = grid.outline(1)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
 # --- From pixels to pixels --------------------------------------------------------------------------------------------

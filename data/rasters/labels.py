@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import shapely
 from affine import Affine
 
 from data.checking.mask_values import MaskValues, as_number, meanings, off_palette_share
@@ -17,17 +16,19 @@ from data.rasters.grids import (
     Grid,
     Mapping2D,
     apply,
+    bounds_of,
     chained,
+    common_share,
     crs_name,
     crs_way,
     extent,
-    outline_in,
     positions,
     same_crs,
     windows,
 )  # fmt: skip
 from data.rasters.mask_files import MaskFile
 from utils.errors import DataError
+from utils.labels import IGNORE_INDEX
 
 _WHOLE = 1e-3  # pixels by which two grids may differ and still count as one, or as shifted by whole pixels
 _ALL_COVERED = 0.9995  # share of an image from which on its mask covers it
@@ -94,8 +95,10 @@ class RasterMask:
 
     def raw(self, top: int, left: int, height: int, width: int) -> RawMask:
         """What the mask holds in a window of the image."""
-        rows, columns, inside = self._pixels(top, left, height, width)
-        found, valid = self._file.pixels(rows, columns, inside)
+        if self._way is None:
+            found, valid = self._file.window(top + self._shift[0], left + self._shift[1], height, width)
+        else:
+            found, valid = self._file.pixels(*self._pixels(self._way, top, left, height, width))
         matched = False
         if self.description.palette is not None:
             found, valid = self._as_colours(found, valid)
@@ -155,16 +158,15 @@ class RasterMask:
 
     def _covered(self, crs: str | None) -> float:
         """Share of the image that the mask covers."""
-        ours = shapely.Polygon(outline_in(self.grid, crs))
         mask = Grid(self.path, self._file.size, crs, self._file.transform)
-        theirs = shapely.Polygon(mask.outline(1))
-        share = float(ours.intersection(theirs).area / ours.area)
-        if not share:
-            raise DataError(
-                f"{self.path} does not overlap its image {self.grid.path}: it covers {extent(theirs.bounds)}, the "
-                f"image {extent(ours.bounds)} ({crs_name(crs)}); check that it is this image's mask, and its place"
-            )
-        return share
+        share = max(common_share(mask, self.grid, self.grid), common_share(self.grid, mask, self.grid))
+        if share:
+            return share
+        theirs, ours = (f"{crs_name(of.crs)}: {extent(bounds_of(of))}" for of in (mask, self.grid))
+        raise DataError(
+            f"{self.path} ({theirs}) does not overlap its image {self.grid.path} ({ours}); check that it is this "
+            "image's mask, and its place"
+        )
 
     def _whole_shift(self, to_mask: Affine) -> tuple[int, int] | None:
         both = chained(to_mask, self.grid.affine)
@@ -204,15 +206,13 @@ class RasterMask:
 
     # --- Pixels ---
 
-    def _pixels(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _pixels(
+        self, way: Mapping2D, top: int, left: int, height: int, width: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rows and columns of the mask for each pixel of a window, int64, and whether the mask has them, bool."""
-        if self._way is None:
-            rows = (np.arange(top, top + height) + self._shift[0])[:, None].repeat(width, 1)
-            columns = (np.arange(left, left + width) + self._shift[1])[None].repeat(height, 0)
-        else:
-            x, y = positions(self._way, top, left, height, width)
-            known = np.isfinite(x) & np.isfinite(y)
-            columns, rows = (np.floor(np.where(known, side, -1)).clip(-1, 2**40).astype(np.int64) for side in (x, y))
+        x, y = positions(way, top, left, height, width)
+        known = np.isfinite(x) & np.isfinite(y)
+        columns, rows = (np.floor(np.where(known, side, -1)).clip(-1, 2**40).astype(np.int64) for side in (x, y))
         inside = (rows >= 0) & (rows < self._file.size[0]) & (columns >= 0) & (columns < self._file.size[1])
         return rows, columns, inside
 
@@ -227,3 +227,9 @@ class RasterMask:
 
 def _described(crs: str | None, size: tuple[int, int]) -> str:
     return f"{crs_name(crs)}, {size[0]}×{size[1]}"
+
+
+def labelled_pixels(values: MaskValues, description: Description) -> int:
+    """Pixels of a mask that have a class; a mask without any is no mask."""
+    known = meanings(description)
+    return sum(count for value, count in values.pixels.items() if known.get(value, IGNORE_INDEX) != IGNORE_INDEX)

@@ -91,6 +91,22 @@ class MaskFile:
         rgb = [by_kind.get(kind) for kind in (ColorInterp.red, ColorInterp.green, ColorInterp.blue)]
         return [band for band in rgb if band] if len(bands) == 3 and all(rgb) else bands
 
+    def window(self, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """The values of a window that may reach beyond the file; returned and raised as by `pixels`."""
+        first, last = max(0, top), min(self.size[0], top + height)
+        west, east = max(0, left), min(self.size[1], left + width)
+        if first >= last or west >= east:
+            return self._nothing(height, width)
+        values, valid = self._read(Window(west, first, east - west, last - first))
+        if valid.shape == (height, width):
+            return values, valid
+        margins = (first - top, top + height - last), (west - left, left + width - east)
+        return np.pad(values, ((0, 0), *margins)), np.pad(valid, margins)
+
+    def _nothing(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        dtype = np.uint8 if self._file.dtypes[self._bands[0] - 1] == "uint8" else np.uint16
+        return np.zeros((len(self._bands), height, width), dtype), np.zeros((height, width), bool)
+
     def pixels(self, rows: np.ndarray, columns: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The values of single pixels.
 
@@ -106,8 +122,7 @@ class MaskFile:
         """
         height, width = inside.shape
         if not inside.any():
-            dtype = np.uint8 if self._file.dtypes[self._bands[0] - 1] == "uint8" else np.uint16
-            return np.zeros((len(self._bands), height, width), dtype), np.zeros((height, width), bool)
+            return self._nothing(height, width)
         top, left = rows[inside].min(), columns[inside].min()
         bottom, right = rows[inside].max() + 1, columns[inside].max() + 1
         if (bottom - top) * (right - left) > _MOST and inside.size > 1:  # a mask much finer than the image

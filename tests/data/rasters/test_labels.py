@@ -12,7 +12,7 @@ from data.descriptions import Description
 from data.masks import read_ids
 from data.palette_files import PaletteFiles
 from data.rasters import grids, mask_files
-from data.rasters.labels import RasterMask
+from data.rasters.labels import RasterMask, labelled_pixels
 from data.rasters.mask_files import palette_in_file
 from tests.conftest import patches, write_image
 from tests.data.rasters.raster_files import NORTH, UTM, grid, shifted, write_raster
@@ -125,8 +125,8 @@ def test_windows_of_the_survey_count_each_pixel_once(tmp_path: Path):
         (
             (NORTH, UTM),
             grid(3, 4, shifted(3, 0)),
-            r"does not overlap its image image\.tif: it covers x 300000 to 300004, y 2699997 to 2700000, "
-            r"the image x 300000 to 300004, y 2699994 to 2699997 \(EPSG:32640\)",
+            r"mask\.tif \(EPSG:32640: x 300000 to 300004, y 2699997 to 2700000\) does not overlap its image image\.tif "
+            r"\(EPSG:32640: x 300000 to 300004, y 2699994 to 2699997\); check that it is this image's mask, and its",
         ),
         ((None, None), grid(4, 4, None), r"is 3×4, but its image image\.tif is 4×4, and neither has a place"),
         ((None, None), grid(4, 4), "4×4, and only the image has a place; give both one"),
@@ -275,9 +275,14 @@ def test_bands_that_are_no_labels_are_refused(tmp_path: Path, values: np.ndarray
         RasterMask(mask_file(tmp_path, values), grid(2, 2, None), description)
 
 
-def test_missing_damaged_and_other_files_are_one_line_with_the_reason(tmp_path: Path):
+def test_missing_damaged_and_other_files_are_one_line_with_the_reason(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     image = grid(64, 64, None)
     with pytest.raises(DataError, match=r"mask\.tif does not exist; check --masks"):
+        RasterMask(tmp_path / "mask.tif", image, IDS)
+    (tmp_path / "mask.tif").write_text('<VRTDataset rasterXSize="1"/>', encoding="utf-8")
+    with pytest.raises(DataError, match=r"mask\.tif is an XML file that points to rasters; give the raster itself"):
         RasterMask(tmp_path / "mask.tif", image, IDS)
     (tmp_path / "mask.tif").write_text("no raster", encoding="utf-8")
     with pytest.raises(DataError, match=r"mask\.tif cannot be read as a raster \(not recognized as") as caught:
@@ -289,3 +294,19 @@ def test_missing_damaged_and_other_files_are_one_line_with_the_reason(tmp_path: 
     with pytest.raises(DataError, match=r"mask\.tif (is damaged|cannot be read)") as caught:
         whole(path, image)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_labelled_pixels_are_those_of_classes():
+    values = MaskValues(1, {0: 2, 2: 3, 99: 4, 255: 5}, transparent=6)
+    assert labelled_pixels(values, replace(IDS, ignore_codes=frozenset({0}))) == 3
+
+
+def test_an_image_may_be_larger_than_the_domain_of_its_masks_crs(tmp_path: Path):
+    globe = grid(18, 36, (10.0, 0.0, -180.0, 0.0, -10.0, 90.0), "EPSG:4326")
+    path = mask_file(
+        tmp_path, np.full((300, 300), 1, np.uint8), (10_000.0, 0.0, 500_000.0, 0.0, -10_000.0, 4_000_000.0)
+    )
+    ids = whole(path, globe)
+    assert (ids == 1).sum() > 0
+    assert ids[6, 23:26].tolist() == [255, 1, 1]  # 55 degrees east is left of the mask, 65 and 75 are within
