@@ -11,7 +11,8 @@ import numpy as np
 import pyogrio
 import shapely
 
-from data.rasters.grids import Six, crs_text, crs_way, ring
+from data.rasters.crs import crs_text, crs_way
+from data.rasters.grids import Six, ring
 from utils.errors import DataError
 from utils.paths import private_name, read_bytes
 from utils.runs.files import make_folder, storage_error, write_text

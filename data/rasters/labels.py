@@ -12,20 +12,8 @@ from data.checking.mask_values import MaskValues, as_number, meanings, off_palet
 from data.descriptions import Description
 from data.masks import MAX_NEAR, DecodedMask, RawMask, check_declared, decode_mask
 from data.palette_files import PaletteFiles
-from data.rasters.grids import (
-    Grid,
-    Mapping2D,
-    apply,
-    bounds_of,
-    chained,
-    common_share,
-    crs_name,
-    crs_way,
-    extent,
-    positions,
-    same_crs,
-    windows,
-)  # fmt: skip
+from data.rasters.crs import Mapping2D, crs_name, crs_way, same_crs
+from data.rasters.grids import Grid, apply, bounds_of, chained, common_share, extent, positions, windows
 from data.rasters.mask_files import MaskFile
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX

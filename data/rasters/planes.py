@@ -9,8 +9,8 @@ import shapely
 from pyproj import Proj
 from pyproj.exceptions import ProjError
 
+from data.rasters.crs import crs_of, crs_way, same_crs
 from data.rasters.footprints import TileRecord, footprints
-from data.rasters.grids import crs_of, crs_way, same_crs
 
 DEGREES = "EPSG:4326"
 _TRUE = 0.01  # by which a projection's scale may differ from 1: within it, its coordinates are taken for metres

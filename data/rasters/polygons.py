@@ -9,17 +9,8 @@ import shapely
 from rasterio.features import rasterize
 
 from data.checking.mask_values import MaskValues
-from data.rasters.grids import (
-    Grid,
-    crosses_antimeridian,
-    crs_name,
-    crs_of,
-    crs_way,
-    extent,
-    outline_in,
-    same_crs,
-    windows,
-)
+from data.rasters.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs
+from data.rasters.grids import Grid, extent, outline_in, windows
 from data.rasters.polygon_classes import PolygonClasses
 from data.rasters.vector_files import Layer
 from utils.errors import DataError

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
+from data.rasters.crs import crs_way
 from data.rasters.distances import Nearness, nearness, too_near
 from data.rasters.footprints import TileRecord
-from data.rasters.grids import crs_way
 from tests.data.rasters.raster_files import UTM
 from tests.data.rasters.test_footprints import tile
 

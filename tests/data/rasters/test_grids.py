@@ -1,20 +1,8 @@
 import numpy as np
 import pytest
 from affine import Affine
-from pyproj import CRS
 
-from data.rasters.grids import (
-    apply,
-    chained,
-    crs_name,
-    crs_text,
-    crs_way,
-    outline_in,
-    positions,
-    ring,
-    same_crs,
-    windows,
-)
+from data.rasters.grids import apply, chained, outline_in, positions, ring, windows
 from tests.data.rasters.raster_files import UTM, grid
 from utils.errors import DataError
 
@@ -66,20 +54,6 @@ def test_windows_cover_each_pixel_once():
     for top, left, height, width in windows(*seen.shape):
         seen[top : top + height, left : left + width] += 1
     assert (seen == 1).all()
-
-
-def test_systems_are_compared_by_what_they_mean():
-    wkt = CRS.from_epsg(32640).to_wkt()
-    own = CRS.from_epsg(32640).to_wkt("WKT1_ESRI")  # without a code
-    assert same_crs(UTM, wkt)
-    assert same_crs(wkt, own)
-    assert not same_crs(UTM, "EPSG:32639")
-    assert same_crs("EPSG:4326", "OGC:CRS84")
-    assert not same_crs(UTM, None)
-    assert same_crs(None, "")
-    assert crs_text(wkt) == UTM
-    assert (crs_name(wkt), crs_name(None)) == (UTM, "no CRS")
-    assert crs_way(UTM, own)(np.array([1.0]), np.array([2.0])) == (1.0, 2.0)
 
 
 def test_outlines_that_leave_a_domain_are_refused():

@@ -11,7 +11,7 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 from data.checking.mask_values import MaskValues
 from data.descriptions import Description
 from data.rasters import polygons as module
-from data.rasters.grids import crs_way
+from data.rasters.crs import crs_way
 from data.rasters.polygon_classes import PolygonClasses
 from data.rasters.polygons import PolygonLabels
 from data.rasters.vector_files import read_layer
