@@ -80,6 +80,12 @@ def crs_way(source: str, target: str) -> Mapping2D:
     return way
 
 
+def unit_of(crs: CRS) -> float:
+    """Metres in a projection's unit; those of a CRS with a datum shift are its source's."""
+    axes = crs.axis_info or (crs.source_crs.axis_info if crs.source_crs is not None else [])
+    return float(axes[0].unit_conversion_factor) if axes else 1.0
+
+
 def crosses_antimeridian(crs: str | None, width: float) -> bool:
     """Whether something so wide, in units of the CRS, must have been torn at 180° of longitude."""
     return bool(crs) and crs_of(str(crs)).is_geographic and width > _HALF_TURN

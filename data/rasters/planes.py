@@ -9,7 +9,7 @@ import shapely
 from pyproj import Proj
 from pyproj.exceptions import ProjError
 
-from data.rasters.crs import crs_of, crs_way, same_crs
+from data.rasters.crs import crs_of, crs_way, same_crs, unit_of
 from data.rasters.footprints import TileRecord, footprints
 
 DEGREES = "EPSG:4326"
@@ -111,7 +111,7 @@ def plane_of(crs: Iterable[str], degrees: np.ndarray) -> tuple[str | None, float
         return None, 1.0
     if not all(abs(scale - 1) <= _TRUE for scale in scales):
         return None, 1.0
-    return first, float(crs_of(first).axis_info[0].unit_conversion_factor)
+    return first, unit_of(crs_of(first))
 
 
 def around(longitude: float, latitude: float) -> str:

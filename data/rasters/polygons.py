@@ -9,7 +9,7 @@ import shapely
 from rasterio.features import rasterize
 
 from data.checking.mask_values import MaskValues
-from data.rasters.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs
+from data.rasters.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs, unit_of
 from data.rasters.grids import Grid, extent, outline_in, windows
 from data.rasters.polygon_classes import PolygonClasses
 from data.rasters.vector_files import Layer
@@ -99,7 +99,7 @@ class PolygonLabels:
         corners = outline_in(grid, self.layer.crs)
         pixel = float(np.hypot(*np.ptp(corners, axis=0)) / np.hypot(*grid.size))
         crs = crs_of(str(self.layer.crs))
-        radius = np.degrees(1.0) if crs.is_geographic else _RADIUS / crs.axis_info[0].unit_conversion_factor
+        radius = np.degrees(1.0) if crs.is_geographic else _RADIUS / unit_of(crs)
         return float(np.sqrt(0.1 * radius * pixel))
 
     def _unplaced(self, which: np.ndarray, image: Path, fault: str) -> DataError:

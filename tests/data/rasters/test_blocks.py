@@ -58,3 +58,10 @@ def test_scenes_that_overlap_share_blocks_also_through_a_third_and_in_other_crs(
     assert len(set(blocks(together, tiles, 1000))) == 2
     found = blocks({"b": grid(100, 100, shifted(0, 90)), "c": scenes["c"]}, tiles[:8], 100)
     assert found == ["b/0_1", "b/0_1", "b/0_1", "b/0_1", "b/0_0", "b/0_0", "b/0_0", "b/0_0"]
+
+
+def test_a_crs_with_a_datum_shift_counts_in_its_own_metres():
+    gauss = "+proj=tmerc +lon_0=9 +k=1 +x_0=3500000 +ellps=bessel +towgs84=598,74,418,0.2,0.05,-2.5,6.7 +type=crs"
+    image = grid(40, 40, (1.0, 0.0, 3_500_000.0, 0.0, -1.0, 5_500_000.0), gauss)
+    found = blocks({"s": image}, tiles_of("s", image), 20)
+    assert found == [f"s/{row // 2}_{column // 2}" for row in range(4) for column in range(4)]

@@ -83,6 +83,18 @@ def test_holes_and_parts_of_multipolygons_count(tmp_path: Path):
     assert drawn(vector_file(tmp_path / "a.gpkg", [shape], ["forest"])).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("turn", [(1.0, 0.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0), (0.6, 0.8, 0.8, -0.6)])
+def test_images_that_are_south_up_or_rotated_see_the_same_polygons(tmp_path: Path, turn: tuple[float, ...]):
+    a, b, d, e = turn
+    image = grid(30, 40, (a, b, WEST, d, e, TOP))
+    shape = Point(WEST + 10, TOP + 5).buffer(12) - Point(WEST + 14, TOP).buffer(4)
+    x, y = np.meshgrid(np.arange(40) + 0.5, np.arange(30) + 0.5)
+    inside = shapely.contains_xy(shape, a * x + b * y + WEST, d * x + e * y + TOP)
+    found = drawn(vector_file(tmp_path / "a.gpkg", [shape], ["water"]), image)
+    assert 50 < inside.sum() < 1100
+    assert ((found == 2) == inside).mean() > 0.999
+
+
 def test_windows_equal_the_whole_and_count_each_pixel_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(0)
     centres = rng.uniform(0, 40, (30, 2))
