@@ -85,7 +85,8 @@ def unnamed_encodings(source: str) -> Iterator[str]:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         of = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        own = bool(of) and of not in ("os", "archive", "rasterio") and not of[0].isupper()  # a class's own `open` takes no mode
+        is_class = of[:1].isupper()  # whose own `open` takes no mode
+        own = bool(of) and of not in ("os", "archive", "rasterio") and not is_class
         mode = next((a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)), "r")
         is_open = name == "open" and (own or isinstance(node.func, ast.Name)) and "b" not in mode
         if is_open or (name in ("read_text", "write_text") and isinstance(node.func, ast.Attribute)):
