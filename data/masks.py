@@ -131,21 +131,35 @@ def read_ids(path: Path, description: Description, palettes: PaletteFiles | None
         DataError: as for `read_mask`, or more than 5 % of the pixels have a colour or id that no class has.
     """
     mask = decode_mask(read_mask(path, description, palettes), description)
-    if mask.off_palette > MAX_OFF_PALETTE:
-        raise DataError(
-            f"{path}: {mask.off_palette:.1%} of the pixels have {wrong_values(mask.values, description)}; at most "
-            f"{MAX_OFF_PALETTE:.0%} are ignored, so check the palette and the class order: "
-            f"{how_to_declare(mask.values, description)}"
-        )
+    check_declared(path, mask.off_palette, mask.values, description)
     return mask
 
 
-def decode_mask(mask: RawMask, description: Description) -> DecodedMask:
-    """Turn a mask file's values into class ids.
+def check_declared(path: Path, off_palette: float, values: MaskValues, description: Description) -> None:
+    """Refuse a mask file of which more than 5 % of the pixels have a colour or id that no class has.
+
+    Raises:
+        DataError: names these values, and the option that would give them a meaning.
+    """
+    if off_palette > MAX_OFF_PALETTE:
+        raise DataError(
+            f"{path}: {off_palette:.1%} of the pixels have {wrong_values(values, description)}; at most "
+            f"{MAX_OFF_PALETTE:.0%} are ignored, so check the palette and the class order: "
+            f"{how_to_declare(values, description)}"
+        )
+
+
+def decode_mask(mask: RawMask, description: Description, accepts_near: bool | None = None) -> DecodedMask:
+    """Turn a mask file's values, or those of a window of it, into class ids.
 
     Codes and thresholded colours are looked up. Of other colours that are not declared, as a drawing program makes
     them at smoothed edges, those within `near_distance` of a declared one are read as that one, up to half of the
     mask's pixels; of a mask with more of them, none is. Transparent pixels have no class.
+
+    Args:
+        mask: what the file holds.
+        description: what that means.
+        accepts_near: whether near colours are read, where the whole file decided it; None: these pixels are the file.
     """
     if description.palette is None:
         ids, pixels = _from_codes(mask, description)
@@ -154,7 +168,7 @@ def decode_mask(mask: RawMask, description: Description) -> DecodedMask:
         ids, pixels = _from_binary(mask, description)
         near = 0
     else:
-        ids, pixels, near = _from_colours(mask, description)
+        ids, pixels, near = _from_colours(mask, description, accepts_near)
     transparent = 0
     if mask.transparent is not None:
         ids[mask.transparent] = IGNORE_INDEX
@@ -210,7 +224,9 @@ def _corner(colour: RGB) -> int:
     return red * 4 + green * 2 + blue
 
 
-def _from_colours(mask: RawMask, description: Description) -> tuple[np.ndarray, dict[int, int], int]:
+def _from_colours(
+    mask: RawMask, description: Description, accepts_near: bool | None
+) -> tuple[np.ndarray, dict[int, int], int]:
     colours = _as_numbers(mask.values)
     declared = meanings(description)
     ids = np.full(colours.shape, _OFF_PALETTE, np.uint8)
@@ -229,7 +245,9 @@ def _from_colours(mask: RawMask, description: Description) -> tuple[np.ndarray, 
         return ids, pixels, 0
     found, where, counts = np.unique(colours[strange], return_inverse=True, return_counts=True)
     nearest = _nearest(found, description)
-    if counts[[colour >= 0 for colour in nearest]].sum() > MAX_NEAR * ids.size:
+    if accepts_near is None:
+        accepts_near = counts[[colour >= 0 for colour in nearest]].sum() <= MAX_NEAR * ids.size
+    if not accepts_near:
         nearest = [-1] * len(found)
     ids[strange] = np.array([declared.get(colour, _OFF_PALETTE) for colour in nearest], np.uint8)[where]
     near = 0

@@ -25,10 +25,17 @@ class PaletteFiles:
     Args:
         meanings: class id, or 255, of each index that is declared.
         files: the mask files of the set, in the order of their names; looked at until the first palette file.
+        colours_of: the palette of a file by index, as 0xRRGGBB; None where it has none.
     """
 
-    def __init__(self, meanings: Mapping[int, int], files: Callable[[], Iterable[Path]]) -> None:
+    def __init__(
+        self,
+        meanings: Mapping[int, int],
+        files: Callable[[], Iterable[Path]],
+        colours_of: Callable[[Path], list[int] | None] | None = None,
+    ) -> None:
         self.meanings, self.files = meanings, files
+        self.colours_of = colours_of or _colours_in_image
         self._first: tuple[Path, list[int]] | None = None  # the first palette file and its colours by index
         self._index_of: dict[int, int] = {}  # by colour of the first file
         self._added: dict[tuple[str, int], tuple[int, Path]] = {}  # what the first file lacks: index <-> colour
@@ -37,12 +44,10 @@ class PaletteFiles:
         """Colours of the first palette file by index, as 0xRRGGBB; none where there is no such file."""
         if self._first is None:
             for path in self.files():
-                with open_image(path, for_mask=True) as image:
-                    if image.mode == "P":
-                        colours = palette_of(image.getpalette())
-                        self._index_of = self._unambiguous(colours)
-                        self._first = path, colours
-                        break
+                if (colours := self.colours_of(path)) is not None:
+                    self._index_of = self._unambiguous(colours)
+                    self._first = path, colours
+                    break
             else:
                 self._first = Path(), []
         return self._first[1]
@@ -115,6 +120,11 @@ def _contradiction(index: int, colour: int, path: Path, other_colour: int, other
 
 def _written(colour: int) -> str:
     return format_colour((colour >> 16, colour >> 8 & 255, colour & 255))
+
+
+def _colours_in_image(path: Path) -> list[int] | None:
+    with open_image(path, for_mask=True) as image:
+        return palette_of(image.getpalette()) if image.mode == "P" else None
 
 
 def palette_of(flat: list[int] | None) -> list[int]:

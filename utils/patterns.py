@@ -13,11 +13,15 @@ _SECONDS = 10.0  # for any number of names up to `_NAMES`; an ordinary expressio
 _NAMES = 100_000
 _SEARCH = """
 import json, re, sys
-pattern, names = json.load(sys.stdin)
+pattern, replacement, names = json.load(sys.stdin)
 search = re.compile(pattern).search
 for name in names:
     match = search(name)
-    print(json.dumps(match and match.group(1 if match.re.groups else 0)), flush=True)
+    if match and replacement is not None:
+        found = name[: match.start()] + match.expand(replacement) + name[match.end() :]
+    else:
+        found = match and match.group(1 if match.re.groups else 0)
+    print(json.dumps(found), flush=True)
 """
 
 
@@ -45,13 +49,36 @@ def search_all(pattern: str, texts: Sequence[str], seconds: float | None = None)
     Raises:
         TooSlowError: the time is over.
     """
+    return _in_another_process(pattern, None, texts, seconds)
+
+
+def replace_all(pattern: str, replacement: str, texts: Sequence[str], seconds: float | None = None) -> list[str | None]:
+    """Each text with the first match of an expression replaced; None where there is none.
+
+    Args:
+        pattern, texts, seconds: as for `search_all`.
+        replacement: what takes the match's place, with `\\1` for its first group.
+
+    Raises:
+        TooSlowError: the time is over.
+    """
+    return _in_another_process(pattern, replacement, texts, seconds)
+
+
+def _in_another_process(
+    pattern: str, replacement: str | None, texts: Sequence[str], seconds: float | None
+) -> list[str | None]:
     if not texts:
         return []
     limit = seconds or _SECONDS * (1 + len(texts) // _NAMES)
     command = [sys.executable, "-I", "-S", "-c", _SEARCH]
     try:
         done = subprocess.run(
-            command, input=json.dumps([pattern, list(texts)]).encode(), capture_output=True, timeout=limit, check=True
+            command,
+            input=json.dumps([pattern, replacement, list(texts)]).encode(),
+            capture_output=True,
+            timeout=limit,
+            check=True,
         )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
         answered = (error.stdout or b"").count(b"\n")

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from utils.patterns import TooSlowError, search_all
+from utils.patterns import TooSlowError, replace_all, search_all
 
 NAMES = ["north_3", "südost_12", "x", "", "a\udcffb_1", 'quote"_1']
 
@@ -12,6 +12,14 @@ NAMES = ["north_3", "südost_12", "x", "", "a\udcffb_1", 'quote"_1']
 def test_finds_what_the_matcher_finds(pattern: str):
     found = [re.search(pattern, name) for name in NAMES]
     assert search_all(pattern, NAMES) == [m and m.group(1 if m.groups() else 0) for m in found]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement"), [(r"_(\d+)$", r"-\1"), (r"(?P<word>[^_]+)_", r"\g<word>"), (r"^", "x"), (r"t", "")]
+)
+def test_replaces_what_the_matcher_replaces(pattern: str, replacement: str):
+    expected = [re.sub(pattern, replacement, name, count=1) if re.search(pattern, name) else None for name in NAMES]
+    assert replace_all(pattern, replacement, NAMES) == expected
 
 
 def test_no_names_no_process(monkeypatch: pytest.MonkeyPatch):

@@ -1,0 +1,204 @@
+"""Reading a layer of polygons with their classes: GeoPackage, GeoJSON, Shapefile."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyogrio
+import shapely
+from pyogrio.errors import DataSourceError, GeometryError
+
+from data.rasters.polygon_classes import PolygonClasses
+from utils.errors import DataError, OptionError
+from utils.paths import no_file, reason_of, remedy_of
+from utils.suggest import first_names, unknown
+
+VECTOR_ENDINGS = (".gpkg", ".geojson", ".json", ".shp")
+_MAGIC = (b"SQLite format 3\0", b"{", b"\0\0\x27\x0a")  # how these begin; GDAL would open others, which may fetch
+logging.getLogger("pyogrio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
+_POLYGONS = (3, 6)  # shapely's numbers of Polygon and MultiPolygon
+_SAME_AREA = 0.01  # share by which mending may change a polygon's area
+_NO_FIELD = "give the field with the classes as --label-field"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Polygons with their classes, in the order of their file.
+
+    Attributes:
+        path: the file.
+        crs: as WKT or `EPSG:n`; None where the file has none.
+        polygons: shapely polygons and multipolygons, valid, shape (N,).
+        ids: class ids, uint8, 255 for values that mean "no class", shape (N,).
+        numbers: the features' own numbers in the file, for messages, shape (N,).
+        remarks: lines to be said of the file.
+    """
+
+    path: Path
+    crs: str | None
+    polygons: np.ndarray
+    ids: np.ndarray
+    numbers: np.ndarray
+    remarks: tuple[str, ...] = ()
+
+
+def read_layer(path: Path, classes: PolygonClasses, field: str | None, layer: str | None = None) -> Layer:
+    """Read the polygons of one layer.
+
+    Args:
+        path: the file.
+        classes: what the values of the field mean.
+        field: with the class names or codes.
+        layer: its name, needed where the file has several.
+
+    Raises:
+        OptionError: no such file, layer or field, or a choice is needed.
+        DataError: damaged, without polygons, with other geometries, or with values that are no class.
+    """
+    if (fault := no_file(path)) is not None:
+        raise OptionError(f"{path} {fault}; check --masks")
+    _check_kind(path)
+    chosen = _layer(path, layer)
+    column = _field(path, chosen, field)
+    meta, numbers, geometries, values = _read(path, chosen, column)
+    where = f"{path}, field {column}"
+    if not len(geometries):
+        raise DataError(f"{path}, layer {chosen}, holds no features; draw polygons, or give another file")
+    polygons = _parsed(path, geometries)
+    has_shape = ~(shapely.is_missing(polygons) | shapely.is_empty(polygons))
+    remarks = []
+    if not has_shape.all():
+        if not has_shape.any():
+            raise DataError(f"{path}, layer {chosen}, has no geometry in any of its {len(polygons)} features")
+        remarks.append(f"{path}: {_features(numbers[~has_shape])} without a geometry left out")
+    polygons, numbers, values = polygons[has_shape], numbers[has_shape], values[has_shape]
+    _only_polygons(path, polygons, numbers)
+    ids = classes.ids_of(where, values, numbers)
+    polygons, mended = _mended(path, polygons, numbers)
+    if mended:
+        remarks.append(f"{path}: {mended} invalid polygon{'s' if mended > 1 else ''} made valid, their area unchanged")
+    return Layer(path, meta["crs"], polygons, ids, numbers, tuple(remarks))
+
+
+# --- Layers and fields ------------------------------------------------------------------------------------------------
+
+
+def _check_kind(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            header = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({reason_of(error)}); {remedy_of(error, 'check the file')}") from error
+    if not header.startswith(_MAGIC):
+        raise DataError(f"{path} is no GeoPackage, GeoJSON or Shapefile (.shp); replace the file")
+
+
+def _layer(path: Path, wanted: str | None) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            layers = pyogrio.list_layers(path)
+    except DataSourceError as error:
+        raise DataError(f"{path} cannot be read as a vector file ({_reason(path, error)}); replace the file") from error
+    names = [str(name) for name, kind in layers if kind is not None]  # tables without geometry, such as QGIS's styles
+    if not names:
+        raise DataError(f"{path} holds no layer with a geometry ({len(layers)} layers); give a file with polygons")
+    if wanted is None and len(names) > 1:
+        raise OptionError(f"{path} holds {len(names)} layers ({first_names(names, 8)}); choose one with --label-layer")
+    if wanted is not None and wanted not in names:
+        raise OptionError(f"{path}: {unknown('layer', wanted, names)}")
+    return wanted if wanted is not None else names[0]
+
+
+def _field(path: Path, layer: str, wanted: str | None) -> str:
+    try:
+        fields = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+    except DataSourceError as error:
+        raise DataError(f"{path}, layer {layer}, cannot be read ({_reason(path, error)}); replace the file") from error
+    if not fields:
+        raise DataError(f"{path}, layer {layer}, has no fields, so that its polygons have no classes; add a field")
+    if wanted is None and len(fields) > 1:
+        raise OptionError(f"{path} has the fields {first_names(fields, 12)}; {_NO_FIELD}")
+    if wanted is not None and wanted not in fields:
+        raise OptionError(f"{path} has no field '{wanted}', but {first_names(fields, 12)}; {_NO_FIELD}")
+    return wanted if wanted is not None else fields[0]
+
+
+def _read(path: Path, layer: str, column: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on measures, on rings that GDAL closes
+            meta, numbers, geometries, (values,) = pyogrio.raw.read(
+                path, layer=layer, columns=[column], force_2d=True, return_fids=True
+            )
+    except (DataSourceError, GeometryError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({_reason(path, error)}); replace the file") from error
+    order = np.argsort(numbers, kind="stable")  # the order of the file, whatever a spatial index makes of it
+    return meta, numbers[order], geometries[order], values[order]
+
+
+# --- Geometries -------------------------------------------------------------------------------------------------------
+
+
+def _parsed(path: Path, geometries: np.ndarray) -> np.ndarray:
+    try:
+        return shapely.from_wkb(geometries)
+    except shapely.errors.GEOSException as error:
+        raise DataError(
+            f"{path} holds a geometry that is not read ({reason_of(error)}); save it as plain polygons"
+        ) from error
+
+
+def _only_polygons(path: Path, polygons: np.ndarray, numbers: np.ndarray) -> None:
+    kinds = shapely.get_type_id(polygons)
+    if (others := ~np.isin(kinds, _POLYGONS)).any():
+        names = sorted({geometry.geom_type for geometry in polygons[others]})
+        raise DataError(
+            f"{path}: {_features(numbers[others])} of {len(polygons)} with {' and '.join(names)} for a "
+            "geometry; labels are polygons"
+        )
+    infinite = ~np.isfinite(shapely.bounds(polygons)).all(axis=1)
+    if infinite.any():
+        raise DataError(f"{path}: {_features(numbers[infinite])} with coordinates that are no numbers; mend them")
+
+
+def _mended(path: Path, polygons: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, int]:
+    """Valid polygons, and how many were not."""
+    invalid = np.flatnonzero(~shapely.is_valid(polygons))
+    if not len(invalid):
+        return polygons, 0
+    before = shapely.area(polygons[invalid])
+    mended = np.array([_faces(geometry) for geometry in shapely.make_valid(polygons[invalid])], object)
+    after = shapely.area(mended)
+    changed = np.abs(after - before) > _SAME_AREA * np.maximum(after, before)
+    if changed.any():
+        first = int(np.flatnonzero(changed)[0])
+        raise DataError(
+            f"{path}: {_features(numbers[invalid[changed]])} invalid "
+            f"({shapely.is_valid_reason(polygons[invalid[first]])}), and what area is meant is open "
+            f"({before[first]:.4g} or {after[first]:.4g}); mend with a GIS"
+        )
+    polygons = polygons.copy()
+    polygons[invalid] = mended
+    return polygons, len(invalid)
+
+
+def _faces(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The polygons of what `make_valid` returns, which may hold lines beside them."""
+    if geometry.geom_type in ("Polygon", "MultiPolygon"):
+        return geometry
+    parts = [part for part in shapely.get_parts(geometry) if part.geom_type in ("Polygon", "MultiPolygon")]
+    return shapely.union_all(parts) if parts else shapely.MultiPolygon()
+
+
+def _features(numbers: Sequence[int] | np.ndarray) -> str:
+    some = first_names([str(number) for number in numbers])
+    return f"{len(numbers)} feature{'s' if len(numbers) != 1 else ''} (number {some})"
+
+
+def _reason(path: Path, error: BaseException) -> str:
+    return reason_of(error).replace(str(path), path.name).partition(";")[0].rstrip(".")
