@@ -163,8 +163,9 @@ class RasterScene:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Read a window.
 
-        A pixel is no data where any of the bands holds its declared nodata value or no finite number, where the file's
-        mask (internal, `.msk`, of a VRT) or a band that `is_mask` is 0, or where a palette's colour is transparent.
+        A pixel is no data where all of the bands hold their declared nodata values, or one of them no finite number;
+        where the file's mask (internal, `.msk`, of a VRT) or a band that `is_mask` is 0; or where a palette's colour is
+        transparent. (In one band alone a nodata value such as 0 may be a dark pixel.)
 
         Args:
             top, left, height, width: the window, within the scene.
@@ -219,10 +220,10 @@ class RasterScene:
         valid = np.ones(values.shape[1:], bool)
         if values.dtype.kind == "f":
             valid &= np.isfinite(values).all(axis=0)
-        for plane, band in zip(values, stored, strict=True):
-            nodata = self._dataset.nodatavals[band - 1]
-            if nodata is not None:
-                valid &= ~equals(plane, nodata)
+        declared = [self._dataset.nodatavals[band - 1] for band in stored]
+        if all(value is not None for value in declared):
+            empty = [equals(plane, value) for plane, value in zip(values, declared, strict=True)]
+            valid &= ~np.logical_and.reduce(empty)
         for band in self._mask_bands(stored):
             with data_errors(self.path, f"has a damaged mask {_where(window)}", "replace the file"):
                 valid &= self._dataset.read_masks(band, window=window, out_shape=values.shape[1:]) > 0

@@ -34,11 +34,13 @@ def test_declared_values_and_what_is_not_finite_are_no_data(
         assert valid[1, 1]
 
 
-def test_a_pixel_lacks_data_where_any_chosen_band_does(tmp_path: Path):
-    values = np.array([[[0, 1, 1]], [[1, 0, 1]], [[1, 1, 0]]], "uint16")
+def test_a_pixel_lacks_data_where_all_chosen_bands_do(tmp_path: Path):
+    """As GDAL's own mask of a data set has it: one dark band alone is a dark pixel."""
+    values = np.array([[[0, 0, 1]], [[0, 1, 1]], [[1, 1, 0]]], "uint16")
     path = write_raster(tmp_path / "a.tif", values, nodata=0)
-    assert read_all(path, 1, 2)[1].tolist() == [[False, False, True]]
+    assert read_all(path, 1, 2)[1].tolist() == [[False, True, True]]
     assert read_all(path, 3)[1].tolist() == [[True, True, False]]
+    assert read_all(path, 1, 2, 3)[1].all()
 
 
 @pytest.mark.parametrize("is_internal", [True, False])

@@ -6,7 +6,7 @@ import pytest
 import shapely
 from rasterio.warp import transform
 
-from data.rasters.footprints import TileRecord, read_tiles_csv, write_gpkg, write_tiles_csv
+from data.footprints.records import TileRecord, read_tiles_csv, write_gpkg, write_tiles_csv
 from tests.data.rasters.raster_files import NORTH, UTM, shifted
 from utils.errors import DataError
 

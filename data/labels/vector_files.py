@@ -12,7 +12,7 @@ import pyogrio
 import shapely
 from pyogrio.errors import DataSourceError, GeometryError
 
-from data.rasters.polygon_classes import PolygonClasses
+from data.labels.polygon_classes import PolygonClasses
 from utils.errors import DataError, OptionError
 from utils.paths import no_file, reason_of, remedy_of
 from utils.suggest import first_names, unknown

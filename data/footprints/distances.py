@@ -7,8 +7,8 @@ from itertools import combinations
 import numpy as np
 import shapely
 
-from data.rasters.footprints import TileRecord
-from data.rasters.planes import Plane, planes
+from data.footprints.planes import Plane, planes
+from data.footprints.records import TileRecord
 
 TRAIN = "train"
 _SLIVER = 1e-6  # share of a tile's area: less is no overlap, but an edge that two tiles share

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
+from data.footprints.distances import Nearness, nearness, too_near
+from data.footprints.records import TileRecord
 from data.rasters.crs import crs_way
-from data.rasters.distances import Nearness, nearness, too_near
-from data.rasters.footprints import TileRecord
 from tests.data.rasters.raster_files import UTM
-from tests.data.rasters.test_footprints import tile
+from tests.data.footprints.test_records import tile
 
 
 def row_of(lists: str, step: int = 10, **options) -> list[TileRecord]:

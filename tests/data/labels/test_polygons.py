@@ -10,11 +10,11 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 
 from data.checking.mask_values import MaskValues
 from data.descriptions import Description
-from data.rasters import polygons as module
+from data.labels import polygons as module
+from data.labels.polygon_classes import PolygonClasses
+from data.labels.polygons import PolygonLabels
+from data.labels.vector_files import read_layer
 from data.rasters.crs import crs_way
-from data.rasters.polygon_classes import PolygonClasses
-from data.rasters.polygons import PolygonLabels
-from data.rasters.vector_files import read_layer
 from tests.data.rasters.raster_files import NORTH, UTM, grid
 from utils.errors import DataError, OptionError
 

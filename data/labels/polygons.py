@@ -9,10 +9,10 @@ import shapely
 from rasterio.features import rasterize
 
 from data.checking.mask_values import MaskValues
+from data.labels.polygon_classes import PolygonClasses
+from data.labels.vector_files import Layer
 from data.rasters.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs, unit_of
 from data.rasters.grids import Grid, extent, outline_in, windows
-from data.rasters.polygon_classes import PolygonClasses
-from data.rasters.vector_files import Layer
 from utils.errors import DataError
 from utils.labels import count_classes
 from utils.suggest import first_names

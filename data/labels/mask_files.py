@@ -1,7 +1,5 @@
 """Mask files in any raster format: the bands that hold labels, colour tables, and the values of single pixels."""
 
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +7,17 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from data.checking.mask_values import as_number
 from data.orientation import Size
 from data.rasters.colour_tables import colour_table
+from data.rasters.gdal import data_errors
 from data.rasters.grids import Six
+from data.rasters.headers import kind_of
+from data.rasters.vrt import vrt_sources
 from utils.errors import DataError
-from utils.paths import no_file, reason_of
 
-_DRIVERS = {"GTiff", "PNG", "JPEG", "JP2OpenJPEG", "WEBP", "BMP", "GIF", "HFA", "ENVI", "AAIGrid"}
-logging.getLogger("rasterio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
 _MOST = 1 << 24  # pixels that are read at once; where more are needed, they are read in parts
 
 
@@ -135,12 +132,9 @@ class MaskFile:
         return values[:, rows, columns], valid[rows, columns] & inside
 
     def _read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            with rasterio.Env():
-                values = self._file.read(self._bands, window=window)
-                valid = self._file.dataset_mask(window=window) != 0
-        except RasterioError as error:
-            raise _damaged(self.path, error) from error
+        with data_errors(self.path, "is damaged", "replace the file"):
+            values = self._file.read(self._bands, window=window)
+            valid = self._file.dataset_mask(window=window) != 0
         return (values, valid) if values.dtype in (np.uint8, np.uint16) else self._as_codes(values, valid)
 
     def _as_codes(self, values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -160,24 +154,13 @@ def open_raster(path: Path) -> Any:
     """A raster file, open for reading.
 
     Raises:
-        DataError: missing, or not read by GDAL.
+        DataError: missing, damaged, or of a kind that is not read; a VRT's reasons are those of `vrt_sources`.
     """
-    if (fault := no_file(path)) is not None:
-        raise DataError(f"{path} {fault}; check --masks")
-    try:
-        with path.open("rb") as content:
-            is_text = content.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
-        if is_text:  # as of web services: opening one would fetch
-            raise DataError(f"{path} is an XML file that points to rasters; give the raster itself")
-        with rasterio.Env(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            file = rasterio.open(path.absolute())
-    except (RasterioError, OSError) as error:
-        raise DataError(f"{path} cannot be read as a raster ({_reason(path, error)}); replace the file") from error
-    if file.driver not in _DRIVERS:
-        file.close()
-        raise DataError(f"{path} is of kind {file.driver}, which masks are not read from; save it as GeoTIFF or PNG")
-    return file
+    driver = kind_of(path)
+    if driver == "VRT":
+        vrt_sources(path)
+    with data_errors(path, "cannot be read as a raster", "replace the file"):
+        return rasterio.open(path.absolute(), driver=driver)
 
 
 def place_of(file: Any) -> tuple[str | None, Six | None]:
@@ -194,15 +177,3 @@ def palette_in_file(path: Path) -> list[int] | None:
     with open_raster(path) as file:
         table = colour_table(file)
     return None if table is None else [as_number(colour) for colour in table]
-
-
-def _damaged(path: Path, error: BaseException) -> DataError:
-    return DataError(f"{path} is damaged ({_reason(path, error)}); replace the file")
-
-
-def _reason(path: Path, error: BaseException) -> str:
-    """GDAL's own words: rasterio keeps them as the cause of its error."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    text = reason_of(error).replace(str(path.absolute()), path.name)
-    return text.removeprefix(f"{path.name}: ").removeprefix(f"'{path.name}' ").rstrip(".")

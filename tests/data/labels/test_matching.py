@@ -1,6 +1,6 @@
 import pytest
 
-from data.rasters.matching import match_names
+from data.labels.matching import match_names
 from utils.errors import DataError, OptionError
 
 IMAGES = ["202309_patchN_3", "202309_patchN_12", "202309_patchN_7"]

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rasters.counting import CountedOnce
-from data.rasters.footprints import TileRecord
+from data.footprints.counting import CountedOnce
+from data.footprints.records import TileRecord
 
 
 def tile(name: str, row: int, column: int, height: int = 4, width: int = 4, scene: str = "s") -> TileRecord:

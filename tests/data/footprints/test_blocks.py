@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from data.rasters.blocks import blocks, overlapping_scenes
+from data.footprints.blocks import blocks, overlapping_scenes
+from data.footprints.records import TileRecord
 from data.rasters.crs import crs_way
-from data.rasters.footprints import TileRecord
 from data.rasters.grids import Grid, Six
 from tests.data.rasters.raster_files import NORTH, UTM, grid, shifted
 

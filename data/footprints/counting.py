@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import shapely
 
-from data.rasters.footprints import TileRecord
+from data.footprints.records import TileRecord
 
 _INWARDS = np.array([0.25, 0.25, -0.25, -0.25])  # pixels, so that a tile overlaps none that it touches
 

@@ -10,11 +10,11 @@ from affine import Affine
 
 from data.checking.mask_values import MaskValues, as_number, meanings, off_palette_share
 from data.descriptions import Description
+from data.labels.mask_files import MaskFile
 from data.masks import MAX_NEAR, DecodedMask, RawMask, check_declared, decode_mask
 from data.palette_files import PaletteFiles
 from data.rasters.crs import Mapping2D, crs_name, crs_way, same_crs
 from data.rasters.grids import Grid, apply, bounds_of, chained, common_share, extent, positions, windows
-from data.rasters.mask_files import MaskFile
 from utils.errors import DataError
 from utils.labels import IGNORE_INDEX
 
