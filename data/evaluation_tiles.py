@@ -124,8 +124,8 @@ class EvaluationTiles:
         return len(self.tiles)
 
     def image(self, index: int) -> np.ndarray:
-        """Image of a tile; uint8 (H, W, 3)."""
-        return self.tiles.image(index)
+        """Image of a tile as a picture; RGB, uint8 (H, W, 3)."""
+        return self.tiles.shown(index)
 
     def mask(self, index: int) -> np.ndarray:
         """Ids of a tile, uint8 (H, W); 255 where a pixel has no class."""

@@ -42,10 +42,18 @@ class TileReader:
 
     def image_header(self, name: str) -> ImageHeader:
         """What the header of a tile's image says: its size as it is read, and whether it is turned."""
+        if not self.description.bands.is_plain:
+            from data.rasters.tile_files import tile_size_of  # with GDAL
+
+            return ImageHeader(tile_size_of(self.image_path(name)), "bands")
         return image_file_header(self.image_path(name), self.description.exif, self.mask_path(name))
 
     def image_as_filed(self, name: str, reduce_to: tuple[int, int] | None = None) -> np.ndarray:
-        """A tile's image at the size of its file; RGB, uint8, shape (H, W, 3). `reduce_to` as of `read_image`."""
+        """A tile's image at the size of its file, channels as of `image`. `reduce_to` as of `read_image`."""
+        if not self.description.bands.is_plain:
+            from data.rasters.tile_files import read_tile  # with GDAL
+
+            return read_tile(self.image_path(name), self.description.bands)
         return read_image(self.image_path(name), reduce_to, self.description.exif, self.mask_path(name))
 
     def image_variant(self, name: str) -> str | None:
@@ -63,7 +71,8 @@ class TileReader:
         """A tile's image at tile size.
 
         Returns:
-            RGB, uint8, shape (H, W, 3).
+            uint8, shape (H, W, C): RGB, or the bands that the description names, and where the set may lack data a last
+            channel that is 255 where there are some.
 
         Raises:
             DataError: missing, damaged, of an unreadable kind, or of another size where that matters.
@@ -81,7 +90,7 @@ class TileReader:
             )
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         area = self.description.resample == "area" and shrinks
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+        return _resized(image, self.tile_size, cv2.INTER_AREA if area else cv2.INTER_LINEAR)
 
     def mask(self, name: str) -> np.ndarray:
         """A tile's class ids at tile size: decoded first, then resized by nearest neighbour.
@@ -177,6 +186,17 @@ def names_with_masks(reader: TileReader, names: Sequence[str], needs_folder: boo
             f"no tile has a mask: the folder {folder} is not there; check --data-dir, or put the masks there"
         )
     return found
+
+
+def _resized(image: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+    """OpenCV's resize of any number of channels, of which it takes four at once, and drops a single one."""
+    groups = [image[..., first : first + 4] for first in range(0, image.shape[2], 4)]
+    resized = [cv2.resize(np.ascontiguousarray(group), size[::-1], interpolation=interpolation) for group in groups]
+    return (
+        np.concatenate([group.reshape(*size, -1) for group in resized], axis=2)
+        if len(resized) > 1
+        else (resized[0].reshape(*size, -1))
+    )
 
 
 def _size(shape: Sequence[int]) -> str:

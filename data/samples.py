@@ -16,7 +16,7 @@ from data.transforms import JointTransform
 class SegmentationSample(NamedTuple):
     """One tile for segmentation; a batch holds the same fields with a leading dimension B.
 
-    image: uint8 RGB (3, H, W), padding 0. mask: uint8 ids (H, W), 255 = ignore. size: int64 (2,), height and width
+    image: uint8 (C, H, W), padding 0. mask: uint8 ids (H, W), 255 = ignore. size: int64 (2,), height and width
     inside the padding, which is right and below. tile: the tile's position in its list.
     """
 
@@ -46,7 +46,7 @@ class SegmentationTiles(Dataset[SegmentationSample]):
 class ClassificationSample(NamedTuple):
     """One tile for scene classification; a batch holds the same fields with a leading dimension B.
 
-    image: uint8 RGB (3, H, W), padding 0. label: scene class id, -1 where it is not known. size, tile: as in
+    image: uint8 (C, H, W), padding 0. label: scene class id, -1 where it is not known. size, tile: as in
     `SegmentationSample`.
     """
 
@@ -81,5 +81,5 @@ class ClassificationTiles(Dataset[ClassificationSample]):
 
 
 def to_channels_first(image: np.ndarray) -> Tensor:
-    """(H, W, 3) to (3, H, W), a view in channels-last memory of a copy that may be written."""
+    """(H, W, C) to (C, H, W), a view in channels-last memory of a copy that may be written."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)

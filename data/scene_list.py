@@ -58,7 +58,7 @@ def open_scene_list(
     tiles, unreadable = distributed.main_first(
         lambda: open_readable(description, data_dir, names, cache, skip_unreadable)
     )
-    return SceneList(tiles, SceneTiles(names, classes, ids, tiles.image, tiles.reader.tile_size), unreadable)
+    return SceneList(tiles, SceneTiles(names, classes, ids, tiles.shown, tiles.reader.tile_size), unreadable)
 
 
 def open_validation_list(

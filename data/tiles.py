@@ -35,7 +35,7 @@ class Tiles:
     Attributes:
         names: the list.
         reader: decodes what is not cached.
-        images: uint8, shape (N, H, W, 3).
+        images: uint8, shape (N, H, W, C): the bands, and in sets that may lack data a channel of validity.
         masks: uint8, shape (M, H, W), of the labelled tiles only.
         labelled: names of those M tiles, in the order of `masks`.
     """
@@ -65,8 +65,12 @@ class Tiles:
         return labelled, others
 
     def image(self, index: int) -> np.ndarray:
-        """Image of tile `index`; uint8 (H, W, 3)."""
+        """Image of tile `index`; uint8 (H, W, C), RGB where the set does not name other bands."""
         return self.images[index]
+
+    def shown(self, index: int) -> np.ndarray:
+        """Image of tile `index` as a picture; RGB, uint8, shape (H, W, 3)."""
+        return self.reader.description.bands.as_shown(self.image(index))
 
     def mask(self, index: int) -> np.ndarray:
         """Ids of tile `index`, uint8 (H, W); all 255 where the tile was not opened as a labelled one."""
@@ -80,7 +84,7 @@ class Tiles:
 
         Pixels without a class are black in the middle one.
         """
-        image, mask, colours = self.image(index), self.mask(index), self.reader.description.colours
+        image, mask, colours = self.shown(index), self.mask(index), self.reader.description.colours
         return np.concatenate([image, colourise(mask, colours), overlay(image, mask, colours)], axis=1)
 
     def mask_values(self) -> MaskValues:
@@ -164,7 +168,10 @@ def _images(reader: TileReader, names: Sequence[str]) -> TileSource:
     def decode(name: str) -> Decoded:
         return Decoded(reader.image(name), way=reader.image_variant(name))
 
-    shape, settings = (*reader.tile_size, 3), _size_settings(reader)
+    bands = reader.description.bands
+    shape, settings = (*reader.tile_size, bands.pixels.channels), _size_settings(reader)
+    if not bands.is_plain:
+        settings |= {"bands": list(bands.indices), "ranges": list(bands.ranges), "nodata": bands.nodata}
     return TileSource("images", names, paths, shape, settings, reader.image, decode, reader.image_variant)
 
 

@@ -38,12 +38,12 @@ class JointTransform:
         """Apply the transform.
 
         Args:
-            image: uint8, shape (3, H, W).
+            image: uint8, shape (C, H, W).
             mask: uint8, shape (H, W), or None (then a mask of 255 comes back).
             rng: this draw's random numbers.
 
         Returns:
-            Image (3, *window), mask (*window), and height and width inside the padding.
+            Image (C, *window), mask (*window), and height and width inside the padding.
         """
         scale = SCALES[rng.integers(len(SCALES))] if self.random_scale else 1.0
         mirror = bool(rng.random() < 0.5) if self.random_mirror else False

@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 
 from model.methods.method import Method
+from utils.bands import RGB_BANDS, Bands
 from utils.batches import MaskedBatch
 from utils.colours import RGB
 from utils.drawing.pictures import beside, colourise, legend_of, notice, picture_grid, with_legend
 from utils.evaluation.evaluate import predict_probabilities
-from utils.images import to_unit_range
+from utils.images import unpack
 from utils.labels import IGNORE_INDEX
 
 PANEL_TILES = 4  # of the labelled and of the unlabelled ones
@@ -27,6 +28,7 @@ def draw_panels(
     legend: tuple[Sequence[str], Sequence[RGB]],
     colours: Sequence[RGB],
     step: int,
+    bands: Bands = RGB_BANDS,
 ) -> Image.Image:
     """Image, mask or pseudo-label, and prediction of each tile, with a legend of the classes.
 
@@ -36,6 +38,7 @@ def draw_panels(
         legend: names and colours of the classes that masks may hold.
         colours: RGB of each class.
         step: steps finished.
+        bands: of the images, and which of them are shown.
     """
     grids, headings, maps = [], [], []
     titles = (f"After step {step}: labelled tiles", "Unlabelled tiles")
@@ -48,7 +51,7 @@ def draw_panels(
             target = mask if are_labelled else prediction
             reason = _no_mask(mask) if are_labelled else method.no_pseudo_label(score, step)
             learned = notice(reason, _SIZE) if reason else colourise(target, colours)
-            rows.append([image, learned, colourise(prediction, colours)])
+            rows.append([bands.as_shown(image), learned, colourise(prediction, colours)])
             kind = "" if reason else "mask" if are_labelled else "pseudo-label"
             captions.append([name, kind, "prediction" if score is None else f"prediction, score {score:.3f}"])
             maps += [] if reason else [target]
@@ -79,11 +82,15 @@ def _no_mask(mask: np.ndarray) -> str:
 
 @torch.inference_mode()
 def _look_at(method: Method, batch: MaskedBatch) -> tuple[Any, Any, Any, float | None]:
-    """Image (H, W, 3), mask (H, W) and predicted ids (H, W) of a tile, uint8, and how real the method takes its map."""
-    probabilities = predict_probabilities(method.evaluated.eval(), batch, method.device, method.execution.precision)
+    """Image (H, W, C), mask (H, W), predicted ids (H, W), uint8, of a tile, and how real the method takes its map."""
+    network, precision, pixels = method.evaluated.eval(), method.execution.precision, method.pixels
+    probabilities = predict_probabilities(network, batch, method.device, precision, pixels=pixels)
     height, width = probabilities.shape[2:]
     image, mask = batch.image[:, :, :height, :width], batch.mask[0, :height, :width]
-    realness = method.realness(probabilities, to_unit_range(image, method.device))
+    unit, inside = unpack(image, torch.tensor([[height, width]]), method.device, pixels)
+    realness = method.realness(probabilities * inside if pixels.has_validity else probabilities, unit)
     prediction = probabilities.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+    if pixels.has_validity:
+        prediction[~inside[0, 0].cpu().numpy()] = IGNORE_INDEX
     score = None if realness is None else float(realness)
     return image[0].permute(1, 2, 0).numpy(), mask.numpy(), prediction, score

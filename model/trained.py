@@ -24,14 +24,14 @@ from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BROKEN_MAPS
 from utils.evaluation.settings import CRFSettings, WindowSettings
 from utils.evaluation.windows import Classify, blended_strips
-from utils.images import normalise, to_unit_range
+from utils.images import normalise, to_unit_range, unpack
+from utils.labels import IGNORE_INDEX
+from utils.pixels import VALID
 from utils.precision import autocast, keep_convolutions_in, resolve_precision
 from utils.runs.folder import RunFolder
 from utils.runs.record import RunRecord, read_record
 from utils.runs.settings import MachineSettings
 from utils.settings import SettingsError
-
-_RGB = RunRecord("", (), ())  # the bands and the normalisation that images are brought to here
 
 
 class Trained:
@@ -43,24 +43,16 @@ class Trained:
         precision: its number format: `auto`, `fp32`, `bf16` or `fp16`.
 
     Attributes:
-        network: normalised images (B, 3, H, W) -> logits (B, C, H, W), in evaluation mode.
+        network: normalised images (B, bands, H, W) -> logits (B, C, H, W), in evaluation mode.
         checkpoint: the file that was loaded; None before.
-
-    Raises:
-        DataError: it was trained on other bands, or on bands that were normalised otherwise.
     """
 
     def __init__(self, record: RunRecord, device: torch.device | str = "auto", precision: str = "auto") -> None:
-        if any(getattr(record, name) != getattr(_RGB, name) for name in ("bands", "ranges", "mean", "std")):
-            raise DataError(
-                f"the network was trained on {', '.join(record.bands)} with a normalisation of its own; expected RGB "
-                "of 0 to 255 with ImageNet's, as this program prepares no other images"
-            )
-        self.record = record
+        self.record, self.pixels = record, record.bands.pixels
         self.device = choose_device(MachineSettings(device)) if isinstance(device, str) else device
         self.precision = resolve_precision(precision, self.device)
         self.checkpoint: Path | None = None
-        network = DeepLabV2(len(record.classes), record.backbone).eval().requires_grad_(False)
+        network = DeepLabV2(len(record.classes), record.backbone, self.pixels.bands).eval().requires_grad_(False)
         keep_convolutions_in(self.precision, network)
         self.network = place(network, self.device)
 
@@ -124,32 +116,37 @@ class Trained:
         """Likeliest classes.
 
         Args:
-            images: RGB, uint8, shape (H, W, 3) of any size, or several of one size, (N, H, W, 3); their pixels show the
-                ground as large as those of the training tiles.
+            images: as tiles are stored, uint8, shape (H, W, C) of any size, or several of one size, (N, H, W, C): RGB,
+                or the run's bands after their ranges (`utils.ranges.to_uint8`), and where its set may lack data a last
+                channel that is 255 where there are some. Their pixels show the ground as large as those of the training
+                tiles.
             windows: how images larger than a window are read; None: windows of the tile size that overlap by half.
             crf: refine the probabilities of each window by the dense CRF; None: do not.
             finished: told after each strip how many images, or what part of them, it has finished.
 
         Returns:
-            Class ids, uint8, shape (H, W) or (N, H, W).
+            Class ids, uint8, shape (H, W) or (N, H, W); 255 where there are no data.
 
         Raises:
             OptionError: the array is no such image, or nobody says how large a window is.
             DataError: the network's output is not finite.
         """
-        several = _several(images)
+        several = _several(images, self.pixels.channels)
         ids = np.empty(several.shape[:3], np.uint8)
         for top, probabilities in self._strips(several, windows or WindowSettings(), crf):
             rows = probabilities.shape[2]
             ids[:, top : top + rows] = probabilities.argmax(dim=1).cpu().numpy()
             finished(len(several) * rows / several.shape[1])
+        if self.pixels.has_validity:
+            ids[several[..., -1] != VALID] = IGNORE_INDEX
         return ids[0] if images.ndim == 3 else ids
 
     def probabilities(
         self, images: np.ndarray, windows: WindowSettings | None = None, crf: CRFSettings | None = None
     ) -> np.ndarray:
         """Class probabilities, in [0, 1]; float32, shape (C, H, W) or (N, C, H, W). Arguments as of `predict`."""
-        strips = [strip.cpu().numpy() for _, strip in self._strips(_several(images), windows or WindowSettings(), crf)]
+        several = _several(images, self.pixels.channels)
+        strips = [strip.cpu().numpy() for _, strip in self._strips(several, windows or WindowSettings(), crf)]
         maps = np.concatenate(strips, axis=2)
         return maps[0] if images.ndim == 3 else maps
 
@@ -179,10 +176,10 @@ class Trained:
             yield top, strip
 
     def _classifier(self, flip: bool, crf: CRFSettings | None) -> Classify:
-        """From uint8 images (B, 3, H, W) to class probabilities, float32, (B, C, H, W); refined ones are on the CPU."""
+        """From uint8 images (B, C, H, W) to class probabilities, float32; refined ones are on the CPU."""
 
         def plain(images: Tensor) -> Tensor:
-            inputs = normalise(to_unit_range(images, self.device))
+            inputs = self._inputs(images)
             with autocast(self.precision, self.device):
                 logits = self.network(inputs)
             return logits.float().softmax(dim=1)
@@ -192,7 +189,21 @@ class Trained:
 
         if crf is None:
             return averaged
-        return lambda images: refine_batch(averaged(images), images, crf)
+        return lambda images: refine_batch(averaged(images), self.shown(images), crf)
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """Normalised bands, float32, (B, bands, H, W), on the device; 0 where there are no data."""
+        if not self.pixels.has_validity:
+            return normalise(to_unit_range(images, self.device), None, self.pixels)
+        sizes = torch.tensor([images.shape[2:]] * len(images))
+        return normalise(*unpack(images, sizes, self.device, self.pixels), self.pixels)
+
+    def shown(self, images: Tensor) -> Tensor:
+        """The bands of stored images that pictures show as red, green and blue, uint8 (B, 3, H, W)."""
+        display = self.record.bands.display
+        if display == (0, 1, 2) and images.shape[1] == 3:
+            return images
+        return images[:, list(display) if len(display) == 3 else list(display) * 3]
 
     # --- other checkpoints of the run ---------------------------------------------------------------------------------
 
@@ -230,15 +241,17 @@ def require_classes(record: RunRecord, classes: Sequence[str], source: Path) -> 
     )
 
 
-def _several(images: np.ndarray) -> np.ndarray:
-    """Images as uint8 RGB (N, H, W, 3) that torch can take as they are.
+def _several(images: np.ndarray, channels: int) -> np.ndarray:
+    """Images as uint8 (N, H, W, channels) that torch can take as they are.
 
     Raises:
         OptionError: the array is of another kind.
     """
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3 or not images.size:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != channels or not images.size:
         found = f"{images.dtype} of shape {images.shape}"
-        raise OptionError(f"images are {found}, expected uint8 RGB of shape (H, W, 3) or (N, H, W, 3)")
+        kind = "uint8 RGB" if channels == 3 else "uint8"
+        shapes = f"(H, W, {channels}) or (N, H, W, {channels})"
+        raise OptionError(f"images are {found}, expected {kind} of shape {shapes}")
     several = images[None] if images.ndim == 3 else images
     return np.require(several, requirements=["C", "W"])
 

@@ -27,7 +27,9 @@ def mean_iou(method: Method, batches: DataLoader, num_classes: int) -> float | N
     distributed.share_buffers(network)
     watched = progress(batches, len(batches), "validating", "batch")
     try:
-        matrix, _ = evaluate(network, watched, num_classes, method.device, method.execution.precision)
+        matrix, _ = evaluate(
+            network, watched, num_classes, method.device, method.execution.precision, pixels=method.pixels
+        )
     except BrokenMapsError as error:
         say(f"warning: not validated: {error}", file=sys.stderr)
         return None

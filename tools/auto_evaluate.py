@@ -169,16 +169,18 @@ def scorer_of(
     settings: EvaluationSettings, network: Trained, tiles: EvaluationTiles, labelled: Sequence[str] | None
 ) -> ListScorer:
     """What scores the network on a list, whatever checkpoint it holds."""
+    crf = settings.crf
     return ListScorer(
         network.network,
         tiles,
         network.device,
         network.precision,
         settings.views,
-        partial(refine_batch, settings=settings.crf) if settings.crf else None,
+        (lambda maps, images: refine_batch(maps, network.shown(images), crf)) if crf else None,
         settings.resamples,
         settings.machine.random_seed,
         labelled,
+        network.pixels,
     )
 
 

@@ -95,9 +95,11 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
 
     # model
     seed_everything(seed)
-    classifier = build_classifier(settings.learner, len(tiles.classes))
+    bands = listed.tiles.reader.description.bands
+    classifier = build_classifier(settings.learner, len(tiles.classes), bands.names)
     precision = resolve_precision(settings.machine.precision, device)
-    learner = Learner(classifier, device, precision, settings.learner.learning_rate, settings.learner.momentum)
+    rates = (settings.learner.learning_rate, settings.learner.momentum)
+    learner = Learner(classifier, device, precision, *rates, bands.pixels)
     torch.manual_seed(seed + distributed.rank())  # each process drops out for itself
     budget = Budget.of(query.labeled_ratio, query.alpha, query.beta, len(tiles))
     selection = Selection(len(tiles), budget, query.query_strategy, seed, query.include_initial_pool)

@@ -177,15 +177,18 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
         say("every tile is labelled: training on labelled tiles alone, as with --supervised-only")
         told = alone
     seed_everything(settings.machine.random_seed)
-    generator = DeepLabV2(num_classes, network.backbone)
+    bands = tiles.reader.description.bands
+    generator = DeepLabV2(num_classes, network.backbone, len(bands.names))
     record = read_record(folder.options) if settings.folder.resume else None
     has_state = record is not None and folder.last.exists()  # else it was killed before it saved its first state
-    from_imagenet = bool(record and record.imagenet_weights) if has_state else load_first_weights(generator, network)
+    from_imagenet = (
+        bool(record and record.imagenet_weights) if has_state else load_first_weights(generator, network, bands.names)
+    )
     if network.sync_bn:
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
     precision = resolve_precision(settings.machine.precision, device)
     execution = Execution(precision, network.compile, freeze_affine=from_imagenet)
-    method = build_method(told, generator, num_classes, device, execution)
+    method = build_method(told, generator, num_classes, device, execution, bands.pixels)
     if network.restore_from_D is not None:
         if (discriminator := method.networks().get("_D")) is None:
             raise SettingsError("{restore_from_D}: without unlabelled tiles there is no discriminator; leave it out")
@@ -206,6 +209,7 @@ def record_of(settings: TrainingSettings, tiles: Tiles, method: Method, from_ima
         tile_size=tiles.reader.tile_size,
         method=method.name,
         ignore_label=settings.method.ignore_label,
+        bands=description.bands,
         imagenet_weights=from_imagenet,
         options=dict(sorted({**as_plain(settings), "supervised_only": is_supervised}.items())),
         machine=machine_record(method.device, method.execution.precision),
@@ -226,7 +230,7 @@ def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: i
         named_tiles(tiles, spread(positions, tiles.names, offset), settings.samples.input_size)
         for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True)
     )
-    return draw_panels(method, (labelled, unlabelled), description.legend, description.colours, step)
+    return draw_panels(method, (labelled, unlabelled), description.legend, description.colours, step, description.bands)
 
 
 def what_is_trained(settings: TrainingSettings, tiles: Tiles, method: Method) -> str:

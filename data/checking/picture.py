@@ -27,7 +27,8 @@ def draw_tile(surveyed: SurveyedSet) -> Image.Image | None:
     name = max(surveyed.tiles, key=variety)
     if variety(name) == -2:
         return None
-    image, colours = surveyed.reader.image(name), surveyed.description.colours
+    description = surveyed.description
+    image, colours = description.bands.as_shown(surveyed.reader.image(name)), description.colours
     if variety(name) == -1:
         return picture_grid([[image]], [[f"{name}\nno usable mask"]], size=280)
     ids, off_palette = _decode_leniently(surveyed, name)

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from model.methods.settings import MethodSettings, S4GANSettings
+from utils.pixels import RGB_PIXELS, PixelFormat
 
 if TYPE_CHECKING:  # with torch
     import torch
@@ -55,6 +56,7 @@ def build_method(
     num_classes: int,
     device: "torch.device",
     execution: "Execution | None" = None,
+    pixels: PixelFormat = RGB_PIXELS,
 ) -> "Method":
     """The method that settings are for, around a generator; see `Method.build`."""
-    return method_class(method_name(settings)).build(generator, num_classes, settings, device, execution)
+    return method_class(method_name(settings)).build(generator, num_classes, settings, device, execution, pixels)

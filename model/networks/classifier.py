@@ -120,9 +120,9 @@ class Classifier(nn.Module):
         return load_backbone(self.network, path, self.bands)
 
 
-def build_classifier(settings: LearnerSettings, num_classes: int) -> Classifier:
+def build_classifier(settings: LearnerSettings, num_classes: int, bands: Sequence[str] = RGB) -> Classifier:
     """The network with the weights that the settings name, said aloud. Several processes call it together."""
-    classifier, weights = Classifier(settings.model_name, num_classes), settings.classifier_weights
+    classifier, weights = Classifier(settings.model_name, num_classes, bands), settings.classifier_weights
     if weights == "none" or (weights == "imagenet" and settings.model_name == "tiny"):
         say(f"{classifier.model_name} starts from random weights")
     elif weights == "imagenet":

@@ -1,7 +1,9 @@
 """The weights that a network starts training from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from model.networks.bands import RGB
 from model.networks.deeplabv2 import DeepLabV2
 from model.settings import NetworkSettings
 from model.weights.defaults import default_weights
@@ -11,8 +13,13 @@ from utils.console import say
 from utils.settings import SettingsError
 
 
-def load_first_weights(generator: DeepLabV2, network: NetworkSettings) -> bool:
+def load_first_weights(generator: DeepLabV2, network: NetworkSettings, bands: Sequence[str] = RGB) -> bool:
     """Load the weights that settings name into a generator of their backbone, and say what was loaded.
+
+    Args:
+        generator: the network.
+        network: its backbone, and the file.
+        bands: names of the images' bands, as of `load_backbone`.
 
     Returns:
         Whether they were ImageNet's.
@@ -36,5 +43,5 @@ def load_first_weights(generator: DeepLabV2, network: NetworkSettings) -> bool:
     if is_generator_checkpoint(read_state_dict(source)):
         say(str(load_network(generator, Path(source))))
         return False
-    say(str(load_backbone(generator.backbone, Path(source))))
+    say(str(load_backbone(generator.backbone, Path(source), bands)))
     return True

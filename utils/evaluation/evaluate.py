@@ -1,7 +1,7 @@
 """Evaluating a segmentation network on tiles with masks, at tile size or on the grid of the mask files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,8 @@ from utils.errors import DataError
 from utils.evaluation.metric import TileMatrices
 from utils.evaluation.settings import ViewSettings
 from utils.images import normalise, unpack
-from utils.pixels import RGB_PIXELS, PixelFormat
+from utils.labels import IGNORE_INDEX
+from utils.pixels import RGB_PIXELS, VALID, PixelFormat
 from utils.precision import autocast
 
 Network = Callable[[Tensor], Tensor]
@@ -134,13 +135,13 @@ def evaluate(
     broken = torch.zeros((), dtype=torch.int64, device=device)  # batches; read once, at the end
     for batch in batches:
         if refine is None and views.is_plain:
-            maps = predict_logits(
-                network, batch, device, precision, pixels
-            )  # their argmax is that of the probabilities
+            maps = predict_logits(network, batch, device, precision, pixels)  # argmax as of the probabilities
         else:
             maps = predict_probabilities(network, batch, device, precision, views, pixels)
         broken += ~torch.isfinite(maps).all()
         masks = masks_of(batch) if masks_of else None
+        if pixels.has_validity:
+            batch, masks = _with_data(batch, masks, maps.shape[2:])
         _count(plain, maps, batch, masks, keep)
         if refine is not None and refined is not None and not bool(broken):  # the CPU waits for each map anyway
             height, width = maps.shape[2:]
@@ -149,6 +150,28 @@ def evaluate(
     if distributed.any_process(bool(broken)):
         raise BrokenMapsError(BROKEN_MAPS)
     return plain, refined
+
+
+class _Scored(NamedTuple):
+    """A batch whose mask has no class where there are no data."""
+
+    image: Tensor
+    size: Tensor
+    mask: Tensor
+    tile: Any
+
+
+def _with_data(batch: Any, masks: Sequence[Tensor] | None, size: Sequence[int]) -> tuple[Any, Sequence[Tensor] | None]:
+    """A batch and its masks at file size, without class where its images hold no data."""
+    valid = batch.image[:, -1] == VALID
+    mask = batch.mask.masked_fill(~valid, IGNORE_INDEX)
+    if masks is not None:
+        inside = valid[:, None, : size[0], : size[1]].float()
+        masks = [
+            truth.masked_fill(F.interpolate(own[None], truth.shape, mode="nearest-exact")[0, 0] == 0, IGNORE_INDEX)
+            for truth, own in zip(masks, inside, strict=True)
+        ]
+    return _Scored(batch.image, batch.size, mask, getattr(batch, "tile", None)), masks
 
 
 def _count(

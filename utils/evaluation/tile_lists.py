@@ -18,6 +18,7 @@ from utils.evaluation.intervals import Ends, Interval, class_intervals, mean_iou
 from utils.evaluation.metric import Scores, TileMatrices
 from utils.evaluation.notes import count_labelled
 from utils.evaluation.settings import ViewSettings
+from utils.pixels import RGB_PIXELS, PixelFormat
 from utils.progress import progress
 
 _KEPT_BYTES = 32_000_000  # of predictions that wait for being pictured; of longer lists they are made again
@@ -108,7 +109,7 @@ class ListScorer:
     """Scores a network, with whatever weights it holds, on the tiles of a list.
 
     Args:
-        network: normalised images (B, 3, H, W) -> logits (B, C, H, W), in evaluation mode.
+        network: normalised images (B, bands, H, W) -> logits (B, C, H, W), in evaluation mode.
         tiles: the list.
         device: where the network is.
         precision: its number format.
@@ -116,6 +117,7 @@ class ListScorer:
         refine: also scores maps that this refines, as of `evaluate`; None: does not.
         resamples, seed: of the bootstrap, for intervals.
         labelled: names of the tiles whose masks the network has learned from; None: not known.
+        pixels: how images are stored and normalised.
 
     Attributes:
         num_labelled: how many tiles of the list are among those; None: not known.
@@ -132,7 +134,9 @@ class ListScorer:
         resamples: int = 1000,
         seed: int = 0,
         labelled: Collection[str] | None = None,
+        pixels: PixelFormat = RGB_PIXELS,
     ) -> None:
+        self.pixels = pixels
         self.network, self.tiles, self.device, self.precision = network, tiles, device, precision
         self.views, self.refine, self.resamples, self.seed = views, refine, resamples, seed
         self.num_labelled = None if labelled is None else count_labelled(tiles.names, labelled)
@@ -165,6 +169,7 @@ class ListScorer:
             self.views,
             tiles.masks_as_filed,
             keep if len(tiles.names) * height * width <= _KEPT_BYTES else None,
+            self.pixels,
         )
         scores = self._scores(plain), self._scores(refined) if refined else None
         return CheckpointScores(step, *scores, kept, time.perf_counter() - started)
@@ -182,7 +187,7 @@ class ListScorer:
     def predictions(self, tiles: Sequence[int]) -> list[np.ndarray]:
         """Class ids that the network predicts for some tiles, uint8, at tile size."""
         maps = (
-            predict_probabilities(self.network, batch, self.device, self.precision, self.views)
+            predict_probabilities(self.network, batch, self.device, self.precision, self.views, self.pixels)
             for batch in self.tiles.one_by_one(tiles)
         )
         return [probabilities.argmax(dim=1)[0].to("cpu", torch.uint8).numpy() for probabilities in maps]

@@ -5,8 +5,8 @@ from pyproj import Geod
 from data.footprints.distances import Nearness, nearness, too_near
 from data.footprints.records import TileRecord
 from data.rasters.crs import crs_way
-from tests.data.rasters.raster_files import UTM
 from tests.data.footprints.test_records import tile
+from tests.data.rasters.raster_files import UTM
 
 
 def row_of(lists: str, step: int = 10, **options) -> list[TileRecord]:
