@@ -1,33 +1,29 @@
-"""Decode once: tiles as uint8 in memory-mapped files, shared by workers, processes and runs.
+"""Decode once: tiles as uint8 in memory-mapped files, shared by workers, processes, lists and runs.
 
-A cache file is named after what it was made from (files with their sizes and times, settings), so a changed file is
-simply another cache. It is built in a private temporary folder and renamed; of two builders the loser uses the
-winner's.
+A tile's key is made of what its pixels depend on (its file with size and time, settings), so a changed file is simply
+another tile, and a list finds what any other list has decoded. What is missing is written into new slabs (see
+`data/caching/slabs.py`); where they take too much room, those go that were not used for the longest time.
 """
 
-import hashlib
 import json
 import os
 import secrets
-import shutil
-import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from utils.errors import DataError, OptionError, warn
-from utils.paths import private_name
-from utils.runs.files import read_json, storage_error, write_json
-from utils.runs.space import as_sizes, free_space
-from utils.threads import stream_in_threads
-
-_NOTES = "notes.json"  # beside the tiles
-_VARIANTS = "variants.json"  # beside them: {name: way}, see `open_array`
-_ABANDONED = 24 * 3600  # seconds after which a temporary folder belongs to a builder that was killed
+from data.caching.filling import fill, map_slab, remainder
+from data.caching.finding import find, tile_keys
+from data.caching.room import remove
+from data.caching.slabs import INDEX, SLAB_BYTES, Decoded, Slab, read_slab, slab_names
+from data.caching.users import Hold
+from utils.errors import OptionError, warn
 
 
 class TileArray(Protocol):
@@ -49,13 +45,23 @@ class CacheSettings:
     Attributes:
         folder: the cache folder; None: `<data-dir>/.cache`, else the user's cache folder, else none.
         data_dir: the data folder.
+        limit: bytes that the folder may take; None: 20 GB, or a fifth of what would be free without the cache if that
+            is less.
     """
 
     data_dir: Path
     folder: Path | None = None
+    limit: int | None = None
+
+    def folders(self) -> tuple[Path, ...]:
+        """The choice above."""
+        if self.folder is not None:
+            return (self.folder,)
+        user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "als4gan"
+        return self.data_dir / ".cache", user_cache
 
     def writable_folder(self) -> Path | None:
-        """The first folder of the choice above that can be written; None (and a warning) if there is none.
+        """The first folder of the choice that can be written; None (and a warning) if there is none.
 
         Raises:
             OptionError: `folder` was given and cannot be written.
@@ -64,8 +70,7 @@ class CacheSettings:
             if not _can_write(self.folder):
                 raise OptionError(f"--cache-dir {self.folder} cannot be written; choose another, or --no-cache")
             return self.folder
-        user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "als4gan"
-        for folder in (self.data_dir / ".cache", user_cache):
+        for folder in self.folders():
             if _can_write(folder):
                 return folder
         warn("no cache folder can be written; tiles are decoded at every use (--cache-dir)")
@@ -83,169 +88,173 @@ def _can_write(folder: Path) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class TileSource:
+    """Tiles of one kind and shape, and how they are decoded.
+
+    Attributes:
+        kind: `images`, `masks` or `file-masks`.
+        names: the tiles, in order.
+        paths: the file of each.
+        shape: of one tile.
+        settings: all that the pixels depend on beside the files, plain values.
+        read: name -> the pixels of a tile, uint8; loader processes get a copy of it.
+        decode: name -> the same with what is to be kept beside them; None: `read`, and nothing.
+        way: name -> which of several ways a tile is decoded, as `decode` says it, where that depends on more than its
+            own file. When the cache is opened, it is asked again for the tiles for which `decode` said one.
+    """
+
+    kind: str
+    names: Sequence[str]
+    paths: Sequence[Path]
+    shape: tuple[int, ...]
+    settings: Mapping[str, Any]
+    read: Callable[[str], np.ndarray]
+    decode: Callable[[str], Decoded] | None = None
+    way: Callable[[str], str | None] = lambda name: None
+
+    def decoded(self, name: str) -> Decoded:
+        """A tile with what is to be kept beside it."""
+        return self.decode(name) if self.decode else Decoded(self.read(name))
+
+
 class DecodedTiles:
     """Tiles decoded at every access: the form without a cache."""
 
-    def __init__(self, names: Sequence[str], decode: Callable[[str], np.ndarray]) -> None:
-        self.names, self.decode = names, decode
+    def __init__(self, names: Sequence[str], read: Callable[[str], np.ndarray]) -> None:
+        self.names, self.read = names, read
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return self.decode(self.names[index])
+        return self.read(self.names[index])
 
 
 class MappedTiles:
-    """Tiles of a cache file, mapped on first use in each process."""
+    """Tiles in slabs, each of which is mapped on first use in each process.
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self.path, self.shape = path, shape
-        self._array: np.ndarray | None = None
+    A tile whose slab is gone, as when somebody removes the cache of a run that goes on, is decoded at every access.
+
+    Args:
+        names, read: as of `TileSource`.
+        slabs: folder of each slab.
+        shape: of one tile.
+        slab_of, row_of: where each tile lies: its slab's position and its row there, shape (N,).
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        read: Callable[[str], np.ndarray],
+        slabs: Sequence[Path],
+        shape: tuple[int, ...],
+        slab_of: np.ndarray,
+        row_of: np.ndarray,
+    ) -> None:
+        self.names, self.read, self.slabs, self.shape = names, read, slabs, shape
+        self.slab_of, self.row_of = slab_of, row_of
+        self._mapped: list[np.ndarray | None] = [None] * len(slabs)
+        self._has_warned = False
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self.names)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        if self._array is None:
-            self._array = np.memmap(self.path, np.uint8, mode="r", shape=self.shape)
-        return self._array[index]
+        number = self.slab_of[index]
+        pixels = self._mapped[number]
+        if pixels is None:
+            pixels = self._map(number)
+        return self.read(self.names[index]) if pixels is None else pixels[self.row_of[index]]
 
-    def notes(self) -> Any:
-        """What was noted while the tiles were decoded, or None where nothing was."""
+    def _map(self, number: int) -> np.ndarray | None:
         try:
-            return json.loads((self.path.parent / _NOTES).read_text(encoding="utf-8"))
+            self._mapped[number] = map_slab(self.slabs[number], self.shape)
         except (OSError, ValueError):
+            if not self._has_warned:
+                warn(f"{self.slabs[number]} was removed or damaged during use; its tiles are decoded at every use")
+            self._has_warned = True
+        return self._mapped[number]
+
+    def notes(self) -> list[Any] | None:
+        """What was noted when each tile was decoded; None where that is not known of every tile."""
+        slabs = [read_slab(folder) for folder in self.slabs]
+        if not all(slab and slab.notes for slab in slabs):
             return None
+        by_slab = [slab.notes for slab in slabs if slab]
+        notes = [by_slab[n][row] for n, row in zip(self.slab_of.tolist(), self.row_of.tolist(), strict=True)]
+        return [json.loads(note) for note in notes] if all(notes) else None
 
     def __getstate__(self) -> dict[str, Any]:  # a mapping sent to a worker would arrive as a copy of the data
-        return self.__dict__ | {"_array": None}
+        return self.__dict__ | {"_mapped": [None] * len(self.slabs)}
 
 
-def open_array(
-    kind: str,
-    names: Sequence[str],
-    paths: Sequence[Path],
-    decode: Callable[[str], np.ndarray],
-    shape: tuple[int, ...],
-    settings: Mapping[str, Any],
-    folder: Path | None,
-    notes: Callable[[], Any] | None = None,
-    variant: Callable[[str], str | None] = lambda name: None,
-) -> TileArray:
+def open_array(source: TileSource, folder: Path | None, limit: int | None = None) -> TileArray:
     """Open decoded tiles, from the cache where there is a folder for it.
 
     Args:
-        kind: "images" or "masks"; part of the cache file's name.
-        names: the tiles, in order.
-        paths: the file of each tile.
-        decode: name -> uint8 array of `shape`.
-        shape: shape of one tile.
-        settings: all else that the decoded bytes depend on.
+        source: the tiles.
         folder: the cache folder, as `CacheSettings.writable_folder` finds it; None: no cache.
-        notes: called when all tiles were decoded; its plain values are kept beside them, for `MappedTiles.notes`.
-        variant: name -> which of several ways a tile is decoded, where that depends on another file than its own;
-            None for all other tiles. It is asked again, for the former, whenever the cache is opened.
+        limit: bytes that it may take; None: the default.
 
     Raises:
         DataError: a file cannot be decoded, or the disk is full.
+        OptionError: the folder cannot be written, or the limit is too small.
     """
     if folder is None:
-        return DecodedTiles(names, decode)
-    sources = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, map(_stat, paths), strict=True)]
-    first = paths[0].parent.resolve() / paths[0].name  # of two file patterns in one folder each has its own entry
-    identity = _digest([kind, str(first), list(names), dict(settings)])
-    entry = folder / f"{kind}-{identity}-{_digest(sources)}"
-    data = entry / "tiles.u8"
-    full_shape = (len(names), *shape)
-    if _is_whole(data, full_shape) and not _is_current(entry, variant):
-        shutil.rmtree(entry, ignore_errors=True)
-    if not _is_whole(data, full_shape):
-        _build(entry, kind, names, decode, full_shape, notes, variant)
-        _remove_outdated(folder, kind, identity, keep=entry)
-    return MappedTiles(data, full_shape)
-
-
-def _stat(path: Path) -> os.stat_result:
+        return DecodedTiles(source.names, source.read)
+    keys = tile_keys(source.kind, source.shape, source.settings, source.paths)
+    hold = Hold(folder)
     try:
-        return path.stat()
-    except OSError as error:
-        raise DataError(f"{path} is missing or cannot be read; check --data-dir and the list") from error
+        hold.change_to(slab_names(folder, source.kind, source.shape))  # before they are read: what is read then stays
+        found = {name: read_slab(folder / name) for name in sorted(hold.names)}
+        slabs = sorted(filter(None, found.values()), key=lambda slab: (-len(slab.keys), slab.folder.name))
+        useless = [folder / name for name, slab in found.items() if slab is None]  # damaged
+        slab_of, row_of = find(keys, slabs, lambda position: source.way(source.names[position]))
+        if (slab_of < 0).any():
+            useless += _fill(source, keys, slabs, slab_of, row_of, hold, limit)
+        used, slab_of = np.unique(slab_of, return_inverse=True)
+        folders = [slabs[number].folder for number in used]
+        hold.change_to(path.name for path in folders)
+        remove(folder, useless)
+    except BaseException:
+        hold.release()
+        raise
+    _mark_used(folders)
+    tiles = MappedTiles(source.names, source.read, folders, source.shape, slab_of, row_of)
+    weakref.finalize(tiles, hold.release).atexit = False
+    return tiles
 
 
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+def _fill(
+    source: TileSource,
+    keys: Sequence[str],
+    slabs: list[Slab],
+    slab_of: np.ndarray,
+    row_of: np.ndarray,
+    hold: Hold,
+    limit: int | None,
+) -> list[Path]:
+    """Decode what is missing: its slabs are appended, its places filled in; returns slabs of no use any more."""
+    names = {keys[position]: source.names[position] for position in np.flatnonzero(slab_of < 0).tolist()}
+    rest = remainder(slabs, keys, prod(source.shape))
+    taken_of = {slabs[number].folder.name for number, _ in rest.taken}
+    hold.change_to({slabs[number].folder.name for number in set(slab_of[slab_of >= 0].tolist())} | taken_of)
+    args = hold, source.kind, source.shape, list(names), list(names.values()), source.decoded, slabs, rest, limit
+    new, rest = fill(*args)
+    full = max(1, SLAB_BYTES // prod(source.shape))
+    row_by_key = {key: len(rest.taken) + row for row, key in enumerate(names)}
+    row_by_place = {place: row for row, place in enumerate(rest.taken)}
+    for position, place in enumerate(zip(slab_of.tolist(), row_of.tolist(), strict=True)):
+        row = row_by_key[keys[position]] if place[0] < 0 else row_by_place.get(place)
+        if row is not None:
+            slab_of[position], row_of[position] = len(slabs) + row // full, row % full
+    slabs.extend(new)
+    in_use = {slabs[number].folder for number in set(slab_of.tolist())}
+    return [slabs[number].folder for number in rest.done if slabs[number].folder not in in_use]
 
 
-def _is_whole(data: Path, shape: tuple[int, ...]) -> bool:
-    return data.is_file() and data.stat().st_size == int(np.prod(shape, dtype=np.int64))
-
-
-def _is_current(entry: Path, variant: Callable[[str], str | None]) -> bool:
-    """Whether the tiles that depend on another file than their own are still decoded the same way."""
-    record = entry / _VARIANTS
-    return not record.is_file() or all(variant(name) == was for name, was in read_json(record).items())
-
-
-def _build(
-    entry: Path,
-    kind: str,
-    names: Sequence[str],
-    decode: Callable[[str], np.ndarray],
-    shape: tuple[int, ...],
-    notes: Callable[[], Any] | None,
-    variant: Callable[[str], str | None],
-) -> None:
-    """Decode all tiles into a private folder and rename it; a builder that was faster wins."""
-    needed = int(np.prod(shape, dtype=np.int64))
-    free = free_space(entry.parent)
-    if needed > free:
-        texts = as_sizes(needed, free)
-        raise DataError(
-            f"the cache of decoded {kind} needs {texts[0]}, {texts[1]} are free at {entry.parent}; "
-            "give --cache-dir on another disk, or --no-cache"
-        )
-    private = private_name(entry)
-    try:
-        private.mkdir()
-        variants: dict[str, str] = {}
-        decoded = stream_in_threads(lambda name: (decode(name), variant(name)), names, f"decoding {kind}", "tile")
-        with closing(decoded) as tiles, (private / "tiles.u8").open("wb") as file:
-            for name, (tile, way) in zip(names, tiles, strict=True):
-                if way is not None:
-                    variants[name] = way
-                if tile.shape != shape[1:] or tile.dtype != np.uint8:
-                    raise AssertionError(f"{name}: decoded to {tile.dtype} {tile.shape}, expected {shape[1:]}")
-                file.write(np.ascontiguousarray(tile).data)  # a real write: a full disk is an error, not a SIGBUS
-            file.flush()
-            os.fsync(file.fileno())
-        if notes is not None:
-            (private / _NOTES).write_text(json.dumps(notes()), encoding="utf-8")
-        if variants:
-            write_json(private / _VARIANTS, variants)
-        _put_in_place(private, entry, shape)
-    except OSError as error:
-        raise storage_error(entry.parent, error) from error
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
-
-
-def _put_in_place(private: Path, entry: Path, shape: tuple[int, ...]) -> None:
-    if entry.exists() and not _is_whole(entry / "tiles.u8", shape):
-        shutil.rmtree(entry, ignore_errors=True)
-    try:
-        private.rename(entry)
-    except OSError:
-        if not _is_whole(entry / "tiles.u8", shape):  # not a faster builder's: a real failure
-            raise
-
-
-def _remove_outdated(folder: Path, kind: str, identity: str, keep: Path) -> None:
-    """Remove what the same tiles were before their files changed, and what killed builders left behind."""
-    for entry in folder.glob(f"{kind}-{identity}-*"):
-        if entry != keep:
-            shutil.rmtree(entry, ignore_errors=True)
-    for private in folder.glob(f".{kind}-*"):
-        with suppress(OSError):  # another process was faster
-            if time.time() - private.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(private, ignore_errors=True)
+def _mark_used(slabs: Sequence[Path]) -> None:
+    for slab in slabs:
+        with suppress(OSError):
+            os.utime(slab / INDEX)

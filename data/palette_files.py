@@ -32,6 +32,7 @@ class PaletteFiles:
         self._first: tuple[Path, list[int]] | None = None  # the first palette file and its colours by index
         self._index_of: dict[int, int] = {}  # by colour of the first file
         self._added: dict[tuple[str, int], tuple[int, Path]] = {}  # what the first file lacks: index <-> colour
+        self._added_by: dict[Path, dict[int, int]] = {}
 
     def first_colours(self) -> list[int]:
         """Colours of the first palette file by index, as 0xRRGGBB; none where there is no such file."""
@@ -91,6 +92,19 @@ class PaletteFiles:
         if index < len(first):
             assert self._first is not None
             raise _contradiction(index, colour, path, first[index], self._first[0])
+        self.add(path, index, colour)
+        return index
+
+    def added_by(self, path: Path) -> dict[int, int]:
+        """Colours by index that a file used which the first one lacks."""
+        return self._added_by.get(path, {})
+
+    def add(self, path: Path, index: int, colour: int) -> None:
+        """Take note of a colour in a file that the first one lacks.
+
+        Raises:
+            DataError: another file gave the index, or the colour, another partner.
+        """
         seen, earlier = self._added.setdefault(("index", index), (colour, path))
         if seen != colour:
             raise _contradiction(index, colour, path, seen, earlier)
@@ -100,7 +114,7 @@ class PaletteFiles:
                 f"{path} and {earlier} give {_written(colour)} the ids {index} and {seen}; their palettes differ, so "
                 f"say {_ADVICE}"
             )
-        return index
+        self._added_by.setdefault(path, {})[index] = colour
 
 
 _ADVICE = "which colour is which class: --palette (prepare_data.py scenes) or `palette` in dataset.json"

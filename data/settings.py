@@ -25,6 +25,8 @@ class DataSettings:
         num_classes: number of classes that the data set is expected to have; None: not checked.
         cache_dir: folder for decoded tiles; None: `.cache` below the data set's folder.
         no_cache: decode tiles at every use.
+        cache_limit: bytes that the folder for decoded tiles may take; None: 20 GB, or a fifth of what would be free
+            without it if that is less.
     """
 
     dataset: str
@@ -33,8 +35,13 @@ class DataSettings:
     num_classes: int | None = None
     cache_dir: Path | None = None
     no_cache: bool = False
+    cache_limit: int | None = None
 
     def __post_init__(self) -> None:
+        require(
+            self.cache_limit is None or self.cache_limit >= 1,
+            f"{{cache_limit}} is {self.cache_limit}, expected bytes, 1 or more; {{no_cache}} keeps nothing",
+        )
         require(
             self.num_classes is None or self.num_classes >= 2,
             f"{{num_classes}} is {self.num_classes}, expected 2 or more",
@@ -66,7 +73,7 @@ class DataSettings:
         """Where decoded tiles are kept; None where they are decoded at every use."""
         from data.cache import CacheSettings
 
-        return None if self.no_cache else CacheSettings(self.data_dir, self.cache_dir)
+        return None if self.no_cache else CacheSettings(self.data_dir, self.cache_dir, self.cache_limit)
 
 
 @dataclass(frozen=True)

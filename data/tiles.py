@@ -1,14 +1,18 @@
 """The tiles of a list: images, masks of the labelled ones and scene labels, decoded once."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache as once
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.cache import CacheSettings, MappedTiles, TileArray, open_array
+from data.cache import CacheSettings, MappedTiles, TileArray, TileSource, open_array
+from data.caching.slabs import Decoded
 from data.checking.mask_values import MaskValues
 from data.descriptions import Description
 from data.images import image_file_header, image_file_size
@@ -18,6 +22,7 @@ from utils.drawing.pictures import colourise, overlay
 from utils.labels import IGNORE_INDEX
 from utils.threads import in_threads
 
+_ADDED = "palette"  # in a mask's note: colours by index that the set's first palette file lacks
 _LOOKED_AT = 16  # masks whose values are counted where no cache keeps the counts of all
 
 
@@ -79,7 +84,7 @@ class Tiles:
     def mask_values(self) -> MaskValues:
         """What the files of the labelled tiles' masks hold: of all where a cache keeps it, else of up to 16."""
         if isinstance(self.masks, MappedTiles) and (notes := self.masks.notes()) is not None:
-            return MaskValues.from_json(notes)
+            return sum((MaskValues.from_json(note["values"]) for note in notes), MaskValues())
         spread = np.linspace(0, len(self.labelled) - 1, min(_LOOKED_AT, len(self.labelled))).astype(int)
         names = [self.labelled[index] for index in spread]
         found = in_threads(lambda name: self.reader.decoded_mask(name).values, names, "looking at masks", "mask")
@@ -112,39 +117,13 @@ def open_tiles(
     reader = open_reader(description, data_dir, names)
     check_files(reader, names, labelled)
     folder = cache.writable_folder() if cache else None
-    height, width = reader.tile_size
-    settings = {
-        "tile_size": [height, width],
-        "resample": description.resample,
-        "exif": description.exif,
-        "format": 1,
-    }
-    paths = [reader.image_path(name) for name in names]
-    shape = (height, width, 3)
-    images = open_array("images", names, paths, reader.image, shape, settings, folder, variant=reader.image_variant)
+    limit = cache.limit if cache else None
+    images = open_array(_images(reader, names), folder, limit)
     masks = None
     if labelled:
-        masks = _open_masks(reader, labelled, settings, folder)
+        masks = open_array(_masks(reader, labelled), folder, limit)
+        _check_palettes(reader, labelled, masks)
     return Tiles(names, reader, images, masks, labelled)
-
-
-def _open_masks(reader: TileReader, names: Sequence[str], settings: dict[str, Any], folder: Path | None) -> TileArray:
-    """Ids of the labelled tiles at tile size; a cache keeps beside them what the files hold."""
-    seen: list[MaskValues] = []
-
-    def decode(name: str) -> np.ndarray:
-        mask = reader.decoded_mask(name)
-        seen.append(mask.values)
-        return reader.at_tile_size(name, mask.ids)
-
-    def notes() -> dict[str, Any]:
-        return sum(seen, MaskValues()).as_json()
-
-    paths = [reader.mask_path(name) for name in names]
-    settings = settings | _mask_settings(reader, paths)
-    return open_array(
-        "masks", names, paths, decode if folder else reader.mask, reader.tile_size, settings, folder, notes
-    )
 
 
 def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> TileArray:
@@ -157,21 +136,99 @@ def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> Til
     paths = [reader.mask_path(name) for name in names]
     sizes = {image_file_size(path, reader.description.exif, for_mask=True) for path in paths}
     folder = cache.writable_folder() if cache and len(sizes) == 1 else None
-    settings = _mask_settings(reader, paths)
-    return open_array("file-masks", names, paths, reader.mask_as_filed, next(iter(sizes), (0, 0)), settings, folder)
+
+    order = once(lambda: _first_palette(reader))
+
+    def decode(name: str) -> Decoded:
+        return Decoded(reader.mask_as_filed(name), way=order() if _is_palette_file(reader, name) else None)
+
+    source = TileSource(
+        "file-masks",
+        names,
+        paths,
+        next(iter(sizes), (0, 0)),
+        _mask_settings(reader),
+        reader.mask_as_filed,
+        decode,
+        way=lambda name: order(),
+    )
+    return open_array(source, folder, cache.limit if cache else None)
 
 
-def _mask_settings(reader: TileReader, paths: Sequence[Path]) -> dict[str, Any]:
-    """What decoded ids depend on, beside the files and their size."""
-    description, palettes = reader.description, reader.palettes
-    in_order = palettes is not None and image_file_header(paths[0], for_mask=True).mode == "P"
+def _images(reader: TileReader, names: Sequence[str]) -> TileSource:
+    """Images at tile size."""
+    paths = [reader.image_path(name) for name in names]
+
+    def decode(name: str) -> Decoded:
+        return Decoded(reader.image(name), way=reader.image_variant(name))
+
+    shape, settings = (*reader.tile_size, 3), _size_settings(reader)
+    return TileSource("images", names, paths, shape, settings, reader.image, decode, reader.image_variant)
+
+
+def _masks(reader: TileReader, names: Sequence[str]) -> TileSource:
+    """Ids at tile size; a cache keeps beside them what the files hold."""
+    paths = [reader.mask_path(name) for name in names]
+    order = once(lambda: _first_palette(reader))
+
+    def decode(name: str) -> Decoded:
+        mask = reader.decoded_mask(name)
+        note: dict[str, Any] = {"values": mask.values.as_json()}
+        if reader.palettes is not None and (added := reader.palettes.added_by(reader.mask_path(name))):
+            note[_ADDED] = sorted(added.items())
+        return Decoded(reader.at_tile_size(name, mask.ids), note, order() if _is_palette_file(reader, name) else None)
+
+    settings = _size_settings(reader) | _mask_settings(reader)
+    return TileSource("masks", names, paths, reader.tile_size, settings, reader.mask, decode, lambda name: order())
+
+
+def _size_settings(reader: TileReader) -> dict[str, Any]:
+    """What decoded images and masks depend on, beside their files."""
+    description = reader.description
     return {
-        "format": 2,
+        "tile_size": list(reader.tile_size),
+        "scaled": description.tile_size is not None,
+        "resample": description.resample,
+        "exif": description.exif,
+        "format": 1,
+    }
+
+
+def _mask_settings(reader: TileReader) -> dict[str, Any]:
+    """What decoded ids depend on, beside their files, their size and the order of palettes."""
+    description = reader.description
+    return {
+        "format": 3,
         "palette": [list(c) for c in description.palette or ()],
         "classes": description.num_classes,
         "ignore": [*map(list, description.ignore_colours), *sorted(description.ignore_ids)],
         "binary": description.binary_channels,
         "exif": description.exif,
         "codes": [description.codes, sorted(description.ignore_codes)],
-        "palettes": palettes.first_colours() if palettes is not None and in_order else [],
+        "by_index": reader.palettes is None,
     }
+
+
+def _is_palette_file(reader: TileReader, name: str) -> bool:
+    """Whether the indices of a tile's mask are read by the order of the set's palettes."""
+    return reader.palettes is not None and image_file_header(reader.mask_path(name), for_mask=True).mode == "P"
+
+
+def _first_palette(reader: TileReader) -> str | None:
+    """The colours of the set's first palette file in a few characters; None where palettes are read by index."""
+    if reader.palettes is None:
+        return None
+    return hashlib.sha256(json.dumps(reader.palettes.first_colours()).encode()).hexdigest()[:16]
+
+
+def _check_palettes(reader: TileReader, names: Sequence[str], masks: TileArray) -> None:
+    """Compare palettes that were read in other runs with one another and with those that were read now.
+
+    Raises:
+        DataError: two contradict one another.
+    """
+    if reader.palettes is None or not isinstance(masks, MappedTiles):
+        return
+    for name, note in zip(names, masks.notes() or (), strict=False):
+        for index, colour in note.get(_ADDED, ()):
+            reader.palettes.add(reader.mask_path(name), index, colour)
