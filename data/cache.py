@@ -141,6 +141,7 @@ class MappedTiles:
         slabs: folder of each slab.
         shape: of one tile.
         slab_of, row_of: where each tile lies: its slab's position and its row there, shape (N,).
+        notes: of each tile, as JSON; empty where there are none.
     """
 
     def __init__(
@@ -151,10 +152,12 @@ class MappedTiles:
         shape: tuple[int, ...],
         slab_of: np.ndarray,
         row_of: np.ndarray,
+        notes: Sequence[str] = (),
     ) -> None:
         self.names, self.read, self.slabs, self.shape = names, read, slabs, shape
         self.slab_of, self.row_of = slab_of, row_of
         self._mapped: list[np.ndarray | None] = [None] * len(slabs)
+        self._notes = notes
         self._has_warned = False
 
     def __len__(self) -> int:
@@ -178,15 +181,10 @@ class MappedTiles:
 
     def notes(self) -> list[Any] | None:
         """What was noted when each tile was decoded; None where that is not known of every tile."""
-        slabs = [read_slab(folder) for folder in self.slabs]
-        if not all(slab and slab.notes for slab in slabs):
-            return None
-        by_slab = [slab.notes for slab in slabs if slab]
-        notes = [by_slab[n][row] for n, row in zip(self.slab_of.tolist(), self.row_of.tolist(), strict=True)]
-        return [json.loads(note) for note in notes] if all(notes) else None
+        return [json.loads(note) for note in self._notes] if self._notes and all(self._notes) else None
 
     def __getstate__(self) -> dict[str, Any]:  # a mapping sent to a worker would arrive as a copy of the data
-        return self.__dict__ | {"_mapped": [None] * len(self.slabs)}
+        return self.__dict__ | {"_mapped": [None] * len(self.slabs), "_notes": ()}
 
 
 def open_array(source: TileSource, folder: Path | None, limit: int | None = None) -> TileArray:
@@ -213,6 +211,7 @@ def open_array(source: TileSource, folder: Path | None, limit: int | None = None
         slab_of, row_of = find(keys, slabs, lambda position: source.way(source.names[position]))
         if (slab_of < 0).any():
             useless += _fill(source, keys, slabs, slab_of, row_of, hold, limit)
+        notes = _notes(slabs, slab_of, row_of)
         used, slab_of = np.unique(slab_of, return_inverse=True)
         folders = [slabs[number].folder for number in used]
         hold.change_to(path.name for path in folders)
@@ -221,7 +220,7 @@ def open_array(source: TileSource, folder: Path | None, limit: int | None = None
         hold.release()
         raise
     _mark_used(folders)
-    tiles = MappedTiles(source.names, source.read, folders, source.shape, slab_of, row_of)
+    tiles = MappedTiles(source.names, source.read, folders, source.shape, slab_of, row_of, notes)
     weakref.finalize(tiles, hold.release).atexit = False
     return tiles
 
@@ -252,6 +251,13 @@ def _fill(
     slabs.extend(new)
     in_use = {slabs[number].folder for number in set(slab_of.tolist())}
     return [slabs[number].folder for number in rest.done if slabs[number].folder not in in_use]
+
+
+def _notes(slabs: Sequence[Slab], slab_of: np.ndarray, row_of: np.ndarray) -> list[str]:
+    if not any(slab.notes for slab in slabs):
+        return []
+    places = zip(slab_of.tolist(), row_of.tolist(), strict=True)
+    return [slabs[number].notes[row] if slabs[number].notes else "" for number, row in places]
 
 
 def _mark_used(slabs: Sequence[Path]) -> None:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache as once
 from functools import cached_property
@@ -84,7 +85,7 @@ class Tiles:
     def mask_values(self) -> MaskValues:
         """What the files of the labelled tiles' masks hold: of all where a cache keeps it, else of up to 16."""
         if isinstance(self.masks, MappedTiles) and (notes := self.masks.notes()) is not None:
-            return sum((MaskValues.from_json(note["values"]) for note in notes), MaskValues())
+            return _together(note["values"] for note in notes)
         spread = np.linspace(0, len(self.labelled) - 1, min(_LOOKED_AT, len(self.labelled))).astype(int)
         names = [self.labelled[index] for index in spread]
         found = in_threads(lambda name: self.reader.decoded_mask(name).values, names, "looking at masks", "mask")
@@ -219,6 +220,18 @@ def _first_palette(reader: TileReader) -> str | None:
     if reader.palettes is None:
         return None
     return hashlib.sha256(json.dumps(reader.palettes.first_colours()).encode()).hexdigest()[:16]
+
+
+def _together(raw: Iterable[Mapping[str, Any]]) -> MaskValues:
+    """The sum of values in their JSON form; of 100,000 masks, quicker than adding up `MaskValues`."""
+    sums: Counter[str] = Counter()
+    pixels: Counter[str] = Counter()
+    for values in raw:
+        for value, count in values["pixels"].items():
+            pixels[value] += count
+        for field in ("masks", "near", "transparent", "matched"):
+            sums[field] += values[field]
+    return MaskValues.from_json({**sums, "pixels": pixels})
 
 
 def _check_palettes(reader: TileReader, names: Sequence[str], masks: TileArray) -> None:

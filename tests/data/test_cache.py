@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,10 @@ import numpy as np
 import pytest
 
 import data.cache
-from data.cache import CacheSettings, DecodedTiles, MappedTiles, open_array
+import data.caching.filling
+from data.cache import CacheSettings, DecodedTiles, MappedTiles, TileSource, open_array
+from data.caching.slabs import Decoded, read_slab
+from data.caching.users import USER
 from data.descriptions import UCM
 from data.tiles import open_tiles
 from tests.conftest import TinySet, picture, write_image, write_ucm
@@ -48,12 +52,23 @@ class Files:
         self.decoded[name] += 1
         return tile(name)
 
+    def source(self, decode: Callable[[str], np.ndarray] | None = None, **changes: Any) -> TileSource:
+        source = TileSource("images", NAMES, self.paths, SHAPE, {}, decode or self.decode)
+        return replace(source, **changes)
+
     def open(self, decode: Callable[[str], np.ndarray] | None = None, **settings: Any) -> Sequence[np.ndarray]:
-        tiles = open_array("images", NAMES, self.paths, decode or self.decode, SHAPE, settings, self.cache)
+        tiles = open_array(self.source(decode, settings=settings), self.cache)
         return [np.array(tiles[index]) for index in range(len(tiles))]
 
     def entries(self) -> list[str]:
-        return sorted(path.name for path in self.cache.iterdir())
+        """All that lies in the cache but the folders of its users."""
+        return sorted(path.name for path in self.cache.iterdir() if not path.name.startswith(USER))
+
+    def touch(self, number: int, content: int | None = None) -> None:
+        """Give a file another time, and content of some bytes where they are given."""
+        stat = self.paths[number].stat()
+        self.paths[number].write_bytes(bytes(stat.st_size if content is None else content))
+        os.utime(self.paths[number], ns=(stat.st_atime_ns, stat.st_mtime_ns + (content is None)))
 
 
 @pytest.fixture
@@ -92,25 +107,44 @@ def test_each_file_is_decoded_once_and_a_second_opening_decodes_nothing(files: F
     assert len(files.entries()) == 1
 
 
-@pytest.mark.parametrize("change", ["size", "time"])
-def test_a_changed_file_is_decoded_anew_and_the_outdated_entry_goes(files: Files, change: str):
+@pytest.mark.parametrize("content", [99, None], ids=["size", "time"])
+def test_a_changed_file_alone_is_decoded_anew(files: Files, content: int | None):
     files.open()
-    before = files.entries()
-    path = files.paths[2]
-    stat = path.stat()
-    path.write_bytes(bytes(99 if change == "size" else stat.st_size))
-    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + (change == "time")))
+    files.touch(2, content)
     assert_tiles(files.open())
-    assert files.decoded == Counter(NAMES * 2)
+    assert files.decoded == Counter([*NAMES, NAMES[2]])
+    assert_tiles(files.open())
+    assert files.decoded == Counter([*NAMES, NAMES[2]])
+
+
+def test_outdated_tiles_go_when_they_are_replaced(files: Files):
+    files.open()
+    for number in range(3):  # more than half of the slab
+        files.touch(number)
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES + NAMES[:3])
     assert len(files.entries()) == 1
-    assert files.entries() != before
+    held = read_slab(files.cache / files.entries()[0])
+    assert held is not None
+    assert len(held.keys) == len(NAMES)
 
 
-def test_other_settings_and_other_lists_have_entries_of_their_own(files: Files):
+def test_lists_share_their_tiles(files: Files):
+    open_array(files.source(names=NAMES[:3], paths=files.paths[:3]), files.cache)
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES)
+    backwards = open_array(files.source(names=NAMES[::-1], paths=files.paths[::-1]), files.cache)
+    assert_tiles([backwards[index] for index in range(5)][::-1])
+    assert files.decoded == Counter(NAMES)
+
+
+def test_other_settings_kinds_and_shapes_are_other_tiles(files: Files):
     files.open(tile_size=[4, 6])
     files.open(tile_size=[8, 8])
-    open_array("images", NAMES[:2], files.paths[:2], files.decode, SHAPE, {"tile_size": [4, 6]}, files.cache)
-    open_array("masks", NAMES, files.paths, files.decode, SHAPE, {"tile_size": [4, 6]}, files.cache)
+    open_array(files.source(kind="masks", settings={"tile_size": [4, 6]}), files.cache)
+    wide = files.source(lambda name: np.zeros((4, 7, 5), np.uint8), shape=(4, 7, 5), settings={"tile_size": [4, 6]})
+    assert open_array(wide, files.cache)[3].shape == (4, 7, 5)
+    assert files.decoded == Counter(NAMES * 3)
     assert len(files.entries()) == 4
 
 
@@ -119,42 +153,140 @@ def test_two_file_patterns_in_one_folder_are_told_apart_though_sizes_and_times_a
     later = [path.with_name(f"{path.stem}_later.tif") for path in files.paths]
     for path, other in zip(files.paths, later, strict=True):
         shutil.copy2(path, other)
-    open_array("images", NAMES, later, files.decode, SHAPE, {}, files.cache)
+    open_array(files.source(paths=later), files.cache)
     assert files.decoded == Counter(NAMES * 2)
     assert len(files.entries()) == 2
 
 
-def test_a_truncated_cache_file_is_built_again(files: Files):
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
+def garble(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("tiles.u8", cut),
+        ("index.json", cut),
+        ("index.json", garble),
+        ("tiles.u8", Path.unlink),
+        ("index.json", Path.unlink),
+    ],
+)
+def test_a_damaged_slab_is_built_again(files: Files, file: str, damage: Callable[[Path], object]):
     files.open()
-    data_file = files.cache / files.entries()[0] / "tiles.u8"
-    os.truncate(data_file, data_file.stat().st_size - 1)
+    damage(files.cache / files.entries()[0] / file)
     assert_tiles(files.open())
     assert files.decoded == Counter(NAMES * 2)
     assert len(files.entries()) == 1
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES * 2)
 
 
-def test_what_a_killed_builder_left_is_removed_after_a_day(files: Files):
-    old, young = files.cache / ".images-0-1.77-ab", files.cache / ".images-0-2.78-cd"
+def test_what_a_killed_writer_left_is_not_taken_and_goes_after_a_day(files: Files):
+    old, young = files.cache / ".images-4x6x3.77-ab", files.cache / ".images-4x6x3.78-cd"
     for folder in (old, young):
         folder.mkdir()
+        (folder / "tiles.u8").write_bytes(bytes(1000))
     os.utime(old, (0, 0))
-    files.open()
+    assert_tiles(files.open())
     assert not old.exists()
     assert young.exists()
 
 
-def test_a_pickle_of_mapped_tiles_carries_no_pixels(tmp_path: Path):
-    pixels = picture(0, (60, 50)).reshape(3, 20, 50, 3)
-    pixels.tofile(tmp_path / "tiles.u8")
-    tiles = MappedTiles(tmp_path / "tiles.u8", pixels.shape)
-    assert (tiles[2] == pixels[2]).all()
+def test_a_list_of_several_slabs(files: Files, monkeypatch: pytest.MonkeyPatch):
+    for module in (data.cache, data.caching.filling):
+        monkeypatch.setattr(module, "SLAB_BYTES", 2 * tile(NAMES[0]).nbytes)
+    assert_tiles(files.open())
+    assert len(files.entries()) == 3
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES)
+
+
+def test_many_small_slabs_are_put_together(files: Files):
+    kept = [
+        open_array(files.source(names=[name], paths=[path]), files.cache)
+        for name, path in zip(NAMES, files.paths, strict=True)
+    ]
+    assert len(files.entries()) == 5
+    more = [path.with_name(f"{path.stem}_more.tif") for path in files.paths]
+    for path, other in zip(files.paths, more, strict=True):
+        shutil.copy2(path, other)
+        open_array(files.source(names=["tile7"], paths=[other]), files.cache)
+    assert len(files.entries()) == 7  # eight became one, but for those in use; and one more
+    assert all((tiles[0] == tile(name)).all() for tiles, name in zip(kept, NAMES, strict=True))
+    del kept
+    files.touch(0)
+    assert_tiles(files.open())
+    assert len(files.entries()) == 3
+    assert files.decoded == Counter([*NAMES, NAMES[0], *["tile7"] * 5])
+
+
+def test_a_tile_that_is_decoded_in_several_ways_keeps_each(files: Files):
+    way = "turned"
+
+    def decode(name: str) -> Decoded:
+        pixels = files.decode(name)
+        return Decoded(pixels + (way == "as stored"), None, way) if name == NAMES[1] else Decoded(pixels)
+
+    def opened() -> int:
+        source = replace(files.source(tile), decode=decode, way=lambda name: way)
+        return int(open_array(source, files.cache)[1][0, 0, 0])
+
+    assert opened() == 1
+    way = "as stored"
+    assert opened() == 2
+    way = "turned"
+    assert opened() == 1
+    assert files.decoded == Counter([*NAMES, NAMES[1]])
+
+
+def test_notes_are_kept_for_each_tile(files: Files):
+    def decode(name: str) -> Decoded:
+        return Decoded(files.decode(name), {"number": int(name[-1])})
+
+    def notes(rows: list[int]) -> Any:
+        source = TileSource("masks", [NAMES[r] for r in rows], [files.paths[r] for r in rows], SHAPE, {}, tile, decode)
+        tiles = open_array(source, files.cache)
+        assert isinstance(tiles, MappedTiles)
+        return tiles.notes()
+
+    assert notes([3, 1]) == [{"number": 3}, {"number": 1}]
+    assert notes([0, 1, 2, 3, 4]) == [{"number": number} for number in range(5)]
+    assert files.decoded == Counter(NAMES)
+    plain = open_array(files.source(), files.cache)
+    assert isinstance(plain, MappedTiles)
+    assert plain.notes() is None
+
+
+def test_a_pickle_of_mapped_tiles_carries_no_pixels(files: Files):
+    source = files.source(tile, names=NAMES * 50, paths=files.paths * 50)
+    tiles = open_array(source, files.cache)
+    assert (tiles[152] == tile(NAMES[2])).all()
     content = pickle.dumps(tiles)
-    assert len(content) < 1000 < pixels.nbytes
-    assert (pickle.loads(content)[2] == pixels[2]).all()
+    assert len(content) < 5000 < len(tiles) * tile(NAMES[0]).nbytes
+    assert (pickle.loads(content)[152] == tile(NAMES[2])).all()
+
+
+def test_tiles_of_a_cache_that_is_removed_during_use_are_decoded(files: Files, capsys: pytest.CaptureFixture[str]):
+    tiles = open_array(files.source(), files.cache)
+    shutil.rmtree(files.cache)
+    assert_tiles([tiles[index] for index in range(5)])
+    assert files.decoded == Counter(NAMES * 2)
+    assert capsys.readouterr().err.count("warning: ") == 1
+    files.cache.mkdir()
+    assert_tiles(files.open())
+    assert_tiles([tiles[index] for index in range(5)])
+    assert files.decoded == Counter(NAMES * 3)
 
 
 def test_mapped_tiles_cannot_be_written_to(files: Files):
-    tiles = open_array("images", NAMES, files.paths, files.decode, SHAPE, {}, files.cache)
+    tiles = open_array(files.source(), files.cache)
     with pytest.raises(ValueError, match="read-only"):
         tiles[0][:] = 1
 
@@ -294,7 +426,7 @@ def test_data_that_may_not_be_written_to_are_cached_for_the_user(tmp_path: Path,
     refuse_below(monkeypatch, ucm.folder)
     tiles = open_tiles(UCM, ucm.folder, ucm.names, cache=CacheSettings(ucm.folder))
     assert isinstance(tiles.images, MappedTiles)
-    assert tiles.images.path.is_relative_to(tmp_path / "home" / "als4gan")
+    assert tiles.images.slabs[0].is_relative_to(tmp_path / "home" / "als4gan")
     assert tiles.image(0).shape == (256, 256, 3)
 
 
