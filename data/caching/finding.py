@@ -12,8 +12,10 @@ import numpy as np
 from data.caching.slabs import PLACE, Slab
 from utils.errors import DataError
 
+_ANY_NAME = "surrogatepass"  # also of bytes that are not UTF-8
 
-def tile_keys(kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], paths: Sequence[Path]) -> list[str]:
+
+def tile_keys(kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], paths: Sequence[str]) -> list[str]:
     """The identity of each tile: its file's path, size and time, and all else that its pixels depend on.
 
     The first `PLACE` characters say which file it is and how it is decoded, the others which state of the file.
@@ -29,20 +31,18 @@ def tile_keys(kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], pa
     common = blake2b(json.dumps([kind, list(shape), dict(settings)]).encode(), digest_size=PLACE // 2)
     folders: dict[str, Any] = {}  # by folder, what is the same for all files there
     keys = []
-    for path in paths:  # text is quicker than paths, of which there may be 100,000
-        text = os.fspath(path)
-        parent, _, name = text.rpartition(os.sep)
+    for path in paths:
+        parent, _, name = path.rpartition(os.sep)
         if parent not in folders:
             folders[parent] = common.copy()
-            folders[parent].update(os.fsencode(path.parent.resolve()) + b"/")
+            folders[parent].update(f"{Path(path).parent.resolve()}/".encode(errors=_ANY_NAME))
         try:
-            stat = os.stat(text)  # noqa: PTH116
+            stat = os.stat(path)  # noqa: PTH116
         except OSError as error:
             raise DataError(f"{path} is missing or cannot be read; check --data-dir and the list") from error
         place = folders[parent].copy()
-        place.update(os.fsencode(name))
-        state = blake2b(b"%d %d" % (stat.st_size, stat.st_mtime_ns), digest_size=PLACE // 2)
-        keys.append(place.hexdigest() + state.hexdigest())
+        place.update(name.encode(errors=_ANY_NAME))
+        keys.append(f"{place.hexdigest()} {stat.st_size:x} {stat.st_mtime_ns:x}")
     return keys
 
 

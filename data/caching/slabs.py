@@ -23,7 +23,7 @@ from utils.runs.files import storage_error
 
 KINDS = ("images", "masks", "file-masks")
 SLAB_BYTES = 64_000_000  # of a slab at most, but for a single larger tile; what is removed at a time
-PLACE = 16  # characters of a key that tell of which file it is; the others tell its size and time
+PLACE = 32  # characters of a key that tell of which file it is and how it is read; the others, its size and time
 TILES, INDEX = "tiles.u8", "index.json"
 _NAME = re.compile(rf"({'|'.join(KINDS)})-(\d+(?:x\d+)+)-[0-9a-f]{{32}}")
 _FORMAT = 1

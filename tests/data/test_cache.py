@@ -53,8 +53,8 @@ class Files:
         return tile(name)
 
     def source(self, decode: Callable[[str], np.ndarray] | None = None, **changes: Any) -> TileSource:
-        source = TileSource("images", NAMES, self.paths, SHAPE, {}, decode or self.decode)
-        return replace(source, **changes)
+        paths = [str(path) for path in changes.pop("paths", self.paths)]
+        return replace(TileSource("images", NAMES, paths, SHAPE, {}, decode or self.decode), **changes)
 
     def open(self, decode: Callable[[str], np.ndarray] | None = None, **settings: Any) -> Sequence[np.ndarray]:
         tiles = open_array(self.source(decode, settings=settings), self.cache)
@@ -251,7 +251,8 @@ def test_notes_are_kept_for_each_tile(files: Files):
         return Decoded(files.decode(name), {"number": int(name[-1])})
 
     def notes(rows: list[int]) -> Any:
-        source = TileSource("masks", [NAMES[r] for r in rows], [files.paths[r] for r in rows], SHAPE, {}, tile, decode)
+        listed = {"names": [NAMES[row] for row in rows], "paths": [files.paths[row] for row in rows]}
+        source = replace(files.source(tile, kind="masks", **listed), decode=decode)
         tiles = open_array(source, files.cache)
         assert isinstance(tiles, MappedTiles)
         return tiles.notes()

@@ -39,7 +39,7 @@ class Lists:
             self.decoded.append(number)
             return np.full(SHAPE, number, np.uint8)
 
-        return open_array(TileSource("masks", [str(number)], [path], SHAPE, {}, read), self.cache, limit)
+        return open_array(TileSource("masks", [str(number)], [str(path)], SHAPE, {}, read), self.cache, limit)
 
     def open_at(self, number: int, time: int, limit: int | None = None) -> Path:
         """Open and forget a list as if at some time; returns where its tile lies."""
