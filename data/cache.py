@@ -207,11 +207,13 @@ def open_array(source: TileSource, folder: Path | None, limit: int | None = None
     """
     if folder is None:
         return DecodedTiles(source.names, source.read)
+    folder = folder.absolute()
     keys = tile_keys(source.kind, source.shape, source.settings, source.paths)
     hold = Hold(folder)
     try:
-        hold.change_to(slab_names(folder, source.kind, source.shape))  # before they are read: what is read then stays
-        found = {name: read_slab(folder / name) for name in sorted(hold.names)}
+        there = slab_names(folder, source.kind, source.shape)
+        hold.change_to(there)  # before they are read: what is read then stays
+        found = {name: read_slab(folder / name) for name in there}
         slabs = sorted(filter(None, found.values()), key=lambda slab: (-len(slab.keys), slab.folder.name))
         useless = [folder / name for name, slab in found.items() if slab is None]  # damaged
         slab_of, row_of = find(keys, slabs, lambda position: source.way(source.names[position]))

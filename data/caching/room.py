@@ -21,6 +21,7 @@ SHARE = 5  # else one part in so many of what would be free without the cache
 _ABANDONED = 24 * 3600  # seconds after which a private folder belongs to a process that was killed
 _EARLIER = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{16}}-[0-9a-f]{{16}}")  # one array a list, without an index
 _EARLIER_FILES = {TILES, "notes.json", "variants.json"}
+_WRITTEN = re.compile(rf"\.({'|'.join(KINDS)})-\d+(?:x\d+)+\.\d+-[0-9a-f]+")  # a slab that is being written
 _PRIVATE = re.compile(rf"\.({'|'.join(KINDS)})-.+")
 
 
@@ -151,9 +152,11 @@ def remove(cache: Path, paths: Iterable[Path]) -> list[Path]:
 
 
 def remove_abandoned(cache: Path) -> None:
-    """Remove what killed writers left behind."""
-    for path in cache.iterdir():
-        if _PRIVATE.fullmatch(path.name):
-            with suppress(OSError):  # another process was faster
-                if time.time() - path.stat().st_mtime > _ABANDONED:
-                    shutil.rmtree(path, ignore_errors=True)
+    """Remove what killed processes left behind: slabs that nobody writes any more, else what is private and old."""
+    private = [path for path in cache.iterdir() if _PRIVATE.fullmatch(path.name)]
+    in_use = names_in_use(cache)
+    for path in private:
+        with suppress(OSError):  # another process was faster
+            is_slab = _WRITTEN.fullmatch(path.name) is not None and path.name not in in_use
+            if is_slab or time.time() - path.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)

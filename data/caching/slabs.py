@@ -106,7 +106,7 @@ def write_slab(
         kind, shape: of the tiles.
         keys: of the tiles, in order.
         tiles: as many; taken one by one.
-        claim: called with the slab's name just before it is there for all.
+        claim: called with the slab's private name, and with its own just before it is there for all.
 
     Raises:
         DataError: the disk is full.
@@ -115,6 +115,7 @@ def write_slab(
     beginning = f"{kind}-{'x'.join(map(str, shape))}"
     private = private_name(cache / beginning)
     try:
+        claim(private.name)
         private.mkdir()
         ways, notes = _write_tiles(private / TILES, shape, tiles)
         index = {"format": _FORMAT, "keys": list(keys), "ways": ways, "notes": notes if any(notes) else []}

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from utils.errors import UserError
+from utils.errors import DataError, UserError
 from utils.runs.files import storage_error
 from utils.runs.lock import FolderLock
 
@@ -57,8 +57,13 @@ class _User:
             self.lock.release()
             self.begin()
         new = self.folder / f"{_SLABS}.new"
-        new.write_text(json.dumps(sorted(self.uses)), encoding="utf-8")
+        new.write_bytes(json.dumps(sorted(self.uses)).encode())
         new.replace(self.folder / _SLABS)
+
+    def end(self, names: Iterable[str]) -> None:
+        """Count one use less of each."""
+        self.uses.subtract(names)
+        self.uses = +self.uses
 
     def leave(self) -> None:
         self.lock.release()
@@ -83,8 +88,11 @@ def hold(cache: Path, names: Iterable[str]) -> None:
             return
         try:
             user.say()
-        except OSError as error:
-            raise storage_error(cache, error) from error
+        except (OSError, UserError) as error:
+            user.end(names)
+            if isinstance(error, OSError):
+                raise storage_error(cache, error) from error
+            raise
 
 
 def let_go(cache: Path, names: Iterable[str]) -> None:
@@ -93,10 +101,7 @@ def let_go(cache: Path, names: Iterable[str]) -> None:
         if (user := _users.get(cache)) is None:
             return
         before = len(user.uses)
-        for name in names:
-            user.uses[name] -= 1
-            if user.uses[name] <= 0:
-                del user.uses[name]
+        user.end(names)
         with suppress(OSError, UserError):
             if len(user.uses) < before and user.folder.is_dir():
                 user.say()
@@ -115,9 +120,15 @@ class Hold:
 
     def change_to(self, names: Iterable[str]) -> None:
         """Use these from now on, and no others; errors as of `hold`."""
-        before, self.names = self.names, frozenset(names)
-        hold(self.cache, self.names)
-        let_go(self.cache, before)
+        before, self.names = self.names, frozenset()
+        names = frozenset(names)
+        try:
+            hold(self.cache, names)
+            self.names = names
+        except DataError:  # the disk is full: they are used all the same, and decoded if they are removed meanwhile
+            pass
+        finally:
+            let_go(self.cache, before)
 
     def add(self, name: str) -> None:
         """Use one more."""

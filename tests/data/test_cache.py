@@ -17,15 +17,17 @@ import pytest
 
 import data.cache
 import data.caching.filling
+import data.caching.users
 from data.cache import CacheSettings, DecodedTiles, MappedTiles, TileSource, open_array
 from data.caching.slabs import Decoded, read_slab
-from data.caching.users import USER
+from data.caching.users import USER, names_in_use
 from data.descriptions import UCM
 from data.tiles import open_tiles
 from tests.conftest import TinySet, picture, write_image, write_ucm
 from utils.errors import DataError, OptionError
 
 SHAPE = (4, 6, 3)
+EARLIER = "images-0123456789abcdef-0123456789abcdef"
 NAMES = [f"tile{number}" for number in range(5)]
 
 
@@ -188,15 +190,44 @@ def test_a_damaged_slab_is_built_again(files: Files, file: str, damage: Callable
     assert files.decoded == Counter(NAMES * 2)
 
 
-def test_what_a_killed_writer_left_is_not_taken_and_goes_after_a_day(files: Files):
-    old, young = files.cache / ".images-4x6x3.77-ab", files.cache / ".images-4x6x3.78-cd"
-    for folder in (old, young):
+def test_what_a_killed_writer_left_is_not_taken_but_removed(files: Files):
+    left = files.cache / ".images-4x6x3.77-ab"  # of a process that is not there any more
+    old, young = files.cache / f".{EARLIER}.77-ab", files.cache / f".{EARLIER}.78-cd"  # of earlier versions
+    for folder in (left, old, young):
         folder.mkdir()
         (folder / "tiles.u8").write_bytes(bytes(1000))
     os.utime(old, (0, 0))
     assert_tiles(files.open())
-    assert not old.exists()
+    assert not left.exists()
+    assert not old.exists()  # after a day
     assert young.exists()
+
+
+def test_what_is_being_written_stays_while_another_makes_room(files: Files):
+    def decode(name: str) -> np.ndarray:
+        other = open_array(files.source(tile, kind="masks", names=["tile9"], paths=files.paths[:1]), files.cache)
+        assert other[0][0, 0, 0] == 9
+        return files.decode(name)
+
+    assert_tiles(files.open(decode))
+    assert files.decoded == Counter(NAMES)
+
+
+def test_a_cache_on_a_full_disk_can_still_be_read(files: Files, monkeypatch: pytest.MonkeyPatch):
+    files.open()
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(data.caching.users._User, "say", full)
+    assert_tiles(files.open())
+    assert files.decoded == Counter(NAMES)
+    files.touch(0)
+    with pytest.raises(DataError, match="the disk is full"):
+        files.open()
+    monkeypatch.undo()
+    assert_tiles(files.open())
+    assert names_in_use(files.cache) == set()
 
 
 def test_a_list_of_several_slabs(files: Files, monkeypatch: pytest.MonkeyPatch):
