@@ -32,9 +32,9 @@ from utils.runs.settings import KeepingSettings
 
 # Settings that may differ between a run and its resumption: where it runs, what it reports, what it keeps.
 FREE_ON_RESUME = {
-    "cache_dir", "checkpoint_dir", "compile", "cuda", "device", "eval_every", "generator_viz_dir", "gpu", "keep_last",
-    "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter", "save_pred_every",
-    "save_state_every", "save_viz",
+    "cache_dir", "cache_limit", "checkpoint_dir", "compile", "cuda", "device", "eval_every", "generator_viz_dir", "gpu",
+    "keep_last", "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter",
+    "save_pred_every", "save_state_every", "save_viz",
 }  # fmt: skip
 
 

@@ -59,8 +59,8 @@ from utils.settings import as_plain
 WAITING, SKIPPED, TERMINATED = 3, 4, 143  # exit codes
 # What may differ between a run and its resumption: where it runs, who answers, what becomes of unreadable tiles.
 FREE_ON_RESUME = {
-    "cache_dir", "cuda", "device", "gpu", "no_cache", "num_workers", "oracle", "overwrite", "resume", "save_dir",
-    "skip_bad_images",
+    "cache_dir", "cache_limit", "cuda", "device", "gpu", "no_cache", "num_workers", "oracle", "overwrite", "resume",
+    "save_dir", "skip_bad_images",
 }  # fmt: skip
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.caching.slabs import INDEX, KINDS, TILES, kind_and_shape
-from data.caching.users import names_in_use
+from data.caching.users import names_in_use, own_names
 from utils.errors import DataError, OptionError, warn
 from utils.paths import private_name
 from utils.runs.space import as_sizes, free_space
 
 MAX_LIMIT = 20_000_000_000  # bytes that a cache takes by default, where the disk has five times as many
 SHARE = 5  # else one part in so many of what would be free without the cache
+_TRIES, _PAUSE = 5, 0.1  # seconds, to wait for other processes
 _ABANDONED = 24 * 3600  # seconds after which a private folder belongs to a process that was killed
 _EARLIER = re.compile(rf"({'|'.join(KINDS)})-[0-9a-f]{{16}}-[0-9a-f]{{16}}")  # one array a list, without an index
 _EARLIER_FILES = {TILES, "notes.json", "variants.json"}
@@ -99,35 +100,43 @@ def make_room(cache: Path, needed: int, kind: str, limit: int | None) -> None:
         DataError: the disk is.
     """
     remove_abandoned(cache)
-    held = entries(cache)
-    total = sum(entry.bytes for entry in held)
-    allowed = default_limit(cache, total) if limit is None else limit
-    in_use = names_in_use(cache)
-    unused = [entry for entry in held if entry.path.name not in in_use]
-    if limit is not None and total - sum(entry.bytes for entry in unused) + needed > limit:
-        texts = as_sizes(needed, limit, total)
-        used = f"beside what is in use of {texts[2]} there, " if len(unused) < len(held) else ""
+    for tries_left in reversed(range(_TRIES)):
+        held = entries(cache)
+        total = sum(entry.bytes for entry in held)
+        allowed = default_limit(cache, total) if limit is None else limit
+        in_use = names_in_use(cache)
+        unused = [entry for entry in held if entry.path.name not in in_use]
+        used = total - sum(entry.bytes for entry in unused)
+        may_go = limit is None or used + needed <= limit  # else nothing is removed in vain
+        for entry in unused if may_go else ():
+            if total + needed <= allowed and needed <= free_space(cache):
+                break
+            if remove(cache, [entry.path]):
+                total -= entry.bytes
+        free = free_space(cache)
+        if total + needed <= allowed and needed <= free:
+            return
+        if not tries_left or not in_use - own_names(cache):
+            break
+        time.sleep(_PAUSE)  # another process may only look for its tiles, and uses all for that moment
+    if limit is not None and total + needed > limit:
+        texts = as_sizes(needed, limit, used)
+        beside = f"beside {texts[2]} in use there, " if used else ""
         raise OptionError(
-            f"the cache of decoded {kind} needs {texts[0]}, {used}and its limit is {texts[1]}; give a larger "
+            f"the cache of decoded {kind} needs {texts[0]}, {beside}and its limit is {texts[1]}; give a larger "
             "--cache-limit, or --no-cache"
         )
-    for entry in unused:
-        if total + needed <= allowed and needed <= free_space(cache):
-            break
-        if remove(cache, [entry.path]):
-            total -= entry.bytes
-    if needed > (free := free_space(cache)):
+    if needed > free:
         texts = as_sizes(needed, free)
         raise DataError(
             f"the cache of decoded {kind} needs {texts[0]}, {texts[1]} are free at {cache}; "
             "give --cache-dir on another disk, or --no-cache"
         )
-    if total + needed > allowed:
-        texts = as_sizes(total + needed, allowed)
-        warn(
-            f"the decoded tiles in use take {texts[0]} in {cache}, more than the {texts[1]} that a cache takes by "
-            "default (--cache-limit, --no-cache)"
-        )
+    texts = as_sizes(total + needed, allowed)
+    warn(
+        f"the decoded tiles in use take {texts[0]} in {cache}, more than the {texts[1]} that a cache takes by "
+        "default (--cache-limit, --no-cache)"
+    )
 
 
 def remove(cache: Path, paths: Iterable[Path]) -> list[Path]:

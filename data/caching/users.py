@@ -142,11 +142,16 @@ class Hold:
             self.change_to([])
 
 
+def own_names(cache: Path) -> set[str]:
+    """Names of the slabs that this process uses."""
+    with _guard:
+        user = _users.get(cache)
+        return set(user.uses) if user else set()
+
+
 def names_in_use(cache: Path) -> set[str]:
     """Names of the slabs that living processes use; folders of processes that were killed are removed."""
-    with _guard:
-        own = _users.get(cache)
-        in_use = set(own.uses) if own else set()
+    own, in_use = _users.get(cache), own_names(cache)
     for folder in cache.glob(f"{USER}*"):
         if (own is None or folder != own.folder) and _is_alive(folder):
             with suppress(OSError, ValueError):

@@ -10,6 +10,7 @@ from PIL import Image
 from model.networks.deeplabv2 import DeepLabV2
 from model.trained import Trained
 from tests.conftest import CUSTOM, picture, write_image
+from utils.bands import Bands
 from utils.errors import DataError, OptionError
 from utils.evaluation.settings import CRFSettings, WindowSettings
 from utils.images import normalise, to_unit_range
@@ -137,9 +138,18 @@ def test_paths_and_backbones_that_do_not_fit_are_refused(run, tmp_path):
         opened(run, backbone="resnet50")
 
 
-@pytest.mark.parametrize(
-    "other", [{"mean": (0.5, 0.5, 0.5)}, {"ranges": ((0, 10_000),) * 3}, {"bands": ("nir", "red", "green")}]
-)
-def test_bands_that_are_prepared_otherwise_are_refused(other):
-    with pytest.raises(DataError, match="expected RGB of 0 to 255"):
-        Trained(replace(RECORD, **other), "cpu")
+def test_other_bands_are_mapped_and_pixels_without_data_are_255():
+    bands = Bands(("nir", "red"), (2, 1), ((0, 255),) * 2, (0.4, 0.2), (0.2, 0.1), (0,), nodata=0)
+    network = Trained(replace(RECORD, bands=bands, tile_size=(32, 32)), "cpu")
+    assert network.network.backbone.conv1.in_channels == 2
+    image = np.random.default_rng(0).integers(0, 256, (32, 40, 3), dtype=np.uint8)
+    image[..., 2] = 255
+    image[3:9, 5:30, 2] = 0
+    ids = network.predict(image)
+    assert (ids[3:9, 5:30] == 255).all()
+    assert (ids == 255).sum() == 6 * 25
+    other = image.copy()
+    other[3:9, 5:30, :2] = 99  # what stands where there are no data changes nothing
+    np.testing.assert_array_equal(network.predict(other), ids)
+    with pytest.raises(OptionError, match=r"expected uint8 RGB of shape \(H, W, 3\)|expected uint8 of shape"):
+        network.predict(image[..., :2])

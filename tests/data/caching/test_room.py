@@ -22,6 +22,11 @@ BYTES = 10_000
 INDEX_BYTES = 300  # an index takes less
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room, "_PAUSE", 0.0)
+
+
 class Lists:
     """Lists of one tile each; the n-th one's tile is n everywhere."""
 
@@ -75,7 +80,9 @@ def test_opening_a_list_counts_as_use(lists: Lists):
 
 def test_what_is_open_stays_and_a_limit_that_was_given_holds(lists: Lists):
     opened = [lists.open(number) for number in range(3)]
-    with pytest.raises(OptionError, match=r"masks needs .* kB, beside what is in use .*--cache-limit.*--no-cache"):
+    with pytest.raises(
+        OptionError, match=r"masks needs 10.0 kB, beside 30.* kB in use there, .*--cache-limit.*--no-cache"
+    ):
         lists.open(3, room_for(3))
     assert [int(tiles[0][0, 0]) for tiles in opened] == [0, 1, 2]
     assert len(entries(lists.cache)) == 3
