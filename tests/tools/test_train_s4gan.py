@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_two_processes_validate_the_network_that_is_saved(training_tiles: TinySe
 
 @pytest.fixture
 def no_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s4gan, "Discriminator", lambda num_classes: Discriminator(num_classes, dropout=0.0))
+    monkeypatch.setattr(s4gan, "Discriminator", partial(Discriminator, dropout=0.0))
 
 
 def test_a_run_moves_between_one_process_and_two(training_tiles: TinySet, tmp_path: Path, no_dropout: None):
