@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from data.descriptions import BUILT_IN, DATASET_NAMES, Description, Exif, leaves_folder
-from utils.bands import KEYS as KEYS_OF_BANDS
-from utils.bands import bands_of_json
-from utils.colours import RGB, distinct_colours, format_colour, parse_colour
 from utils.errors import DataError, OptionError
-from utils.labels import MAX_CLASSES
+from utils.imagery.bands import KEYS as KEYS_OF_BANDS
+from utils.imagery.bands import bands_of_json
+from utils.imagery.colours import RGB, distinct_colours, format_colour, parse_colour
+from utils.imagery.labels import MAX_CLASSES
 from utils.paths import read_bytes
 from utils.suggest import unknown
 

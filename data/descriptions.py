@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from utils.bands import RGB_BANDS, Bands
-from utils.colours import RGB
 from utils.errors import DataError
-from utils.labels import IGNORE_INDEX
+from utils.imagery.bands import RGB_BANDS, Bands
+from utils.imagery.colours import RGB
+from utils.imagery.labels import IGNORE_INDEX
 from utils.patterns import TooSlowError, search_all
 
 Exif = Literal["apply", "ignore"]  # what is done with the orientation in a file's EXIF data

@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from data.decoding.images import image_file_size, read_image
 from data.descriptions import Description, Exif
-from data.images import image_file_size, read_image
+from data.lists.splits import IMAGE_ENDINGS, read_names
 from data.preparing.archives import FolderSource
 from data.reader import TileReader
-from data.splits import IMAGE_ENDINGS, read_names
 from utils.errors import DataError, warn
 from utils.paths import fitting_name, no_file
 from utils.settings import SettingsError

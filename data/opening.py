@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.lists.splits import read_names
 from data.reader import names_with_masks, open_reader
 from data.settings import DataSettings
-from data.splits import read_names
 from data.tiles import Tiles, open_tiles
 
 

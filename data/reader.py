@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from data.checking.mask_values import meanings
+from data.decoding.images import ImageHeader, image_file_header, misfit, read_image
+from data.decoding.masks import DecodedMask, read_ids
+from data.decoding.orientation import swaps_sides
+from data.decoding.palette_files import PaletteFiles, named_files
 from data.descriptions import Description
-from data.images import ImageHeader, image_file_header, misfit, read_image
-from data.masks import DecodedMask, read_ids
-from data.orientation import swaps_sides
-from data.palette_files import PaletteFiles, named_files
 from utils.errors import DataError
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from data.cache import CacheSettings, MappedTiles, TileArray, TileSource, open_array
 from data.caching.slabs import Decoded
 from data.checking.mask_values import MaskValues
+from data.decoding.images import image_file_header, image_file_size
 from data.descriptions import Description
-from data.images import image_file_header, image_file_size
+from data.lists.scene_labels import read_scene_labels
 from data.reader import TileReader, check_files, open_reader
-from data.scene_labels import read_scene_labels
+from utils.compute.threads import in_threads
 from utils.drawing.pictures import colourise, overlay
-from utils.labels import IGNORE_INDEX
-from utils.threads import in_threads
+from utils.imagery.labels import IGNORE_INDEX
 
 _ADDED = "palette"  # in a mask's note: colours by index that the set's first palette file lacks
 _LOOKED_AT = 16  # masks whose values are counted where no cache keeps the counts of all

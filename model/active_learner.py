@@ -20,10 +20,10 @@ from torch import Tensor
 from model.learner import Learner, Scores, recent_mean
 from model.learning_run import LearningRun
 from model.settings import LearnerSettings
-from utils import distributed
 from utils.batches import Batches, TileBatches
+from utils.compute import distributed
 from utils.errors import DataError
-from utils.labels import UNKNOWN_SCENE, UNREADABLE
+from utils.imagery.labels import UNKNOWN_SCENE, UNREADABLE
 from utils.progress import progress
 from utils.selection.folder import SelectionFolder
 from utils.selection.rounds import Selection

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from utils import distributed
+from utils.compute import distributed
 from utils.finite import not_finite
 from utils.suggest import first_names
 

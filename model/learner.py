@@ -11,13 +11,13 @@ from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
 from model.networks.classifier import Classifier
-from utils import distributed
 from utils.batches import ImageBatch, SceneBatch
-from utils.device import place
-from utils.images import normalise, unpack
+from utils.compute import distributed
+from utils.compute.device import place
+from utils.compute.precision import autocast
+from utils.imagery.images import normalise, unpack
+from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.optimisers import begin_momentum, load_optimiser
-from utils.pixels import RGB_PIXELS, PixelFormat
-from utils.precision import autocast
 from utils.selection.strategies import mutual_information
 
 BLANK_SIZE = 64  # at one pixel, oneDNN's bf16 gradients of a 7×7 convolution read memory that nobody wrote

@@ -11,10 +11,10 @@ import torch
 from model.learner import Learner
 from model.learning_state import LearningState
 from model.settings import LearnerSettings
-from utils import distributed
+from utils.compute import distributed
 from utils.console import say
 from utils.errors import DataError
-from utils.labels import UNKNOWN_SCENE
+from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, save_tensors
 from utils.runs.interrupt import Stopped, StopRequest

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from model.learner import Learner
-from utils import distributed
-from utils.labels import UNKNOWN_SCENE
+from utils.compute import distributed
+from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.seeds import restore_machine_state
 from utils.selection.rounds import Selection
 from utils.selection.strategies import Strategy

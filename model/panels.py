@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from model.methods.method import Method
-from utils.bands import RGB_BANDS, Bands
 from utils.batches import MaskedBatch
-from utils.colours import RGB
 from utils.drawing.pictures import beside, colourise, legend_of, notice, picture_grid, with_legend
 from utils.evaluation.evaluate import predict_probabilities
-from utils.images import unpack
-from utils.labels import IGNORE_INDEX
+from utils.imagery.bands import RGB_BANDS, Bands
+from utils.imagery.colours import RGB
+from utils.imagery.images import unpack
+from utils.imagery.labels import IGNORE_INDEX
 
 PANEL_TILES = 4  # of the labelled and of the unlabelled ones
 _SIZE = 180  # pixels of a picture

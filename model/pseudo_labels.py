@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils import distributed
-from utils.colours import RGB
+from utils.compute import distributed
 from utils.drawing.pictures import colourise, save_picture
-from utils.labels import IGNORE_INDEX
+from utils.imagery.colours import RGB
+from utils.imagery.labels import IGNORE_INDEX
 from utils.paths import fitting_name
 from utils.runs.files import save_array
 

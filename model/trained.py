@@ -17,17 +17,17 @@ from torch import Tensor
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.names import BACKBONES
 from model.weights.loading import load_network, read_network
-from utils.colours import RGB
-from utils.device import choose_device, place
+from utils.compute.device import choose_device, place
+from utils.compute.precision import autocast, keep_convolutions_in, resolve_precision
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BROKEN_MAPS
 from utils.evaluation.settings import CRFSettings, WindowSettings
 from utils.evaluation.windows import Classify, blended_strips
-from utils.images import normalise, to_unit_range, unpack
-from utils.labels import IGNORE_INDEX
-from utils.pixels import VALID
-from utils.precision import autocast, keep_convolutions_in, resolve_precision
+from utils.imagery.colours import RGB
+from utils.imagery.images import normalise, to_unit_range, unpack
+from utils.imagery.labels import IGNORE_INDEX
+from utils.imagery.pixels import VALID
 from utils.runs.folder import RunFolder
 from utils.runs.record import RunRecord, read_record
 from utils.runs.settings import MachineSettings
@@ -117,9 +117,9 @@ class Trained:
 
         Args:
             images: as tiles are stored, uint8, shape (H, W, C) of any size, or several of one size, (N, H, W, C): RGB,
-                or the run's bands after their ranges (`utils.ranges.to_uint8`), and where its set may lack data a last
-                channel that is 255 where there are some. Their pixels show the ground as large as those of the training
-                tiles.
+                or the run's bands after their ranges (`utils.imagery.ranges.to_uint8`), and where its set may lack data
+                a last channel that is 255 where there are some. Their pixels show the ground as large as those of the
+                training tiles.
             windows: how images larger than a window are read; None: windows of the tile size that overlap by half.
             crf: refine the probabilities of each window by the dense CRF; None: do not.
             finished: told after each strip how many images, or what part of them, it has finished.

@@ -14,7 +14,7 @@ from model.checkpoints import CheckpointWriter
 from model.divergence import fault_of_losses, fault_of_networks
 from model.methods.method import Method
 from model.pseudo_labels import class_shares, save_pseudo_labels, share_columns
-from utils import distributed
+from utils.compute import distributed
 from utils.console import say
 from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_picture

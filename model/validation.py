@@ -5,7 +5,7 @@ import sys
 from torch.utils.data import DataLoader
 
 from model.methods.method import Method
-from utils import distributed
+from utils.compute import distributed
 from utils.console import say
 from utils.evaluation.evaluate import BrokenMapsError, evaluate
 from utils.evaluation.metric import Scores

@@ -27,8 +27,8 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from utils.images import channel_constants
-from utils.pixels import IMAGENET_MEAN, IMAGENET_STD
+from utils.imagery.images import channel_constants
+from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 CUDA = torch.device("cuda", 0)
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
 from tests.fake_cuda import CUDA, HostWaitsError, fake_cuda, nothing_waits
-from utils.device import place
+from utils.compute.device import place
 
 
 @pytest.mark.parametrize(

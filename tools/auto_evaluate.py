@@ -36,16 +36,16 @@ from typing import Any
 import torch
 
 from data.descriptions import Description
-from data.evaluation_tiles import EvaluationTiles
-from data.splits import read_names
+from data.lists.evaluation_tiles import EvaluationTiles
+from data.lists.splits import read_names
 from model.networks.names import BACKBONES
 from model.trained import Trained, read_run, require_classes
 from tools.cli.crf_options import options_table
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import prediction
-from utils import distributed
+from utils.compute import distributed
+from utils.compute.device import choose_device, loader_workers
 from utils.console import say
-from utils.device import choose_device, loader_workers
 from utils.errors import DataError
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch

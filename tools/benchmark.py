@@ -37,10 +37,10 @@ from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measu
 from tools.benchmarks.pool import measure_large_pools
 from tools.benchmarks.training import measure_training
 from tools.benchmarks.whole import kinds_of_steps, measure_whole
+from utils.compute.device import choose_device
+from utils.compute.measuring import Row, machine_name
+from utils.compute.precision import resolve_precision
 from utils.console import say
-from utils.device import choose_device
-from utils.measuring import Row, machine_name
-from utils.precision import resolve_precision
 from utils.runs.files import write_json, write_text
 from utils.runs.seeds import seed_everything
 

@@ -54,7 +54,7 @@ if __name__ == "__main__":
 import numpy as np
 
 from data.descriptions import UCM
-from data.splits import read_names, read_names_array
+from data.lists.splits import read_names, read_names_array
 from data.tiles import Tiles, open_tiles
 from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
 from tools.cli.next_command import typed_again

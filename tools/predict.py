@@ -39,7 +39,7 @@ from data.descriptions import Description
 from data.map_images import read_in_groups
 from model.trained import Trained, find_checkpoint, require_classes
 from tools.cli.crf_options import options_table
-from utils.device import choose_device
+from utils.compute.device import choose_device
 from utils.errors import DataError
 from utils.evaluation.maps import MapFolder
 from utils.progress import Progress

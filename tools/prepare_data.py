@@ -31,11 +31,11 @@ if __name__ == "__main__":
     parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
 
 from data.dataset_json import load_description
+from data.lists.splits import read_names
 from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_ucm
 from data.preparing.folder import Report
 from data.preparing.scenes import prepare_scenes
 from data.reader import TileReader
-from data.splits import read_names
 from tools.cli.next_command import NextStep, choosing, fitting_ratio, training
 from tools.doctor import report as doctor
 

@@ -32,20 +32,20 @@ if __name__ == "__main__":
 
 import torch
 
-from data.classification_batches import ClassificationBatches
-from data.oracle import known_labels, read_answers, with_scene_classes
-from data.scene_list import SceneList, open_scene_list, open_validation_list
+from data.batches.classification_batches import ClassificationBatches
+from data.lists.oracle import known_labels, read_answers, with_scene_classes
+from data.lists.scene_list import SceneList, open_scene_list, open_validation_list
+from data.lists.splits import read_names
 from data.settings import SampleSettings
-from data.splits import read_names
 from data.tiles import Tiles
 from model.active_learner import ActiveLearner
 from model.learner import Learner
 from model.networks.classifier import FEATURES, build_classifier
 from tools.cli.next_command import NextStep, training, typed_again
-from utils import distributed
+from utils.compute import distributed
+from utils.compute.device import choose_device, loader_workers
+from utils.compute.precision import resolve_precision
 from utils.console import say
-from utils.device import choose_device, loader_workers
-from utils.precision import resolve_precision
 from utils.runs.interrupt import Stopped
 from utils.runs.seeds import seed_everything
 from utils.runs.space import as_size

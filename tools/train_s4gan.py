@@ -34,11 +34,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from data.labelled import choose_labelled, require_labelled_pixels
-from data.loaders import TrainingStreams, evaluation_batches, named_tiles
+from data.batches.loaders import TrainingStreams, evaluation_batches, named_tiles
+from data.batches.samples import SegmentationSample
+from data.lists.labelled import choose_labelled, require_labelled_pixels
+from data.lists.splits import read_names
 from data.reader import TileReader
-from data.samples import SegmentationSample
-from data.splits import read_names
 from data.tiles import Tiles, open_tiles
 from model.methods import build_method
 from model.methods.method import Method
@@ -51,11 +51,11 @@ from model.weights.loading import load_network
 from model.weights.start import load_first_weights
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import evaluation, prediction
-from utils import distributed
+from utils.compute import distributed
+from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
+from utils.compute.precision import resolve_precision
 from utils.console import say
-from utils.device import choose_device, loader_workers, machine_in_words, machine_record
 from utils.evaluation.notes import on_labelled_tiles
-from utils.precision import resolve_precision
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest

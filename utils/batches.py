@@ -9,7 +9,8 @@ from torch import Tensor
 class ImageBatch(Protocol):
     """Tiles: uint8 images (B, C, H, W), padded with 0 right and below; int64 sizes inside the padding (B, 2).
 
-    C are the bands, and in sets with pixels without data one more channel of validity; see `utils.images.PixelFormat`.
+    C are the bands, and in sets with pixels without data one more channel of validity; see
+    `utils.imagery.pixels.PixelFormat`.
     """
 
     @property
@@ -43,7 +44,7 @@ class TileBatches(Protocol):
     """Where the active learner gets a list's tiles from, in batches; of several processes each gets its own ones.
 
     A batch is a `SceneBatch` with the position of each tile, int64 (B,), in `tile`. A tile that could not be read comes
-    blank, with `utils.labels.UNREADABLE` for its label.
+    blank, with `utils.imagery.labels.UNREADABLE` for its label.
 
     Attributes:
         score_batch_size: tiles of a scoring batch.

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils import distributed
-from utils.labels import IGNORE_INDEX
+from utils.compute import distributed
+from utils.imagery.labels import IGNORE_INDEX
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, count: Tensor | None = None) -> Tensor:

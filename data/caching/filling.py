@@ -14,7 +14,7 @@ from data.caching.finding import live_rows
 from data.caching.room import fits, make_room
 from data.caching.slabs import SLAB_BYTES, TILES, Decoded, Slab, write_slab
 from data.caching.users import Hold
-from utils.threads import stream_in_threads
+from utils.compute.threads import stream_in_threads
 
 _MANY = 8  # small slabs that are worth being put together
 _SMALL = 4  # a slab is small that is less than one part in so many of a full one

@@ -8,8 +8,8 @@ import numpy as np
 from data.checking.findings import Finding, counted, listed
 from data.checking.mask_values import MaskValues, remarks
 from data.checking.surveyed_set import SurveyedSet
-from data.masks import MAX_OFF_PALETTE, wrong_values
-from data.scene_labels import read_scene_labels
+from data.decoding.masks import MAX_OFF_PALETTE, wrong_values
+from data.lists.scene_labels import read_scene_labels
 from utils.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 from data.checking.findings import Finding, counted, some
 from data.checking.surveyed_set import SurveyedSet
-from data.splits import read_names_array
+from data.lists.splits import read_names_array
 from utils.errors import UserError
 
 MAX_ALIKE = 0.01  # share of a list; real sets hold a few tiles twice, airplane01 and airplane02 of UCM among them

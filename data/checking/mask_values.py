@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.descriptions import BUILT_IN, Description
-from utils.colours import format_colour
-from utils.labels import IGNORE_INDEX
+from utils.imagery.colours import format_colour
+from utils.imagery.labels import IGNORE_INDEX
 
 MAX_UNDECLARED = 0.01  # share of all mask pixels that may be of no declared meaning without a word
 OTHERS = -1  # stands for the rarer undeclared values

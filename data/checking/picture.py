@@ -5,9 +5,9 @@ import numpy as np
 from PIL import Image
 
 from data.checking.surveyed_set import SurveyedSet
-from data.masks import decode_mask, read_mask
+from data.decoding.masks import decode_mask, read_mask
 from utils.drawing.pictures import colourise, legend_of, overlay, picture_grid, with_legend
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 _PANELS_IN_A_ROW = 4
 

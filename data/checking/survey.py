@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Literal
 
 from data.checking.mask_values import MaskValues
+from data.decoding.images import ImageHeader, image_file_header, misfit
+from data.decoding.masks import decode_mask, read_mask
+from data.decoding.orientation import UPRIGHT
 from data.descriptions import Description
-from data.images import ImageHeader, image_file_header, misfit
-from data.masks import decode_mask, read_mask
-from data.orientation import UPRIGHT
 from data.reader import TileReader
+from utils.compute.threads import in_threads
 from utils.errors import DataError
-from utils.labels import IGNORE_INDEX, count_classes
-from utils.threads import in_threads
+from utils.imagery.labels import IGNORE_INDEX, count_classes
 
 Size = tuple[int, int]
 Orientation = Literal["upright", "turned", "as stored"]

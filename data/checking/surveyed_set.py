@@ -7,9 +7,9 @@ from pathlib import Path
 
 from data.checking.survey import Fault, SurveyedImage, SurveyedMask, SurveyedTile, lenient_reader, survey
 from data.descriptions import Description
+from data.lists.splits import read_names
 from data.reader import TileReader
 from data.settings import DataSettings
-from data.splits import read_names
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from data.checking.mask_values import as_number
-from data.orientation import Size
+from data.decoding.orientation import Size
 from data.rasters.colour_tables import colour_table
 from data.rasters.gdal import data_errors
 from data.rasters.grids import Six

@@ -8,7 +8,7 @@ import numpy as np
 from data.checking.mask_values import meanings
 from data.descriptions import Description
 from utils.errors import DataError, OptionError
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 from utils.suggest import first_names, unknown
 
 

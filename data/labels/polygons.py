@@ -14,7 +14,7 @@ from data.labels.vector_files import Layer
 from data.rasters.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs, unit_of
 from data.rasters.grids import Grid, extent, outline_in, windows
 from utils.errors import DataError
-from utils.labels import count_classes
+from utils.imagery.labels import count_classes
 from utils.suggest import first_names
 
 _LONG = 500  # points of a polygon from which on it is cut to the window before it is drawn

@@ -9,14 +9,14 @@ import numpy as np
 from affine import Affine
 
 from data.checking.mask_values import MaskValues, as_number, meanings, off_palette_share
+from data.decoding.masks import MAX_NEAR, DecodedMask, RawMask, check_declared, decode_mask
+from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.labels.mask_files import MaskFile
-from data.masks import MAX_NEAR, DecodedMask, RawMask, check_declared, decode_mask
-from data.palette_files import PaletteFiles
 from data.rasters.crs import Mapping2D, crs_name, crs_way, same_crs
 from data.rasters.grids import Grid, apply, bounds_of, chained, common_share, extent, positions, windows
 from utils.errors import DataError
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 _WHOLE = 1e-3  # pixels by which two grids may differ and still count as one, or as shifted by whole pixels
 _ALL_COVERED = 0.9995  # share of an image from which on its mask covers it

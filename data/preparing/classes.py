@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.colours import RGB, format_colour, parse_colour
 from utils.errors import DataError, OptionError
+from utils.imagery.colours import RGB, format_colour, parse_colour
 from utils.paths import read_bytes
 
 

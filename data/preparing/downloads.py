@@ -8,23 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from data.checking.mask_values import MaskValues
+from data.decoding.images import ImageHeader, image_file_size, misfit
+from data.decoding.masks import read_ids
 from data.demo.demo_set import draw_demo
 from data.descriptions import DEEPGLOBE, UCM
-from data.images import ImageHeader, image_file_size, misfit
-from data.masks import read_ids
+from data.lists.scene_labels import read_class_map, read_scene_labels
+from data.lists.splits import tile_name
 from data.preparing.archives import digest, open_source
 from data.preparing.folder import Report, prepare_folder
 from data.preparing.prepared_set import Contents, turns_of, warn_of_values
 from data.preparing.settings import Target
 from data.preparing.source_files import check_names, matching, place_tiles, tiles_of
 from data.reader import TileReader
-from data.scene_labels import read_class_map, read_scene_labels
-from data.splits import tile_name
+from utils.compute.threads import in_threads
 from utils.errors import DataError, OptionError, warn
-from utils.labels import count_classes
+from utils.imagery.labels import count_classes
 from utils.runs.files import write_json
 from utils.suggest import first_names, unknown
-from utils.threads import in_threads
 
 
 def prepare_ucm(images: Path, masks: Path | None, target: Target) -> Report:

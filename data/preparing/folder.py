@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from data.dataset_json import load_description
+from data.lists.splits import read_names
 from data.preparing.archives import Source, SourceFile, digest
 from data.preparing.others import carry_over, files_of_others, list_files
 from data.preparing.prepared_set import Contents, report_lines, share_out
 from data.preparing.settings import Target
 from data.reader import TileReader, check_files
-from data.splits import read_names
 from utils.console import say
 from utils.errors import DataError, OptionError
 from utils.paths import private_beginning, private_name

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data.checking.mask_values import MaskValues, off_palette_share, remarks
+from data.decoding.images import ImageHeader
+from data.decoding.orientation import UPRIGHT
 from data.descriptions import Description, Exif
-from data.images import ImageHeader
-from data.orientation import UPRIGHT
-from data.splits import split_names
+from data.lists.splits import split_names
 from utils.errors import warn
 
 _LISTED_CLASSES = 8  # up to so many scene classes are counted one by one

@@ -14,24 +14,24 @@ from PIL import Image
 
 from data.checking.mask_values import MaskValues, meanings, says_no_class
 from data.dataset_json import parse_description
+from data.decoding.images import ImageHeader, image_file_header, image_file_size, misfit, read_image
+from data.decoding.masks import DecodedMask, read_ids
+from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
-from data.images import ImageHeader, image_file_header, image_file_size, misfit, read_image
-from data.masks import DecodedMask, read_ids
-from data.palette_files import PaletteFiles
+from data.lists.splits import IMAGE_ENDINGS
 from data.preparing.archives import FolderSource, SourceFile
 from data.preparing.classes import Classes
 from data.preparing.folder import Report, prepare_folder
 from data.preparing.prepared_set import Contents, turns_of, warn_of_values
 from data.preparing.settings import Cut, Target
 from data.preparing.source_files import check_names, matching, require_file
-from data.splits import IMAGE_ENDINGS
-from utils.colours import RGB, format_colour
+from utils.compute.threads import in_threads
 from utils.errors import DataError, OptionError
-from utils.labels import IGNORE_INDEX, count_classes
+from utils.imagery.colours import RGB, format_colour
+from utils.imagery.labels import IGNORE_INDEX, count_classes
 from utils.paths import LONGEST_NAME
 from utils.runs.files import write_json, write_text
 from utils.tables import table_text
-from utils.threads import in_threads
 
 IMAGES, MASKS = "images/{name}.png", "masks/{name}.png"
 _NO_PLACE = {"name": "scenes", "images": IMAGES, "masks": MASKS}  # the scenes' own places are options

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from data.descriptions import Exif
 from data.preparing.classes import Classes, read_palette
-from utils.colours import RGB
+from utils.imagery.colours import RGB
 from utils.settings import require
 
 

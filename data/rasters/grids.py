@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from affine import Affine
 
-from data.orientation import Size
+from data.decoding.orientation import Size
 from data.rasters.crs import Mapping2D, crosses_antimeridian, crs_name, crs_way, same_crs
 from utils.errors import DataError
 

@@ -9,7 +9,7 @@ import numpy as np
 from data.rasters.bands import choose_bands
 from data.rasters.scene import RasterScene
 from utils.errors import DataError
-from utils.ranges import Pair, Ranges, to_uint8
+from utils.imagery.ranges import Pair, Ranges, to_uint8
 
 MAX_WINDOWS = 256  # with data, that are drawn
 _MAX_READ = 4096  # windows that are read to find them

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from data.rasters.scene import RasterScene
-from utils.bands import Bands
 from utils.errors import DataError
-from utils.pixels import VALID
-from utils.ranges import Ranges, to_uint8
+from utils.imagery.bands import Bands
+from utils.imagery.pixels import VALID
+from utils.imagery.ranges import Ranges, to_uint8
 
 Size = tuple[int, int]
 

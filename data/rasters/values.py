@@ -8,7 +8,7 @@ import numpy as np
 
 from data.rasters.scene import Band
 from utils.errors import OptionError
-from utils.ranges import Pair, Ranges
+from utils.imagery.ranges import Pair, Ranges
 
 if TYPE_CHECKING:
     from data.rasters.sampling import ValueSample

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from model.methods.settings import MethodSettings, S4GANSettings
-from utils.pixels import RGB_PIXELS, PixelFormat
+from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 
 if TYPE_CHECKING:  # with torch
     import torch

@@ -16,17 +16,17 @@ from torch.optim import Optimizer
 
 from model.methods.settings import Execution, MethodSettings
 from model.networks.deeplabv2 import DeepLabV2, freeze_batchnorm_affine, set_batchnorm_momentum
-from utils import distributed
 from utils.batches import MaskedBatch
-from utils.device import MEMORY_FORMAT, place
+from utils.compute import distributed
+from utils.compute.device import MEMORY_FORMAT, place
+from utils.compute.precision import autocast
 from utils.drawing.curves import Panel
-from utils.images import normalise, unpack
-from utils.labels import IGNORE_INDEX
+from utils.imagery.images import normalise, unpack
+from utils.imagery.labels import IGNORE_INDEX
+from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import cross_entropy
 from utils.lr_scheduler import poly
 from utils.optimisers import begin_momentum, load_optimiser
-from utils.pixels import RGB_PIXELS, PixelFormat
-from utils.precision import autocast
 
 
 @dataclass(frozen=True)

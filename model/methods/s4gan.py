@@ -15,15 +15,15 @@ from model.methods.method import DeviceBatch, Method
 from model.methods.settings import Execution, MethodSettings, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from utils import distributed
 from utils.batches import MaskedBatch
-from utils.device import place
+from utils.compute import distributed
+from utils.compute.device import place
+from utils.compute.precision import autocast
 from utils.drawing.curves import Panel
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
+from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
 from utils.lr_scheduler import poly
-from utils.pixels import RGB_PIXELS, PixelFormat
-from utils.precision import autocast
 
 
 class Maps(NamedTuple):

@@ -14,11 +14,11 @@ from model.networks.names import SHORT_NAMES, classifier_names
 from model.networks.resnet import TinyResNet
 from model.settings import LearnerSettings
 from model.weights.loading import LoadReport, load_backbone
-from utils import distributed
+from utils.compute import distributed
+from utils.compute.precision import exact_float32
 from utils.console import say
 from utils.errors import OptionError
 from utils.paths import reason_of
-from utils.precision import exact_float32
 from utils.settings import SettingsError
 from utils.suggest import unknown
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 import data.descriptions
 from data.dataset_json import load_description
-from data.oracle import read_answers
-from data.scene_labels import read_label_csv
+from data.lists.oracle import read_answers
+from data.lists.scene_labels import read_label_csv
 from tests.conftest import PUBLISHED, contents, error_line, picture, write_custom, write_image, write_list
 from tools import predict, prepare_data
 from utils.patterns import search_all

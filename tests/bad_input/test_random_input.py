@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.dataset_json import load_description, parse_description
+from data.decoding.images import image_file_header, read_image
+from data.decoding.masks import read_ids
 from data.descriptions import DEEPGLOBE, UCM, Description
-from data.images import image_file_header, read_image
-from data.masks import read_ids
-from data.scene_labels import read_class_map, read_label_csv
-from data.splits import read_names, read_names_array
+from data.lists.scene_labels import read_class_map, read_label_csv
+from data.lists.splits import read_names, read_names_array
 from model.weights.files import read_state_dict
 from tests.conftest import CUSTOM, patches, picture
 from tests.files import OLD, array_file, image_file, tensors_file

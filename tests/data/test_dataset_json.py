@@ -7,8 +7,8 @@ import pytest
 from data.dataset_json import load_description, parse_description, read_description
 from data.descriptions import DEEPGLOBE, UCM
 from tests.conftest import CUSTOM
-from utils.colours import distinct_colours
 from utils.errors import DataError, OptionError
+from utils.imagery.colours import distinct_colours
 
 COLOURED = CUSTOM | {
     "palette": {"water": "#0000FF", "field": "#FFFF00", "forest": "#00FF00"},

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.descriptions import DEEPGLOBE, UCM, Description, leaves_folder
-from utils.colours import format_colour, parse_colour
 from utils.errors import DataError
+from utils.imagery.colours import format_colour, parse_colour
 
 
 def test_ucm_has_seventeen_classes_behind_an_unused_id():

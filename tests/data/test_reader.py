@@ -7,8 +7,8 @@ import pytest
 
 import data.reader
 from data.dataset_json import load_description
+from data.decoding.images import read_image
 from data.descriptions import DEEPGLOBE, UCM
-from data.images import read_image
 from data.reader import TileReader, open_reader
 from data.tiles import open_tiles
 from tests.conftest import TinySet, orientation, picture, write_custom, write_image

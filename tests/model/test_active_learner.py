@@ -15,7 +15,7 @@ from model.learner import Learner, Scores
 from model.networks.classifier import Classifier
 from model.settings import LearnerSettings
 from utils.errors import DataError
-from utils.labels import UNREADABLE
+from utils.imagery.labels import UNREADABLE
 from utils.selection import Budget, QuerySettings, SceneTiles, Selection, SelectionFolder, results
 
 TILES, SIZE = 12, 32

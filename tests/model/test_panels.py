@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from data.batches.loaders import named_tiles
 from data.dataset_json import load_description
-from data.loaders import named_tiles
 from data.tiles import Tiles, open_tiles
 from model import panels
 from model.methods.method import Method
@@ -17,7 +17,7 @@ from model.networks.discriminator import Discriminator
 from model.panels import draw_panels, spread
 from model.training import metric_columns
 from tests.conftest import write_custom, write_image
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 
 def settings(**changes: float) -> S4GANSettings:

@@ -10,10 +10,10 @@ from PIL import Image
 from model.networks.deeplabv2 import DeepLabV2
 from model.trained import Trained
 from tests.conftest import CUSTOM, picture, write_image
-from utils.bands import Bands
 from utils.errors import DataError, OptionError
 from utils.evaluation.settings import CRFSettings, WindowSettings
-from utils.images import normalise, to_unit_range
+from utils.imagery.bands import Bands
+from utils.imagery.images import normalise, to_unit_range
 from utils.runs.record import RunRecord
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from data.samples import SegmentationSample
+from data.batches.samples import SegmentationSample
 from model.methods import build_method, method_name
 from model.methods.method import Method
 from model.methods.settings import MethodSettings, S4GANSettings

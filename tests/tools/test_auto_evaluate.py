@@ -34,13 +34,13 @@ from tests.conftest import (
     write_list,
     write_ucm,
 )
-from tests.utils.test_distributed import in_processes
+from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate
 from utils.evaluation import checkpoints as checkpoints_module
 from utils.evaluation import tile_lists
 from utils.evaluation.metric import CLASS_SCORES
 from utils.evaluation.tile_lists import ListScorer
-from utils.images import normalise
+from utils.imagery.images import normalise
 from utils.runs import interrupt
 from utils.runs.files import save_tensors
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from data.decoding.masks import read_mask
 from data.demo.demo_set import draw_demo
 from data.descriptions import UCM
-from data.masks import read_mask
 from model.networks.deeplabv2 import DeepLabV2
 from tests.conftest import error_line
 from tools import auto_evaluate, train_AL, train_s4gan

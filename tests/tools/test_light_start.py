@@ -9,8 +9,8 @@ import pytest
 
 from model.networks.names import BACKBONES, TORCHVISION_CLASSIFIERS
 from model.networks.resnet import build_resnet
-from utils.number_formats import PRECISIONS
-from utils.precision import autocast
+from utils.compute.number_formats import PRECISIONS
+from utils.compute.precision import autocast
 from utils.selection.names import STRATEGY_NAMES
 from utils.selection.strategies import STRATEGIES
 

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from data.decoding.images import read_image
 from data.descriptions import DEEPGLOBE
-from data.images import read_image
 from data.reader import TileReader
 from model import trained
 from model.networks.deeplabv2 import DeepLabV2
@@ -30,7 +30,7 @@ from tools import predict
 from utils.drawing.pictures import colourise, overlay
 from utils.evaluation.crf import dense_crf
 from utils.evaluation.settings import CRFSettings
-from utils.images import normalise, to_unit_range
+from utils.imagery.images import normalise, to_unit_range
 
 CLASSES = CUSTOM["classes"]
 COLOURS = [(10, 20, 30), (200, 0, 0), (0, 0, 250)]

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.classification_batches import ClassificationBatches
+from data.batches.classification_batches import ClassificationBatches
 from data.settings import DataSettings, SampleSettings
 from model import learning_run
 from model.active_learner import ActiveLearner
 from model.settings import LearnerSettings
 from tests.conftest import TinySet, write_custom, write_list
-from tests.utils.test_distributed import in_processes
+from tests.utils.compute.test_distributed import in_processes
 from tools import train_AL
 from tools.settings import LabelSourceSettings, SelectionSettings
 from utils.runs import files, interrupt

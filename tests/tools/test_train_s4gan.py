@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from data.samplers import EndlessBatches
+from data.batches.samplers import EndlessBatches
 from data.settings import DataSettings, LabelledSettings, SampleSettings
 from model import training
 from model.methods import s4gan
@@ -34,7 +34,7 @@ from model.settings import NetworkSettings
 from model.training import TrainingRun
 from tests.conftest import TinySet, contents, error_line, write_image, write_list
 from tests.tools.test_train_AL import before
-from tests.utils.test_distributed import in_processes
+from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
 from tools.settings import TrainingSettings
 from utils.runs.pace import Pace

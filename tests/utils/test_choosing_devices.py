@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.device import choose_device, loader_workers
+from utils.compute.device import choose_device, loader_workers
 from utils.errors import OptionError
 from utils.runs.settings import MachineSettings
 
@@ -16,7 +16,7 @@ def prepared(monkeypatch):
     devices = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setattr("utils.device.prepare_device", devices.append)
+    monkeypatch.setattr("utils.compute.device.prepare_device", devices.append)
     return devices
 
 
@@ -70,7 +70,7 @@ def test_the_cpu_needs_no_preparing(prepared):
 )
 def test_loaders_and_processes_share_the_cores(monkeypatch, cores, count, loaders, expected):
     processes(monkeypatch, 0, count)
-    monkeypatch.setattr("utils.device.usable_cores", lambda: cores)
+    monkeypatch.setattr("utils.compute.device.usable_cores", lambda: cores)
     assert loader_workers(None, CUDA, loaders) == expected
     assert loader_workers(None, CPU, loaders) == 0
     assert loader_workers(5, CUDA, loaders) == 5

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.samples import ClassificationSample
+from data.batches.samples import ClassificationSample
 from model.learner import Learner
 from model.networks.classifier import Classifier
 from model.networks.deeplabv2 import DeepLabV2
@@ -18,11 +18,11 @@ from model.networks.discriminator import Discriminator
 from model.trained import Trained
 from tools.benchmarks.settings import Sizes
 from tools.benchmarks.training import NUM_CLASSES, synthetic_batch
-from utils.colours import distinct_colours
-from utils.device import place
+from utils.compute.device import place
+from utils.compute.measuring import Row, synchronise, timed_seconds
 from utils.evaluation.evaluate import evaluate
 from utils.evaluation.settings import WindowSettings
-from utils.measuring import Row, synchronise, timed_seconds
+from utils.imagery.colours import distinct_colours
 from utils.runs.background import BackgroundWriter, Snapshot
 from utils.runs.files import save_tensors
 from utils.runs.record import RunRecord

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from data.samplers import Draw, OrderedBatches, build_loader
-from data.samples import ClassificationSample
+from data.batches.samplers import Draw, OrderedBatches, build_loader
+from data.batches.samples import ClassificationSample
 from model.learner import Learner
 from model.networks.classifier import Classifier
-from utils.machine import peak_resident
-from utils.measuring import Row
+from utils.compute.machine import peak_resident
+from utils.compute.measuring import Row
 from utils.selection.budget import Budget
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES

@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from data.loaders import training_batches
-from data.samples import SegmentationSample
+from data.batches.loaders import training_batches
+from data.batches.samples import SegmentationSample
+from data.lists.splits import read_names
 from data.settings import SampleSettings
-from data.splits import read_names
 from data.tiles import open_tiles
 from model.methods.s4gan import S4GAN
 from model.methods.settings import Execution, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from tools.benchmarks.settings import BenchmarkSettings, Sizes
-from utils.device import loader_workers
-from utils.measuring import Row, forget_peak_memory, matmul_peak, peak_memory, synchronise
+from utils.compute.device import loader_workers
+from utils.compute.measuring import Row, forget_peak_memory, matmul_peak, peak_memory, synchronise
 
 Pairs = Iterator[tuple[SegmentationSample, SegmentationSample]]  # of a labelled and an unlabelled batch
 

@@ -11,8 +11,8 @@ import torch
 from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_learner, measure_windows
 from tools.benchmarks.settings import Sizes
 from tools.benchmarks.training import NUM_CLASSES, StepCost, build, step_cost, synthetic_batch
-from utils.device import uses_tf32
-from utils.measuring import Row, machine_name, matmul_peak
+from utils.compute.device import uses_tf32
+from utils.compute.measuring import Row, machine_name, matmul_peak
 
 Result = TypeVar("Result")
 

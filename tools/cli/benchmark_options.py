@@ -9,7 +9,7 @@ from tools.benchmarks.settings import PARTS, QUICK, BenchmarkSettings, Sizes
 from tools.cli.as_settings import parsed, settings_of
 from tools.cli.parser import CommandParser, batch_size, count, image_size, one_of
 from tools.cli.shared_options import add_data_options, add_machine_options
-from utils.number_formats import PRECISIONS
+from utils.compute.number_formats import PRECISIONS
 from utils.selection.names import STRATEGY_NAMES
 
 

@@ -2,7 +2,7 @@
 
 from data.checking.mask_values import MaskValues, remarks
 from data.tiles import Tiles
-from utils import distributed
+from utils.compute import distributed
 from utils.errors import warn
 
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from data.descriptions import Description
+from data.lists.scene_labels import read_scene_labels
+from data.lists.splits import read_names
 from data.reader import TileReader
-from data.scene_labels import read_scene_labels
-from data.splits import read_names
 from model.weights.defaults import default_weights
 from utils.errors import UserError
 from utils.selection.budget import labelled_count

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from data.descriptions import DATASET_NAMES
-from utils.machine import total_memory
+from utils.compute.machine import total_memory
 from utils.runs.space import as_sizes
 from utils.suggest import unknown
 

@@ -8,7 +8,7 @@ from tools.cli.as_settings import parsed
 from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
 from tools.settings import PredictionSettings
-from utils.number_formats import PRECISIONS
+from utils.compute.number_formats import PRECISIONS
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> PredictionSettings:

@@ -11,8 +11,8 @@ from tools.cli.as_settings import parsed
 from tools.cli.doctor_options import add_doctor_options
 from tools.cli.parser import CommandParser, count, number, one_of
 from tools.settings import CheckSettings
-from utils.colours import RGB, parse_colour
 from utils.errors import DataError, OptionError
+from utils.imagery.colours import RGB, parse_colour
 from utils.suggest import unknown
 
 SETTINGS: dict[str, type[PreparationSettings] | type[CheckSettings]] = {

@@ -9,8 +9,8 @@ from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings import TrainingSettings
-from utils.labels import IGNORE_INDEX
-from utils.number_formats import PRECISIONS
+from utils.compute.number_formats import PRECISIONS
+from utils.imagery.labels import IGNORE_INDEX
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> TrainingSettings:

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from data.batches.samplers import OrderedBatches, build_loader
+from data.batches.samples import SegmentationSample, SegmentationTiles
+from data.batches.transforms import segmentation_evaluation
 from data.checking.findings import Finding, by
 from data.checking.survey import SurveyedTile
 from data.checking.surveyed_set import SurveyedSet
-from data.masks import MAX_OFF_PALETTE
-from data.samplers import OrderedBatches, build_loader
-from data.samples import SegmentationSample, SegmentationTiles
+from data.decoding.masks import MAX_OFF_PALETTE
 from data.tiles import open_tiles
-from data.transforms import segmentation_evaluation
 from model.methods.settings import PUBLISHED_STEPS
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
@@ -26,12 +26,12 @@ from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
 from tools.settings import CheckSettings
-from utils.device import choose_device
+from utils.compute.device import choose_device
+from utils.compute.machine import free_memory, total_memory
+from utils.compute.precision import resolve_precision
 from utils.errors import DataError, UserError
 from utils.evaluation.evaluate import evaluate
-from utils.labels import IGNORE_INDEX
-from utils.machine import free_memory, total_memory
-from utils.precision import resolve_precision
+from utils.imagery.labels import IGNORE_INDEX
 from utils.runs.settings import KeepingSettings
 from utils.runs.space import RunSpace, as_size, as_sizes, existing_folder, free_space, network_bytes
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from utils.colours import RGB
 from utils.console import valid_text
-from utils.labels import IGNORE_INDEX
+from utils.imagery.colours import RGB
+from utils.imagery.labels import IGNORE_INDEX
 from utils.runs.files import write_atomically
 
 IGNORE_COLOUR: RGB = (0, 0, 0)

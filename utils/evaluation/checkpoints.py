@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from utils import distributed
+from utils.compute import distributed
 from utils.console import say
 from utils.errors import DataError, UserError
 from utils.evaluation.settings import LAST_STEP, RangeSettings

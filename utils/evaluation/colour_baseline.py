@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from utils.evaluation.metric import ConfusionMatrix, Scores
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 PIXELS_PER_TILE = 400  # of a labelled tile, to fit on
 

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils import distributed
 from utils.batches import MaskedBatch
+from utils.compute import distributed
+from utils.compute.precision import autocast
 from utils.errors import DataError
 from utils.evaluation.metric import TileMatrices
 from utils.evaluation.settings import ViewSettings
-from utils.images import normalise, unpack
-from utils.labels import IGNORE_INDEX
-from utils.pixels import RGB_PIXELS, VALID, PixelFormat
-from utils.precision import autocast
+from utils.imagery.images import normalise, unpack
+from utils.imagery.labels import IGNORE_INDEX
+from utils.imagery.pixels import RGB_PIXELS, VALID, PixelFormat
 
 Network = Callable[[Tensor], Tensor]
 Refine = Callable[[Tensor, Tensor], Tensor]

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from utils.colours import RGB
 from utils.drawing.pictures import colourise, overlay
 from utils.errors import DataError, OptionError
+from utils.imagery.colours import RGB
 from utils.runs.files import read_json, write_atomically, write_json, write_text
 from utils.runs.output import Kind, OutputFolder
 from utils.tables import table_text

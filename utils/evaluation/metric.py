@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 CLASS_SCORES = ("iou", "producers_accuracy", "users_accuracy", "f1")
 Counts = TypeVar("Counts", Tensor, np.ndarray)

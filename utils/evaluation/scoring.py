@@ -8,7 +8,7 @@ from torch import Tensor
 
 from utils.errors import OptionError
 from utils.evaluation.metric import ConfusionMatrix, Scores
-from utils.labels import IGNORE_INDEX, MAX_CLASSES
+from utils.imagery.labels import IGNORE_INDEX, MAX_CLASSES
 
 Maps = np.ndarray | Tensor
 

@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from utils import distributed
 from utils.batches import MaskedBatch
-from utils.colours import RGB
+from utils.compute import distributed
 from utils.evaluation.evaluate import PLAIN, Refine, evaluate, predict_probabilities
 from utils.evaluation.intervals import Ends, Interval, class_intervals, mean_iou_interval
 from utils.evaluation.metric import Scores, TileMatrices
 from utils.evaluation.notes import count_labelled
 from utils.evaluation.settings import ViewSettings
-from utils.pixels import RGB_PIXELS, PixelFormat
+from utils.imagery.colours import RGB
+from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.progress import progress
 
 _KEPT_BYTES = 32_000_000  # of predictions that wait for being pictured; of longer lists they are made again

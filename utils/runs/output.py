@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils import distributed
+from utils.compute import distributed
 from utils.console import say
 from utils.errors import DataError, OptionError
 from utils.runs.files import make_folder, read_json, storage_error

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from utils.bands import RGB_BANDS, Bands, bands_of_json
-from utils.colours import RGB, distinct_colours
+from utils.imagery.bands import RGB_BANDS, Bands, bands_of_json
+from utils.imagery.colours import RGB, distinct_colours
 from utils.errors import DataError
-from utils.pixels import IMAGENET_MEAN, IMAGENET_STD
-from utils.labels import IGNORE_INDEX, MAX_CLASSES
+from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD
+from utils.imagery.labels import IGNORE_INDEX, MAX_CLASSES
 from utils.runs.files import read_json, write_json
 
 VERSION = 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.drawing.pictures import save_contact_sheets
-from utils.labels import UNKNOWN_SCENE
+from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.files import write_text
 from utils.selection.rounds import Selection
 from utils.selection.scene_tiles import SceneTiles

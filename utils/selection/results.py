@@ -11,7 +11,7 @@ import torchvision
 
 from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_bars, save_contact_sheets
-from utils.labels import UNKNOWN_SCENE
+from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.files import write_json, write_names
 from utils.selection.folder import SelectionFolder
 from utils.selection.rounds import Prediction, Selection

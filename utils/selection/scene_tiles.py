@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.errors import DataError
-from utils.labels import UNKNOWN_SCENE
+from utils.imagery.labels import UNKNOWN_SCENE
 
 
 @dataclass(frozen=True)

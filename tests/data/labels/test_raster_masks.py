@@ -8,12 +8,12 @@ import rasterio
 from rasterio.warp import Resampling, reproject
 
 from data.checking.mask_values import MaskValues, meanings
+from data.decoding.masks import read_ids
+from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.labels import mask_files
 from data.labels.mask_files import palette_in_file
 from data.labels.raster_masks import RasterMask, labelled_pixels
-from data.masks import read_ids
-from data.palette_files import PaletteFiles
 from data.rasters import grids
 from tests.conftest import patches, write_image
 from tests.data.rasters.raster_files import NORTH, UTM, grid, shifted, write_raster

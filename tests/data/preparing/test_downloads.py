@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from data.descriptions import DEEPGLOBE, UCM
+from data.lists.splits import read_names
 from data.reader import TileReader
-from data.splits import read_names
 from tests.conftest import orientation, write_image
 from tests.data.preparing.test_archives import make_zip
 from tools.prepare_data import main

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.dataset_json import load_description
+from data.lists.splits import read_names
 from data.preparing.classes import read_classes, read_palette
 from data.preparing.scenes import tile_origins
 from data.reader import TileReader
-from data.splits import read_names
 from tests.conftest import orientation, write_image
 from tools.prepare_data import main
 from utils.errors import DataError, OptionError, UserError

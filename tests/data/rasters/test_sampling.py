@@ -9,7 +9,7 @@ from data.rasters import sampling
 from data.rasters.sampling import SceneWindow, ValueSample, sample_values, scene_windows
 from tests.data.rasters.scene_files import numbers, write_raster
 from utils.errors import DataError
-from utils.ranges import Ranges
+from utils.imagery.ranges import Ranges
 
 
 def test_a_scene_is_divided_into_windows_without_overlap(tmp_path: Path):

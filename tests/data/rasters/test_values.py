@@ -7,7 +7,7 @@ from data.rasters.sampling import ValueSample
 from data.rasters.scene import Band
 from data.rasters.values import choose_ranges, full_range, parse_ranges, parse_stretch
 from utils.errors import OptionError
-from utils.ranges import Ranges, to_uint8
+from utils.imagery.ranges import Ranges, to_uint8
 
 
 def band(dtype: str = "uint16", bits: int | None = None) -> Band:

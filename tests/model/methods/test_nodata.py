@@ -11,7 +11,7 @@ from model.methods.supervised import Supervised
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from tests.plain_s4gan import CPU, SETTINGS, Batch, C, make_batch
-from utils.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelFormat
+from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelFormat
 
 SIZES = [(32, 20), (20, 28)]
 WITH_VALIDITY = PixelFormat(IMAGENET_MEAN, IMAGENET_STD, has_validity=True)

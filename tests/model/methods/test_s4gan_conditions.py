@@ -30,8 +30,8 @@ from tests.plain_s4gan import (
     networks,
     snapshot,
 )
-from tests.utils.test_distributed import in_processes
-from utils import distributed
+from tests.utils.compute.test_distributed import in_processes
+from utils.compute import distributed
 
 # --- Extremes ---------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from torchvision import models
 from model.networks.classifier import FEATURES, Classifier
 from model.networks.names import classifier_names
 from utils.errors import DataError, OptionError
-from utils.images import normalise
+from utils.imagery.images import normalise
 
 
 def without_values(name: str, num_classes: int = 21) -> Classifier:

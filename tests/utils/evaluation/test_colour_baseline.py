@@ -1,7 +1,7 @@
 import numpy as np
 
 from utils.evaluation.colour_baseline import score_colours
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 
 def test_classes_that_differ_in_colour_are_told_apart_and_unlabelled_pixels_ignored():

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from model.networks.deeplabv2 import DeepLabV2
 from tests.fake_cuda import CUDA, fake_cuda, nothing_waits, output_types
 from tests.plain_s4gan import Batch
-from utils.device import place
+from utils.compute.device import place
+from utils.compute.precision import autocast, keep_convolutions_in
 from utils.evaluation import evaluate as evaluate_module
 from utils.evaluation.evaluate import PLAIN, evaluate, predict_probabilities
 from utils.evaluation.metric import ConfusionMatrix
 from utils.evaluation.settings import ViewSettings
 from utils.evaluation.windows import blended_strips
-from utils.images import normalise, to_unit_range
-from utils.precision import autocast, keep_convolutions_in
+from utils.imagery.images import normalise, to_unit_range
 
 C = 4
 BATCH = Batch(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from utils.evaluation.settings import ViewSettings
 from utils.evaluation.tile_lists import ListScorer
-from utils.pixels import IMAGENET_MEAN, IMAGENET_STD
+from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 CPU = torch.device("cpu")
 

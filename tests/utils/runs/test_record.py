@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from utils.bands import RGB_BANDS, Bands
+from utils.imagery.bands import RGB_BANDS, Bands
 from utils.errors import DataError
 from utils.runs.record import RunRecord, read_record
 

@@ -21,7 +21,7 @@ from utils.drawing.pictures import (
 from utils.evaluation.metric import tile_mean_iou
 from utils.evaluation.report.summary import Comparison, shares_of
 from utils.evaluation.tile_lists import CheckpointScores, ListScorer
-from utils.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX
 
 PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
 _MANY_TILES = 24  # from here on two tiles of each kind are shown, else one

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from utils import distributed
+from utils.compute import distributed
 from utils.console import say, valid_text
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores

@@ -1,0 +1,1 @@
+"""From tiles to batches: samples, joint transforms, which tile comes next, loaders."""

@@ -1,0 +1,1 @@
+"""From files to arrays: images to RGB, masks to class ids, turned as EXIF says."""

@@ -1,0 +1,1 @@
+"""Lists of tiles: names, splits, which are labelled, scored or chosen from; scene labels."""

@@ -1,0 +1,72 @@
+"""Labelled tiles: which of a list they are, and whether their masks hold a labelled pixel at all."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.cache import TileArray
+from data.lists.splits import random_names, read_names_array
+from data.reader import TileReader, names_with_masks
+from data.settings import LabelledSettings
+from utils.console import say
+from utils.errors import DataError
+from utils.imagery.labels import IGNORE_INDEX
+from utils.selection.budget import labelled_count
+
+
+def choose_labelled(
+    settings: LabelledSettings, reader: TileReader, names: Sequence[str], list_path: Path, seed: int
+) -> list[str]:
+    """Names of the labelled tiles of a list: the active learner's, a random share of those with a mask, or all.
+
+    Args:
+        settings: where they come from.
+        reader: where images and masks lie.
+        names: the list.
+        list_path: its path, for messages.
+        seed: what is drawn at random depends on it.
+
+    Raises:
+        OptionError: no file of names.
+        DataError: it holds other names, or fewer tiles have a mask than are asked for.
+    """
+    array, ratio = settings.active_learning_images_array, settings.labeled_ratio
+    count = None if ratio is None else labelled_count(str(ratio), len(names))
+    if array is not None:
+        chosen = read_names_array(array, reader.description, names, list_path)
+        if count is not None and len(chosen) != count:
+            say(
+                f"warning: {array} holds {len(chosen)} names, but --labeled-ratio {ratio} of {len(names)} tiles is "
+                f"{count}; the names are used",
+                file=sys.stderr,
+            )
+        return chosen
+    if count is None:
+        return list(names)
+    with_masks = names_with_masks(reader, names)
+    if len(with_masks) < count:
+        expected = "" if with_masks else f" (the first would be {reader.mask_path(names[0])})"
+        raise DataError(
+            f"--labeled-ratio {ratio} asks for {count} labelled tiles, but only {len(with_masks)} of {len(names)} have "
+            f"a mask{expected}; draw more masks or lower the ratio"
+        )
+    return random_names(with_masks, count, seed)
+
+
+def require_labelled_pixels(masks: TileArray | None, source: str) -> None:
+    """Stop where no mask has a labelled pixel; reading ends at the first one that has.
+
+    Args:
+        masks: ids, uint8, 255 where a pixel has no class; None: there are none.
+        source: whose masks they are, for the message.
+
+    Raises:
+        DataError: there is none.
+    """
+    count = 0 if masks is None else len(masks)
+    if masks is not None and any((masks[index] != IGNORE_INDEX).any() for index in range(count)):
+        return
+    raise DataError(
+        f"{source}: no pixel of the {count} masks has a class (all are 255 or ignored), at least one is needed; check "
+        "the masks, the classes' colours or ids, and --ignore-label"
+    )

@@ -1,0 +1,1 @@
+"""What computing stands on: devices, number formats, several processes, threads, memory."""
