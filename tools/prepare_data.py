@@ -73,7 +73,8 @@ def build(settings: PreparationSettings) -> Report:
         case DeepGlobeSettings():
             return prepare_deepglobe(settings.source, settings.class_map, target)
         case ScenesSettings():
-            return prepare_scenes(settings.images, settings.masks, settings.pixel_classes(), settings.cut, target)
+            what = (settings.images, settings.masks, settings.pixel_classes(), settings.cut, target)
+            return prepare_scenes(*what, settings.reading, settings.polygons, settings.match)
 
 
 # --- The next command -------------------------------------------------------------------------------------------------

@@ -14,11 +14,13 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.dataset_json import load_description
+from data.dataset_json import load_description, read_description
+from data.descriptions import Description
+from data.footprints.names import TILES_CSV
 from data.lists.splits import read_names
 from data.preparing.archives import Source, SourceFile, digest
 from data.preparing.others import carry_over, files_of_others, list_files
-from data.preparing.prepared_set import Contents, report_lines, share_out
+from data.preparing.prepared_set import Contents, Earlier, report_lines, share_out
 from data.preparing.settings import Target
 from data.reader import TileReader, check_files
 from utils.console import say
@@ -31,7 +33,7 @@ from utils.suggest import first_names
 MANIFEST = "prepared.json"  # says what a folder was prepared from; a folder without it is never replaced
 _OLD = ".old"  # ends the private name of a folder that is being replaced
 _ABANDONED = 24 * 3600  # seconds without a new file after which a private folder's process was killed, on whatever host
-_FORMAT = 1  # of what is written; another one means other bytes from the same options
+_FORMAT = 2  # of what is written; another one means other bytes from the same options
 
 
 @dataclass(frozen=True)
@@ -84,17 +86,67 @@ def prepare_folder(
         return Report(found, is_new=False)
     with _built_beside(out) as folder:
         contents = fill(folder)
-        lists, idle = share_out(contents, {"test": target.test_share, "val": target.val_share}, target.random_seed)
+        earlier = _earlier(out, manifest, contents.description, target)
+        shares = {"test": target.test_share, "val": target.val_share}
+        lists, idle = share_out(contents, shares, target.random_seed, earlier)
+        contents.complete(folder, lists)
         for name, members in lists.items():
             write_names(folder / f"{name}.txt", members)
             if read_names(folder / f"{name}.txt", contents.description) != members:
                 raise DataError(f"{name}.txt does not read as it was written; rename files with unusual names")
         found = report_lines(contents, lists, idle)
+        if earlier is not None:
+            found += _what_changed(contents, earlier)
         write_json(folder / MANIFEST, {**manifest, "found": found, "written": list_files(folder)})
         kept = carry_over(_others_in(out), out, folder)  # not before: people may add files while this one is built
     if kept:
         say(f"kept in {target.out}, as this command did not write them: {first_names(kept, 10)}")
     return Report(found, is_new=True)
+
+
+_OF_LISTS = (  # options that lists depend on, beside the tiles
+    "test_share", "val_share", "random_seed", "tile_size", "stride", "group", "block_size", "gap", "scene_labels",
+)  # fmt: skip
+
+
+def _earlier(out: Path, manifest: Mapping[str, Any], description: Description, target: Target) -> Earlier | None:
+    """What the folder that is replaced held, where its lists are to be kept: made by the same rules."""
+    if target.new_lists or not (out / MANIFEST).is_file():
+        return None
+    before, now = read_json(out / MANIFEST), json.loads(json.dumps(manifest))
+    if before.get("source") != now["source"]:
+        return None
+    options = before.get("options", {})
+    if changed := [key for key in _OF_LISTS if options.get(key) != now["options"].get(key)]:
+        say(f"the lists are drawn anew, as {', '.join(changed)} changed")
+        return None
+    try:
+        lists = {path.stem: read_names(path, description) for path in sorted(out.glob("*.txt"))}
+    except (DataError, OptionError) as error:
+        say(f"the lists are drawn anew: {error}")
+        return None
+    lists = {part: names for part, names in lists.items() if part in ("train", "test", "val")}
+    listed = {name for names in lists.values() for name in names}
+    table = out / TILES_CSV
+    from data.footprints.records import read_tiles_csv  # with GDAL
+
+    names = {record.name for record in read_tiles_csv(table)} if table.is_file() else listed
+    reader = TileReader(_description_of(out, description), out, (0, 0))
+    return Earlier(lists, names | listed, {name for name in names | listed if reader.has_mask(name)})
+
+
+def _description_of(out: Path, description: Description) -> Description:
+    """The description that a folder was prepared with, or the present one where it has none of its own."""
+    return read_description(out / "dataset.json") if (out / "dataset.json").is_file() else description
+
+
+def _what_changed(contents: Contents, earlier: Earlier) -> list[str]:
+    """A line on lists that were kept, with the tiles that became labelled."""
+    became = sorted(set(contents.masked) - set(earlier.masked))
+    line = "kept    the lists of before (--new-lists draws others)"
+    if became:
+        line += f"; {len(became)} tiles became labelled: {first_names(became, 10)}"
+    return [line]
 
 
 def _others_in(out: Path) -> list[str]:

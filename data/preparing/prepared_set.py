@@ -1,15 +1,16 @@
 """What was put into a data folder: its tiles, the lists they are shared out to, and what the report says of them."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from data.checking.mask_values import MaskValues, off_palette_share, remarks
 from data.decoding.images import ImageHeader
 from data.decoding.orientation import UPRIGHT
 from data.descriptions import Description, Exif
 from data.lists.splits import split_names
-from utils.errors import warn
+from utils.errors import OptionError, warn
 
 _LISTED_CLASSES = 8  # up to so many scene classes are counted one by one
 
@@ -25,6 +26,9 @@ class Contents:
         scene_labels: scene class by name, of those that have one.
         origin: where the tiles come from, for the report.
         pixel_shares: share of the labelled pixels by class, where it is known.
+        blocks: block of a tile, by name: tiles of one block stay on one side of a split; None: those of one scene.
+        drop_near: names of training tiles that lie too near to those of other lists, by the lists.
+        complete: called with the folder and the lists once they are drawn: writes what depends on them.
     """
 
     description: Description
@@ -33,22 +37,53 @@ class Contents:
     scene_labels: Mapping[str, str]
     origin: str = ""
     pixel_shares: Mapping[str, float] = field(default_factory=dict)
+    blocks: Mapping[str, str] | None = None
+    drop_near: Callable[[Mapping[str, Sequence[str]]], Sequence[str]] = lambda lists: ()
+    complete: Callable[[Path, Mapping[str, Sequence[str]]], None] = lambda folder, lists: None
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """What keeps tiles together, of those that are: their block, or their scene."""
+        if self.blocks is not None:
+            return dict(self.blocks)
+        found = self.description.groups_of(self.names)
+        return {name: scene for name, scene in found.items() if scene is not None}
 
 
-def share_out(contents: Contents, shares: Mapping[str, float], seed: int) -> tuple[dict[str, list[str]], int]:
+@dataclass(frozen=True)
+class Earlier:
+    """What a data folder held before it is prepared anew.
+
+    Attributes:
+        lists: names by list.
+        names: all its tiles, those in no list included.
+        masked: those with a mask.
+    """
+
+    lists: Mapping[str, Sequence[str]]
+    names: Collection[str]
+    masked: Collection[str]
+
+
+def share_out(
+    contents: Contents, shares: Mapping[str, float], seed: int, before: Earlier | None = None
+) -> tuple[dict[str, list[str]], int]:
     """Draw the lists: stratified by scene class, or by scene where tiles were cut from scenes.
 
     Args:
         contents: the tiles.
         shares: of the tiles with masks, by list, in [0, 1); a list takes its share of what those before it have left.
         seed: seed of the draws.
+        before: an earlier preparation, whose lists tiles stay in; tiles that it had not are training tiles. None: draw
+            the lists.
 
     Returns:
         These lists and `train`, of which only `train` holds tiles without a mask, and empty ones are left
         out; and the number of tiles in no list: without a mask, from a scene that test or validation uses.
     """
-    description, labels = contents.description, contents.scene_labels
-    group = {name: scene for name, scene in description.groups_of(contents.names).items() if scene is not None}
+    if before is not None:
+        return _as_before(contents, before)
+    labels, group = contents.scene_labels, contents.groups
     train = [name for name in contents.names if name in contents.masked]
     lists: dict[str, list[str]] = {}
     for part, share in shares.items():
@@ -62,6 +97,23 @@ def share_out(contents: Contents, shares: Mapping[str, float], seed: int) -> tup
         if name not in contents.masked and (name not in group or group[name] not in scenes_held_out):
             train_names.add(name)
     lists = {"train": [name for name in contents.names if name in train_names], **lists}
+    if near := set(contents.drop_near(lists)):
+        lists["train"] = [name for name in lists["train"] if name not in near]
+        if not lists["train"]:
+            raise OptionError("--gap leaves no training tile; lower it, or give more scenes")
+    idle = len(contents.names) - sum(map(len, lists.values()))
+    return {part: names for part, names in lists.items() if names}, idle
+
+
+def _as_before(contents: Contents, before: Earlier) -> tuple[dict[str, list[str]], int]:
+    """The lists of an earlier preparation, as far as their tiles are still there, and new tiles in train."""
+    there, masked = set(contents.names), set(contents.masked)
+    lists = {
+        part: [name for name in names if name in (there if part == "train" else masked)]
+        for part, names in before.lists.items()
+    }
+    new = [name for name in contents.names if name not in before.names]
+    lists = {"train": [*lists.pop("train", []), *new], **lists}
     idle = len(contents.names) - sum(map(len, lists.values()))
     return {part: names for part, names in lists.items() if names}, idle
 

@@ -22,6 +22,7 @@ class Target:
         random_seed: seed of the lists.
         copy: copy files that could be linked.
         overwrite: replace a folder that was prepared in another way.
+        new_lists: draw the lists anew where the folder that is replaced has some; False: tiles stay where they are.
     """
 
     out: Path
@@ -30,6 +31,7 @@ class Target:
     random_seed: int = 0
     copy: bool = False
     overwrite: bool = False
+    new_lists: bool = False
 
     def __post_init__(self) -> None:
         for name in ("test_share", "val_share"):
@@ -45,6 +47,10 @@ class Cut:
         tile_size: height and width of a tile.
         stride: pixels from one tile to the next, at most `tile_size`; None: `tile_size`.
         min_labelled: tiles with a smaller share of labelled pixels are left out, where the scene has a mask.
+        min_valid: tiles with a smaller share of pixels that hold data are left out.
+        block_size: tiles of one block stay on one side of a split: side of a block in metres, or in pixels where scenes
+            have no place; None: scenes stay whole. Scenes whose footprints overlap share their blocks.
+        gap: training tiles nearer than this to a tile of another list are dropped, in metres or pixels; 0: none.
         group: regular expression on a scene's name; scenes with the same match stay on one side of a split.
             None: each scene for itself.
         scene_labels: `dominant`: the class of most pixels becomes a tile's scene class; None: there are none.
@@ -54,6 +60,9 @@ class Cut:
     tile_size: int = 320
     stride: int | None = None
     min_labelled: float = 0.0
+    min_valid: float = 0.5
+    block_size: float | None = None
+    gap: float = 0.0
     group: str | None = None
     scene_labels: str | None = None
     exif: Exif = "apply"
@@ -71,6 +80,54 @@ class Cut:
     def step(self) -> int:
         """Pixels from one tile to the next."""
         return self.stride or self.tile_size
+
+
+@dataclass(frozen=True)
+class BandSettings:
+    """Which bands of scenes are used, and how their values become bytes.
+
+    Attributes:
+        bands: numbers, descriptions or colour interpretations, separated by commas; None: red, green and blue where the
+            files say so, else all where there are one or three.
+        value_range: `LOW,HIGH` once for all bands, or once for each: what becomes 0 and 255.
+        stretch: two percentages: the percentiles that become 0 and 255, of each band over the training list; None:
+            2,98 for more than 8 bits, the full range for 8.
+        display_bands: names or numbers of the one or three bands that pictures show; None: red, green and blue where
+            there are such, else the first ones.
+    """
+
+    bands: str | None = None
+    value_range: Sequence[str] | None = None
+    stretch: str | None = None
+    display_bands: str | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            not (self.value_range and self.stretch),
+            "{value_range} and {stretch} contradict each other; give one of them",
+        )
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing is asked for."""
+        return self == BandSettings()
+
+
+@dataclass(frozen=True)
+class PolygonSettings:
+    """How polygons become masks.
+
+    Attributes:
+        label_field: field with class names or codes; None: the only one that could be it.
+        label_layer: the layer, where the file has several.
+        label_order: class names, the later above the earlier where polygons overlap; None: the order of the file.
+        background: class of what no polygon covers; None: it is unlabelled.
+    """
+
+    label_field: str | None = None
+    label_layer: str | None = None
+    label_order: Sequence[str] | None = None
+    background: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,26 +170,33 @@ class ScenesSettings:
 
     Attributes:
         target: where to.
-        images: folder of image files.
-        masks: folder of mask files that are called like them; None: no scene has one.
+        images: folders or files of scenes.
+        masks: folders or files of masks that are called like them, or one file of polygons; None: no scene has one.
+        match: how names of masks follow from those of images, such as `patchN_(\\d+)=mask_\\1`; None: they are equal.
         palette: colours of masks of colours, as `read_palette` takes them.
         classes: names and values of masks of ids, as `read_classes` returns them.
         ignore_codes: values of masks of ids that mean "no class".
         ignore_colours: colours of masks that mean "no class".
         cut: how to cut.
+        reading: which bands, and their ranges.
+        polygons: how polygons become masks.
     """
 
     target: Target
-    images: Path
-    masks: Path | None = None
+    images: Sequence[Path]
+    masks: Sequence[Path] | None = None
+    match: str | None = None
     palette: str | None = None
     classes: tuple[Sequence[str], Mapping[str, Sequence[int]] | None] | None = None
     ignore_codes: Sequence[int] = ()
     ignore_colours: Sequence[RGB] | None = None
     cut: Cut = field(default_factory=Cut)
+    reading: BandSettings = field(default_factory=BandSettings)
+    polygons: PolygonSettings = field(default_factory=PolygonSettings)
     dataset: ClassVar = "custom"
 
     def __post_init__(self) -> None:
+        require(self.match is None or self.masks is not None, "{match} pairs masks with images; give {masks}")
         require(
             self.cut.scene_labels is None or self.masks is not None,
             "{scene_labels} dominant counts the classes of masks; give {masks}",

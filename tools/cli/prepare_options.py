@@ -88,12 +88,27 @@ def _add_deepglobe(sources: Any) -> None:
 
 
 def _add_scenes(sources: Any) -> None:
-    about = "Cut a folder of large images, with or without masks, into the tiles of a custom data set."
+    about = "Cut scenes, with or without masks, into the tiles of a custom data set."
     parser = sources.add_parser("scenes", help="own scenes, cut into tiles", description=about)
     files = parser.add_argument_group("scenes")
-    files.add_argument("--images", type=Path, required=True, metavar="DIR", help="jpg, png, tif or bmp files")
     files.add_argument(
-        "--masks", type=Path, metavar="DIR", help="masks named as their images; scenes without one are unlabelled"
+        "--images",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="folder or files: GeoTIFF, JPEG2000, WebP, PNG, JPEG, BMP or VRT",
+    )
+    files.add_argument(
+        "--masks",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="folder or files of masks named as their images, or a file of polygons (GeoPackage, GeoJSON, Shapefile); "
+        "scenes without one are unlabelled",
+    )
+    files.add_argument(
+        "--match", metavar="IMAGE=MASK", help=r"for masks of other names: 'patchN_(\d+)=mask_\1', a regular expression"
     )
     files.add_argument(
         "--palette",
@@ -127,6 +142,8 @@ def _add_scenes(sources: Any) -> None:
         metavar="apply|ignore",
         help="turn images and masks as their EXIF orientation says, or not",
     )
+    _add_bands(parser)
+    _add_polygons(parser)
     cut = parser.add_argument_group("tiles")
     cut.add_argument("--tile-size", type=count(16, 16384), default=320, metavar="PX", help="height and width in pixels")
     cut.add_argument(
@@ -138,6 +155,27 @@ def _add_scenes(sources: Any) -> None:
         default=0.0,
         metavar="SHARE",
         help="leave out tiles of masks with fewer labelled pixels",
+    )
+    cut.add_argument(
+        "--min-valid",
+        type=number(0, 1),
+        default=0.5,
+        metavar="SHARE",
+        help="leave out tiles with data in a smaller share of their pixels",
+    )
+    cut.add_argument(
+        "--block-size",
+        type=number(0, above=True),
+        metavar="METRES",
+        help="tiles of one block of this side stay on one side of a split (pixels without a place); default: "
+        "scenes stay whole",
+    )
+    cut.add_argument(
+        "--gap",
+        type=number(0),
+        default=0.0,
+        metavar="METRES",
+        help="drop training tiles nearer than this to a tile of another list",
     )
     cut.add_argument(
         "--group",
@@ -152,6 +190,47 @@ def _add_scenes(sources: Any) -> None:
         help="give each tile its most frequent class as scene class",
     )
     _add_shared_options(parser)
+
+
+def _add_bands(parser: argparse.ArgumentParser) -> None:
+    bands = parser.add_argument_group("bands and values")
+    bands.add_argument(
+        "--bands",
+        metavar="LIST",
+        help="4,1,2 or nir,red,green: bands by number, description or colour, in the order that networks see them; "
+        "default red, green, blue where the files say so, else all where there are one or three",
+    )
+    bands.add_argument(
+        "--value-range",
+        type=str,
+        nargs="+",
+        metavar="LOW,HIGH",
+        help="values that become 0 and 255, once for all bands or once for each",
+    )
+    bands.add_argument(
+        "--stretch",
+        metavar="LOW,HIGH",
+        help="percentiles of each band over the training list that become 0 and 255; default 2,98 above 8 bits, "
+        "the full range for 8",
+    )
+    bands.add_argument(
+        "--display-bands", metavar="LIST", help="one or three of the used bands, by number or name, for pictures"
+    )
+
+
+def _add_polygons(parser: argparse.ArgumentParser) -> None:
+    polygons = parser.add_argument_group("masks of polygons")
+    polygons.add_argument("--label-field", metavar="NAME", help="field with class names or codes")
+    polygons.add_argument("--label-layer", metavar="NAME", help="layer, where the file has several")
+    polygons.add_argument(
+        "--label-order",
+        type=_names,
+        metavar="A,B,C",
+        help="classes where polygons overlap, the later above the earlier; default: as in the file",
+    )
+    polygons.add_argument(
+        "--background", metavar="CLASS", help="class of what no polygon covers; default: it is unlabelled"
+    )
 
 
 def _add_copy_option(parser: argparse.ArgumentParser) -> None:
@@ -172,6 +251,9 @@ def _add_shared_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--overwrite", action="store_true", help="replace a folder that was prepared from something else"
     )
+    group.add_argument(
+        "--new-lists", action="store_true", help="with --overwrite: draw lists anew instead of keeping those of before"
+    )
     group.add_argument("--debug", action="store_true", help="show a traceback with an error")
 
 
@@ -183,6 +265,10 @@ def _class_values(text: str) -> tuple[list[str], dict[str, list[int]] | None]:
         return read_classes(text)
     except OptionError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("--classes: ")) from error
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
 def _codes(text: str) -> list[int]:

@@ -12,7 +12,7 @@ from PIL import Image
 from data.dataset_json import load_description
 from data.lists.splits import read_names
 from data.preparing.classes import read_classes, read_palette
-from data.preparing.scenes import tile_origins
+from data.preparing.tile_grid import tile_origins
 from data.reader import TileReader
 from tests.conftest import orientation, write_image
 from tools.prepare_data import main
@@ -200,7 +200,7 @@ def test_dominant_class_is_the_scene_label(tmp_path):
     assert (tmp_path / "out" / "scene_labels.csv").read_text() == "name,label\na_0_0,water\nb_0_0,road\n"
     description, _, reader = read(tmp_path)
     assert description.scene_classes == ("water", "road")
-    assert (reader.mask("c_0_0") == 255).all()
+    assert not reader.has_mask("c_0_0")  # one without a labelled pixel is none
     assert sorted(np.unique(reader.mask("b_0_0"))) == [2, 255]
 
 
@@ -267,8 +267,8 @@ def edit_first(folder, kind):
         ("mask size", 1, "is 41×40, but its image is 40×40"),
         ("truncated", 1, "a.png is damaged"),
         ("strange colours", 1, "100.0% of the pixels have colours that no class has (most often #090909)"),
-        ("twice", 1, "holds 'a' twice"),
-        ("no image", 1, "holds no images"),
+        ("twice", 1, "two scenes are called 'a'"),
+        ("no image", 1, "holds no scenes"),
         ("no mask of an image", 1, "holds no mask of an image"),
         ("blank name", 1, "cannot stand in a list"),
         ("long name", 1, "shorten its name by 4"),
@@ -296,8 +296,8 @@ def test_bad_scene_is_one_line_and_leaves_nothing(tmp_path, capsys, kind, code, 
         (["--test-share", "1"], "at most 0.9"),
         (["--classes", "a,b"], "found both"),
         (["--tilesize", "8"], "did you mean --tile-size"),
-        (["--images", "nowhere"], "is not a folder"),
-        (["--masks", "nowhere"], "is not a folder"),
+        (["--images", "nowhere"], "does not exist"),
+        (["--masks", "nowhere"], "does not exist"),
     ],
 )
 def test_bad_option_is_one_line(tmp_path, capsys, options, reason):

@@ -1,0 +1,278 @@
+"""Scenes of any bands, values and place: read in windows, cut into GeoTIFF files that keep bits, bands and place."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import ColorInterp
+
+from data.checking.mask_values import MaskValues
+from data.descriptions import Description
+from data.preparing.plain_scenes import MASKS, write_mask
+from data.preparing.settings import Cut
+from data.preparing.tile_grid import Size, Tile, check_scene, record_of, tile_places
+from data.rasters.bands import check_same_bands, choose_bands, left_out, listing
+from data.rasters.gdal import session
+from data.rasters.grids import Grid
+from data.rasters.place import differs
+from data.rasters.sampling import SceneWindow
+from data.rasters.scene import Band, RasterScene
+from utils.compute.threads import in_threads
+from utils.errors import DataError, warn
+from utils.imagery.bands import BY_MASK, RGB_NAMES
+from utils.imagery.labels import IGNORE_INDEX, count_classes
+from utils.suggest import first_names
+
+IMAGES = "images/{name}.tif"
+
+
+class SceneMask(Protocol):
+    """A mask on the grid of its scene."""
+
+    @property
+    def values(self) -> MaskValues:
+        """What it holds."""
+        ...
+
+    def ids(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+        """Class ids of a window, uint8 (height, width), 255 where a pixel has no class."""
+        ...
+
+
+OpenMask = Callable[[Grid], AbstractContextManager[SceneMask]]
+
+
+@dataclass(frozen=True)
+class RasterSceneInfo:
+    """What the header of a scene says, and how its mask is opened.
+
+    Attributes:
+        name: of the scene.
+        grid: its pixels, and where they lie.
+        bands: the chosen ones, in the order that networks see them.
+        dtype: of their values.
+        metres_per_pixel: None where it is not known.
+        may_lack_data: whether pixels without data are possible.
+        nodata: the value that the file declares.
+        mask: opens its mask; None where it has none.
+    """
+
+    name: str
+    grid: Grid
+    bands: tuple[Band, ...]
+    dtype: np.dtype
+    metres_per_pixel: float | None
+    may_lack_data: bool
+    nodata: float | None
+    mask: OpenMask | None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the chosen bands in the file."""
+        return tuple(band.index for band in self.bands)
+
+
+def open_raster_scenes(
+    images: Mapping[str, Path], masks: Mapping[str, OpenMask], bands: str | None, cut: Cut
+) -> list[RasterSceneInfo]:
+    """Read the headers of scenes, all of them before the first one is cut.
+
+    Args:
+        images: scenes by name.
+        masks: what opens their masks, by name.
+        bands: the text of `--bands`.
+        cut: how they are cut.
+
+    Raises:
+        OptionError: the bands are not clear, or not there.
+        DataError: a scene is damaged, smaller than a tile, or has other bands or another scale than the first one.
+    """
+    found = [_info(name, path, masks.get(name), bands, cut) for name, path in sorted(images.items())]
+    first = found[0]
+    for other in found[1:]:
+        check_same_bands(first.bands, other.bands, first.grid.path, other.grid.path)
+    scaled = [info for info in found if info.metres_per_pixel is not None]
+    for info in scaled[1:]:
+        if differs(scaled[0].metres_per_pixel, info.metres_per_pixel):
+            raise DataError(
+                f"{info.grid.path} has {info.metres_per_pixel:.4g} m per pixel, {scaled[0].grid.path} "
+                f"{scaled[0].metres_per_pixel:.4g}; they may differ by 20 %, so resample one of them, such as by "
+                "gdalwarp -tr, or prepare them apart"
+            )
+    return found
+
+
+def _info(name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: Cut) -> RasterSceneInfo:
+    with RasterScene.open(path, expand_palette=True) as scene:
+        check_scene(path, name, scene.size, cut, ".tif")
+        chosen = choose_bands(scene.bands, bands, path)
+        numbers = [band.index for band in chosen]
+        place = scene.place
+        grid = Grid(path, scene.size, place.crs or None if place else None, place.transform if place else None)
+        if unused := [band for band in left_out(scene.bands, chosen) if not band.is_mask]:
+            warn(f"{path}: bands left out: {listing(unused)}; --bands names those that are used")
+        return RasterSceneInfo(
+            name,
+            grid,
+            chosen,
+            scene.dtype,
+            scene.metres_per_pixel,
+            scene.may_lack_data(numbers),
+            scene.nodata,
+            mask,
+        )
+
+
+def cut_raster_scenes(
+    scenes: Sequence[RasterSceneInfo], folder: Path, description: Description, cut: Cut
+) -> tuple[list[Tile], dict[str, MaskValues]]:
+    """Cut scenes into GeoTIFF files, in windows: memory does not grow with a scene.
+
+    Tiles with less data than `cut.min_valid` are left out and counted; labels of pixels without data are too.
+
+    Returns:
+        The tiles, and what the mask of each scene holds that has one, by the scene's name.
+
+    Raises:
+        DataError: a scene is damaged, or no tile has data enough.
+    """
+    (folder / IMAGES).parent.mkdir()
+    if any(scene.mask for scene in scenes):
+        (folder / MASKS).parent.mkdir()
+    results = in_threads(lambda scene: _cut_scene(scene, folder, description, cut), scenes, "cutting", "scene")
+    tiles = [tile for found, _, _ in results for tile in found]
+    empty = {scene.name: count for scene, (_, _, count) in zip(scenes, results, strict=True) if count}
+    if empty:
+        warn(
+            f"{sum(empty.values())} tiles with data in less than {cut.min_valid:.0%} of their pixels are left out "
+            f"({first_names(f'{name}: {count}' for name, count in empty.items())}); --min-valid sets the share"
+        )
+    if not tiles and empty:
+        raise DataError(f"no tile has data in {cut.min_valid:.0%} of its pixels; lower --min-valid")
+    masks = {scene.name: values for scene, (_, values, _) in zip(scenes, results, strict=True) if values is not None}
+    return tiles, masks
+
+
+def _cut_scene(
+    scene: RasterSceneInfo, folder: Path, description: Description, cut: Cut
+) -> tuple[list[Tile], MaskValues | None, int]:
+    """Write a scene's tiles; returns them, what its mask holds, and how many tiles have too few data."""
+    if scene.mask is None:
+        tiles, empty = _cut_tiles(scene, None, folder, description, cut)
+        return tiles, None, empty
+    with scene.mask(scene.grid) as mask:
+        values = mask.values  # an error of the mask comes before its tiles
+        tiles, empty = _cut_tiles(scene, mask, folder, description, cut)
+        return tiles, values, empty
+
+
+def _cut_tiles(
+    scene: RasterSceneInfo, mask: SceneMask | None, folder: Path, description: Description, cut: Cut
+) -> tuple[list[Tile], int]:
+    tiles, empty, side = [], 0, cut.tile_size
+    with RasterScene.open(scene.grid.path, expand_palette=True) as opened:
+        for name, top, left in tile_places(scene.name, scene.grid.size, cut):
+            values, valid = opened.read(top, left, side, side, scene.numbers)
+            share = float(valid.mean())
+            if share < cut.min_valid or not share:
+                empty += 1
+                continue
+            counts = None
+            if mask is not None:
+                ids = np.where(valid, mask.ids(top, left, side, side), np.uint8(IGNORE_INDEX))
+                counts = count_classes(ids, description.num_classes)
+                if counts.sum() < cut.min_labelled * side**2:
+                    continue
+                counts = counts if counts.any() else None
+                if counts is not None:
+                    write_mask(folder / MASKS.format(name=name), ids, description)
+            record = record_of(name, scene.name, scene.grid, top, left, cut, share)
+            write_tile(folder / IMAGES.format(name=name), values, valid, scene, record.transform)
+            tiles.append(Tile(record, counts))
+    return tiles, empty
+
+
+def write_tile(
+    path: Path,
+    values: np.ndarray,
+    valid: np.ndarray,
+    scene: RasterSceneInfo,
+    transform: tuple[float, float, float, float, float, float] | None,
+) -> None:
+    """Write a tile as GeoTIFF, with its scene's nodata value and where pixels hold no data a mask inside the file.
+
+    Args:
+        path: the file.
+        values: of the chosen bands, shape (bands, H, W), as the scene has them.
+        valid: where they are data, bool (H, W).
+        scene: whose bands and CRS they are.
+        transform: of the tile; None where the scene has no place.
+    """
+    is_rgb = _names(scene.bands) == RGB_NAMES and values.dtype in (np.uint8, np.uint16)
+    profile = {
+        "driver": "GTiff",
+        "height": values.shape[1],
+        "width": values.shape[2],
+        "count": len(values),
+        "dtype": values.dtype.name,
+        "compress": "deflate",
+        "zlevel": 1,
+        "predictor": 3 if values.dtype.kind == "f" else 2,
+        "photometric": "RGB" if is_rgb else "MINISBLACK",
+        "nodata": scene.nodata,
+    }
+    if values.dtype.itemsize > 4:  # no predictor of libtiff takes them all
+        profile.pop("predictor")
+    if transform is not None:
+        profile |= {"crs": scene.grid.crs, "transform": Affine(*transform)}
+    with session(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+        file.colorinterp = [_interpretation(band, is_rgb) for band in scene.bands]
+        for number, name in enumerate(_names(scene.bands), start=1):
+            file.set_band_description(number, name)
+        if not valid.all():
+            file.write_mask(valid)
+
+
+def _interpretation(band: Band, is_rgb: bool) -> ColorInterp:
+    return ColorInterp[band.interpretation] if is_rgb else ColorInterp.undefined
+
+
+def _names(bands: Sequence[Band]) -> tuple[str, ...]:
+    """Different names of bands: colours where the files say so, which is what networks know ImageNet's weights by."""
+    names: list[str] = []
+    for band in bands:
+        name = band.interpretation if band.interpretation in RGB_NAMES else band.name
+        names.append(name if name.lower() not in [other.lower() for other in names] else f"band {band.index}")
+    return tuple(names)
+
+
+def band_names(scene: RasterSceneInfo) -> tuple[str, ...]:
+    """What the bands of a data set are called, in the order that networks see them."""
+    return _names(scene.bands)
+
+
+def nodata_of(scenes: Sequence[RasterSceneInfo]) -> float | str | None:
+    """How pixels without data are told in the tiles: the scenes' one value, or else by masks; None: there are none."""
+    if not any(scene.may_lack_data for scene in scenes):
+        return None
+    values = {scene.nodata for scene in scenes}
+    value = values.pop()
+    return BY_MASK if values or value is None or value != value else value
+
+
+def windows_of(scenes: Sequence[RasterSceneInfo], tiles: Sequence[Tile]) -> list[SceneWindow]:
+    """Where tiles lie in the files of their scenes."""
+    paths = {scene.name: scene.grid.path for scene in scenes}
+    records = [tile.record for tile in tiles]
+    return [SceneWindow(paths[r.scene], r.row, r.column, r.height, r.width) for r in records]
+
+
+def sizes_of(scenes: Sequence[RasterSceneInfo]) -> dict[str, Size]:
+    """Height and width of the scenes, by name."""
+    return {scene.name: scene.grid.size for scene in scenes}
