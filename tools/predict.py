@@ -58,7 +58,8 @@ def predict(settings: PredictionSettings) -> int:
     windows, window = settings.windows, network.window(settings.windows)
     check_apart(settings.source.images, settings.save_dir)
 
-    folder = MapFolder(settings.save_dir, network.classes, network.colours, settings.ids_only)
+    shown = network.record.bands.as_shown
+    folder = MapFolder(settings.save_dir, network.classes, network.colours, settings.ids_only, shown)
     with folder.claim(overwrite=settings.overwrite):
         images = settings.source.find()
         folder.check_images(images)

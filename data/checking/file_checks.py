@@ -85,7 +85,11 @@ def modes(surveyed: SurveyedSet) -> Finding:
     )
     if not images:
         return Finding("modes", "-", "no image could be read")
+    bands = surveyed.description.bands
     text = "images " + ", ".join(f"{mode} {n}" for mode, n in images.most_common())
-    text += " (read as RGB)" if set(images) != {"RGB"} else ""
+    if not bands.is_plain:
+        text = f"{counted(len(surveyed.images), 'image')} of {len(bands.names)} bands ({', '.join(bands.names)})"
+    elif set(images) != {"RGB"}:
+        text += " (read as RGB)"
     text += "; masks " + ", ".join(f"{mode} {n}" for mode, n in masks.most_common()) if masks else ""
     return Finding("modes", "ok", text, values={"images": dict(images), "masks": dict(masks)})

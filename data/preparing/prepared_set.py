@@ -28,6 +28,7 @@ class Contents:
         pixel_shares: share of the labelled pixels by class, where it is known.
         blocks: block of a tile, by name: tiles of one block stay on one side of a split; None: those of one scene.
         drop_near: names of training tiles that lie too near to those of other lists, by the lists.
+        has_gap: whether there may be such.
         complete: called with the folder and the lists once they are drawn: writes what depends on them.
     """
 
@@ -39,6 +40,7 @@ class Contents:
     pixel_shares: Mapping[str, float] = field(default_factory=dict)
     blocks: Mapping[str, str] | None = None
     drop_near: Callable[[Mapping[str, Sequence[str]]], Sequence[str]] = lambda lists: ()
+    has_gap: bool = False
     complete: Callable[[Path, Mapping[str, Sequence[str]]], None] = lambda folder, lists: None
 
     @property
@@ -133,7 +135,8 @@ def report_lines(contents: Contents, lists: Mapping[str, Sequence[str]], idle: i
     if not masked:
         sizes += "; test and validation lists need tiles with masks"
     if idle:
-        sizes += f"; in none: {idle} without a mask, from scenes of the test or validation list"
+        near = "nearer than --gap to these, or " if contents.has_gap else ""
+        sizes += f"; in none: {idle} {near}without a mask, from scenes of the test or validation list"
     return [f"images  {images}", f"masks   {masks}", f"lists   {sizes}"]
 
 

@@ -247,7 +247,9 @@ def _contents(
     if cut.block_size:
         origin += f" in {len(set(block_of.values()))} blocks"
     pixel_shares = shares if counts else {}
-    return Contents(description, names, set(counts), labels, origin + turns, pixel_shares, block_of, near, complete)
+    return Contents(
+        description, names, set(counts), labels, origin + turns, pixel_shares, block_of, near, cut.gap > 0, complete
+    )
 
 
 def _block_names(

@@ -78,7 +78,8 @@ def perfect_score(surveyed: SurveyedSet, settings: CheckSettings) -> Finding:
             dataset = SegmentationTiles(tiles, segmentation_evaluation(size, tiles.reader.tile_size))
             batches = build_loader(dataset, OrderedBatches(range(len(names)), 4), 0, pin_memory=False)
             answers = _Answers(batches, lambda tile: tiles.reader.mask(names[tile]), description.num_classes)
-            matrix, _ = evaluate(answers, answers, description.num_classes, torch.device("cpu"))
+            pixels = description.bands.pixels
+            matrix, _ = evaluate(answers, answers, description.num_classes, torch.device("cpu"), pixels=pixels)
         except DataError as error:
             return Finding("perfect score", "FAIL", str(error))
     scores = matrix.scores()

@@ -51,10 +51,19 @@ class MapFolder(OutputFolder):
         classes: pixel classes in the order of their ids.
         colours: RGB of each.
         ids_only: leave out what is drawn in colour.
+        shown: from an image as it was predicted to RGB, uint8 (H, W, 3).
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], colours: Sequence[RGB], ids_only: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        classes: Sequence[str],
+        colours: Sequence[RGB],
+        ids_only: bool,
+        shown: Callable[[np.ndarray], np.ndarray] = lambda image: image,
+    ) -> None:
         super().__init__(path, MAPS)
+        self.shown = shown
         self.classes, self.colours, self.ids_only = classes, colours, ids_only
         self.shares = path / "class_shares.csv"
         self.maps = {kind: path / kind for kind in MAPS.folders}
@@ -130,14 +139,15 @@ class MapFolder(OutputFolder):
 
         Args:
             image: the image.
-            pixels: as it was predicted, uint8 RGB, shape (h, w, 3).
-            ids: its classes, uint8, shape (h, w).
+            pixels: as it was predicted, uint8, shape (h, w, C).
+            ids: its classes, uint8, shape (h, w); 255 where there are no data.
         """
         height, width = self.sizes[image.name] = image.file_size()
         is_resized = ids.shape != (height, width)
         if is_resized:
             ids = cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-        count = [np.bincount(ids[rows].ravel(), minlength=len(self.classes)) for rows in _bands(height)]
+        classes = len(self.classes)
+        count = [np.bincount(ids[rows].ravel(), minlength=classes)[:classes] for rows in _bands(height)]
         self.pixels[image.name] = np.sum(count, axis=0)
         _save_png(self.maps["ids"] / f"{image.name}.png", ids)
         self.establish()
@@ -147,7 +157,7 @@ class MapFolder(OutputFolder):
             self.maps["colour"] / f"{image.name}.png",
             _drawn(height, width, lambda rows: colourise(ids[rows], self.colours)),
         )
-        filed = image.read_as_filed() if is_resized else pixels
+        filed = self.shown(image.read_as_filed() if is_resized else pixels)
         _save_png(
             self.maps["overlay"] / f"{image.name}.png",
             _drawn(height, width, lambda rows: overlay(filed[rows], ids[rows], self.colours)),
@@ -157,7 +167,7 @@ class MapFolder(OutputFolder):
         """Write the table: a line an image, with height and width of its file and each class's fraction of pixels."""
         rows: list[list[object]] = [["image", "height", "width", *self.classes]]
         for name, pixels in self.pixels.items():
-            rows.append([name, *self.sizes[name], *(f"{share:.6f}" for share in pixels / pixels.sum())])
+            rows.append([name, *self.sizes[name], *(f"{share:.6f}" for share in pixels / max(1, pixels.sum()))])
         write_text(self.shares, table_text(rows))
 
     def total_shares(self) -> np.ndarray:
