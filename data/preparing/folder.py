@@ -183,7 +183,8 @@ def _found_before(out: Path, manifest: Mapping[str, Any], target: Target) -> lis
     found = before.pop("found", None)
     before.pop("written", None)
     changed = _differences(before, json.loads(json.dumps(manifest)))
-    if not changed and (fault := _fault(out, manifest["source"])) is None:
+    fault = None if changed else _fault(out, manifest["source"])
+    if not changed and fault is None and not (target.new_lists and target.overwrite):
         return list(found or [])
     if target.overwrite:
         return None

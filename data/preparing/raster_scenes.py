@@ -55,6 +55,7 @@ class RasterSceneInfo:
         name: of the scene.
         grid: its pixels, and where they lie.
         bands: the chosen ones, in the order that networks see them.
+        unused: other bands that hold no mask.
         dtype: of their values.
         metres_per_pixel: None where it is not known.
         may_lack_data: whether pixels without data are possible.
@@ -65,6 +66,7 @@ class RasterSceneInfo:
     name: str
     grid: Grid
     bands: tuple[Band, ...]
+    unused: tuple[Band, ...]
     dtype: np.dtype
     metres_per_pixel: float | None
     may_lack_data: bool
@@ -94,6 +96,8 @@ def open_raster_scenes(
     """
     found = [_info(name, path, masks.get(name), bands, cut) for name, path in sorted(images.items())]
     first = found[0]
+    if unused := {listing(info.unused) for info in found if info.unused}:
+        warn(f"bands left out: {'; '.join(sorted(unused))}; --bands names those that are used")
     for other in found[1:]:
         check_same_bands(first.bands, other.bands, first.grid.path, other.grid.path)
     scaled = [info for info in found if info.metres_per_pixel is not None]
@@ -114,12 +118,11 @@ def _info(name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: 
         numbers = [band.index for band in chosen]
         place = scene.place
         grid = Grid(path, scene.size, place.crs or None if place else None, place.transform if place else None)
-        if unused := [band for band in left_out(scene.bands, chosen) if not band.is_mask]:
-            warn(f"{path}: bands left out: {listing(unused)}; --bands names those that are used")
         return RasterSceneInfo(
             name,
             grid,
             chosen,
+            left_out(scene.bands, chosen),
             scene.dtype,
             scene.metres_per_pixel,
             scene.may_lack_data(numbers),

@@ -42,6 +42,7 @@ from utils.runs.files import write_json, write_text
 from utils.suggest import unknown
 from utils.tables import table_text
 
+_SAID = 3  # lines on masks
 _NO_PLACE = {"name": "scenes", "images": "images/{name}.png", "masks": plain_scenes.MASKS}  # they are options
 _SCENE = r"^(.*)_\d+_\d+$"  # a tile is named <scene>_<row>_<column>
 
@@ -98,10 +99,12 @@ def prepare_scenes(
             grids = {scene.name: Grid(scene.image, scene.header.size) for scene in plain}
             turns = turns_of([scene.header for scene in plain], cut.exif)
             return _contents(folder, raw, as_given, tiles, values, grids, cut, turns, lambda _: RGB_BANDS)
-        openers = _masks(files, as_given, polygons)
+        remarks: list[str] = []
+        openers = _masks(files, as_given, polygons, remarks)
         scenes = raster_scenes.open_raster_scenes(files.images, openers(files.images), reading.bands, cut)
         check_groups(raster_scenes.sizes_of(scenes), description, cut)
         tiles, values = raster_scenes.cut_raster_scenes(scenes, folder, description, cut)
+        _say_first(sorted(remarks))
         grids = {scene.name: scene.grid for scene in scenes}
         bands_of = partial(_bands, scenes, reading)
         return _contents(folder, raw, as_given, tiles, values, grids, cut, "", bands_of)
@@ -133,9 +136,9 @@ def prepare_scenes(
 
 
 def _masks(
-    files: SceneFiles, as_given: Description, settings: PolygonSettings
+    files: SceneFiles, as_given: Description, settings: PolygonSettings, remarks: list[str]
 ) -> Callable[[Mapping[str, Path]], dict[str, OpenMask]]:
-    """What opens the masks of scenes on their grids, by the scene's name."""
+    """What opens the masks of scenes on their grids, by the scene's name; `remarks` takes what is to be said."""
     if files.polygons is None:
         paths = sorted(files.masks.values())
         palettes = None
@@ -145,8 +148,7 @@ def _masks(
         def opener(path: Path) -> OpenMask:
             def open_mask(grid: Grid) -> AbstractContextManager[SceneMask]:
                 mask = RasterMask(path, grid, as_given, palettes)
-                for remark in mask.remarks:
-                    warn(remark)
+                remarks.extend(mask.remarks)
                 return mask
 
             return open_mask
@@ -154,14 +156,21 @@ def _masks(
         return lambda _: {name: opener(path) for name, path in files.masks.items()}
     classes = PolygonClasses(as_given, settings.label_order or (), settings.background)
     layer = read_layer(files.polygons, classes, settings.label_field, settings.label_layer)
-    for remark in layer.remarks:
-        warn(remark)
+    remarks.extend(layer.remarks)
     labels = PolygonLabels(layer, classes)
 
     def of_polygons(grid: Grid) -> AbstractContextManager[SceneMask]:
         return nullcontext(labels.on(grid))
 
     return lambda images: dict.fromkeys(images, of_polygons)
+
+
+def _say_first(remarks: Sequence[str]) -> None:
+    """The first few lines on masks, and how many more there are."""
+    for remark in remarks[:_SAID]:
+        warn(remark)
+    if len(remarks) > _SAID:
+        warn(f"{len(remarks) - _SAID} more masks are alike")
 
 
 # --- dataset.json -----------------------------------------------------------------------------------------------------
