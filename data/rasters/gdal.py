@@ -14,7 +14,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from utils.errors import DataError, UserError
 
-CACHE_MEGABYTES = 256  # of decoded blocks, in a process; GDAL's own default is 5 % of the machine's memory
+CACHE_MEGABYTES = 128  # of decoded blocks, in a process; GDAL's own default is 5 % of the machine's memory
 ERRORS = (RasterioError, CPLE_BaseError, OSError, UnicodeError, MemoryError)
 _SETTINGS = {  # as variables of the process, because those of `rasterio.Env` end with the first thread that leaves
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry code

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 _ASKED = "import data.rasters.gdal, os; print(os.environ['GDAL_CACHEMAX'], os.environ['GDAL_VRT_ENABLE_PYTHON'])"
 
 
-@pytest.mark.parametrize(("own", "expected"), [({}, "256 NO"), ({"GDAL_CACHEMAX": "64"}, "64 NO")])
+@pytest.mark.parametrize(("own", "expected"), [({}, "128 NO"), ({"GDAL_CACHEMAX": "64"}, "64 NO")])
 def test_the_cache_is_bounded_unless_a_user_says_otherwise_and_vrts_run_no_code(own: dict[str, str], expected: str):
     others = {key: value for key, value in os.environ.items() if not key.startswith("GDAL_")}
     done = subprocess.run([sys.executable, "-c", _ASKED], env=others | own, cwd=ROOT, capture_output=True, check=True)
