@@ -274,7 +274,7 @@ def find_checkpoint(path: Path) -> Path:
             f"{path} holds neither best.pth nor a checkpoint<step>.pth; give the folder of a training run, or "
             "{checkpoint} with a file"
         )
-    return folder.generator(steps[-1])
+    return folder.network(steps[-1])
 
 
 def read_run(options: Path, backbone: str | None = None) -> RunRecord | None:

@@ -280,7 +280,7 @@ class TrainingRun:
             return
         self.checkpoints.wait()
         good, advice = self.folder.steps(), "lower --learning-rate or use --precision fp32"
-        way_back = f"the last good checkpoint is {self.folder.generator(good[-1])}; {advice}" if good else advice
+        way_back = f"the last good checkpoint is {self.folder.network(good[-1])}; {advice}" if good else advice
         raise DataError(f"{fault}; {way_back}")
 
     def _log(
