@@ -19,6 +19,7 @@ __all__, __getattr__, __dir__ = public_names(
         "METHODS": "methods",
         "MethodSettings": "methods.settings",
         "S4GANSettings": "methods.settings",
+        "SupervisedSettings": "methods.settings",
         "Trained": "trained",
         "TrainingRun": "training",
         "build_method": "methods",

@@ -15,7 +15,7 @@ from utils.batches import ImageBatch, SceneBatch
 from utils.compute import distributed
 from utils.compute.device import place
 from utils.compute.precision import autocast
-from utils.imagery.images import normalise, unpack
+from utils.imagery.images import network_input
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.optimisers import begin_momentum, load_optimiser
 from utils.selection.strategies import mutual_information
@@ -170,7 +170,8 @@ class Learner:
         image, size, label = batch.image, batch.size, batch.label
         if len(rows) < len(label):
             image, size, label = image[rows], size[rows], label[rows]
-        images, labels = self._images(image, size), label.to(self.device, non_blocking=True)
+        images = network_input(image, size, self.device, self.pixels)
+        labels = label.to(self.device, non_blocking=True)
         if len(rows) == 1:  # twice the same has the same mean; BatchNorm on a 1×1 map needs two values
             images, labels = images.repeat(2, 1, 1, 1), labels.repeat(2)
         return images, labels
@@ -236,7 +237,7 @@ class Learner:
 
     @torch.inference_mode()
     def _score_batch(self, batch: ImageBatch, passes: int, with_features: bool, seed: Sequence[int]) -> Scores:
-        images = self._images(batch.image, batch.size)
+        images = network_input(batch.image, batch.size, self.device, self.pixels)
         features = self._features(images)
         disagreement = self._disagreement(images, features, passes, seed).cpu() if passes else None
         probabilities = self.classifier.logits(features).softmax(dim=1).cpu()
@@ -261,10 +262,6 @@ class Learner:
         return mutual_information(torch.stack(samples))
 
     # --- both ---------------------------------------------------------------------------------------------------------
-
-    def _images(self, image: Tensor, size: Tensor) -> Tensor:
-        images, inside = unpack(image, size, self.device, self.pixels)
-        return normalise(images, inside, self.pixels)
 
     def _features(self, images: Tensor) -> Tensor:
         with autocast(self.precision, self.device):

@@ -24,7 +24,8 @@ NamedTiles = Iterable[tuple[str, MaskedBatch]]  # each a batch of one tile
 
 def draw_panels(
     method: Method,
-    labelled_and_not: tuple[NamedTiles, NamedTiles],
+    labelled: NamedTiles,
+    unlabelled: NamedTiles,
     legend: tuple[Sequence[str], Sequence[RGB]],
     colours: Sequence[RGB],
     step: int,
@@ -34,7 +35,7 @@ def draw_panels(
 
     Args:
         method: the networks, which are left in evaluation mode.
-        labelled_and_not: names of labelled and of unlabelled tiles, and a batch of each with its mask.
+        labelled, unlabelled: names of tiles, and a batch of each with its mask.
         legend: names and colours of the classes that masks may hold.
         colours: RGB of each class.
         step: steps finished.
@@ -43,11 +44,11 @@ def draw_panels(
     grids, headings, maps = [], [], []
     titles = (f"After step {step}: labelled tiles", "Unlabelled tiles")
     for title, note, tiles, are_labelled in zip(
-        titles, method.panel_notes(), labelled_and_not, (True, False), strict=True
+        titles, method.panel_notes(), (labelled, unlabelled), (True, False), strict=True
     ):
         rows, captions = [], []
         for name, batch in tiles:
-            image, mask, prediction, score = _look_at(method, batch)
+            image, mask, prediction, score = _predict_tile(method, batch)
             target = mask if are_labelled else prediction
             reason = _no_mask(mask) if are_labelled else method.no_pseudo_label(score, step)
             learned = notice(reason, _SIZE) if reason else colourise(target, colours)
@@ -81,7 +82,7 @@ def _no_mask(mask: np.ndarray) -> str:
 
 
 @torch.inference_mode()
-def _look_at(method: Method, batch: MaskedBatch) -> tuple[Any, Any, Any, float | None]:
+def _predict_tile(method: Method, batch: MaskedBatch) -> tuple[Any, Any, Any, float | None]:
     """Image (H, W, C), mask (H, W), predicted ids (H, W), uint8, of a tile, and how real the method takes its map."""
     network, precision, pixels = method.evaluated.eval(), method.execution.precision, method.pixels
     probabilities = predict_probabilities(network, batch, method.device, precision, pixels=pixels)

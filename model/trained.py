@@ -25,7 +25,7 @@ from utils.evaluation.evaluate import BROKEN_MAPS
 from utils.evaluation.settings import CRFSettings, WindowSettings
 from utils.evaluation.windows import Classify, blended_strips
 from utils.imagery.colours import RGB
-from utils.imagery.images import normalise, to_unit_range, unpack
+from utils.imagery.images import network_input, normalise, to_unit_range
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import VALID
 from utils.runs.folder import RunFolder
@@ -196,7 +196,7 @@ class Trained:
         if not self.pixels.has_validity:
             return normalise(to_unit_range(images, self.device), None, self.pixels)
         sizes = torch.tensor([images.shape[2:]] * len(images))
-        return normalise(*unpack(images, sizes, self.device, self.pixels), self.pixels)
+        return network_input(images, sizes, self.device, self.pixels)
 
     def shown(self, images: Tensor) -> Tensor:
         """The bands of stored images that pictures show as red, green and blue, uint8 (B, 3, H, W)."""
@@ -274,7 +274,7 @@ def find_checkpoint(path: Path) -> Path:
             f"{path} holds neither best.pth nor a checkpoint<step>.pth; give the folder of a training run, or "
             "{checkpoint} with a file"
         )
-    return folder.generator(steps[-1])
+    return folder.network(steps[-1])
 
 
 def read_run(options: Path, backbone: str | None = None) -> RunRecord | None:

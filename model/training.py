@@ -1,6 +1,5 @@
 """One training run: how it begins or is taken up again, and what is due after a step."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,29 +12,23 @@ from torch import Tensor
 from model.checkpoints import CheckpointWriter
 from model.divergence import fault_of_losses, fault_of_networks
 from model.methods.method import Method
-from model.pseudo_labels import class_shares, save_pseudo_labels, share_columns
+from model.metrics import metric_columns, read_losses, row_of
+from model.pseudo_labels import save_pseudo_labels
+from model.resuming import refuse_another_run
 from utils.compute import distributed
 from utils.console import say
-from utils.drawing.curves import Panel, plot_curves
+from utils.drawing.curves import CurvePanel, plot_curves
 from utils.drawing.pictures import save_picture
 from utils.errors import DataError, OptionError
-from utils.paths import read_bytes
 from utils.runs.damage import misfit
 from utils.runs.files import load_state, write_text
-from utils.runs.folder import RunFolder, refuse_other_options
+from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.log import MetricsLog
 from utils.runs.pace import Pace
-from utils.runs.record import RunRecord, read_record
+from utils.runs.record import RunRecord
 from utils.runs.seeds import machine_state, restore_machine_state
 from utils.runs.settings import KeepingSettings
-
-# Settings that may differ between a run and its resumption: where it runs, what it reports, what it keeps.
-FREE_ON_RESUME = {
-    "cache_dir", "cache_limit", "checkpoint_dir", "compile", "cuda", "device", "eval_every", "generator_viz_dir", "gpu",
-    "keep_last", "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter",
-    "save_pred_every", "save_state_every", "save_viz",
-}  # fmt: skip
 
 
 class TrainingRun:
@@ -50,7 +43,7 @@ class TrainingRun:
         folder: where its files lie, claimed by the caller.
         method: the networks and their training step.
         keeping: what is written, and when.
-        record: what the run says of itself; a resumed run's options may differ in `FREE_ON_RESUME` alone.
+        record: what the run says of itself; a resumed run's may differ as `refuse_another_run` says.
         labelled: names of the labelled tiles.
         batch_names: names of the tiles of the n-th batch, counted from 1, for each stream of tiles.
         validate: mean IoU of the evaluated network on other tiles, None where its output is not finite; called in all
@@ -59,6 +52,9 @@ class TrainingRun:
 
     Attributes:
         best_score, best_step: mean IoU of the best network so far, -1 before the first validation, and its step.
+
+    Raises:
+        SettingsError: pseudo-labels are to be written, and the method makes none.
     """
 
     def __init__(
@@ -72,6 +68,7 @@ class TrainingRun:
         validate: Callable[[], float | None] | None = None,
         draw: Callable[[int], Image.Image] | None = None,
     ) -> None:
+        method.settings.check_save_viz(keeping.save_viz)
         self.folder, self.method, self.keeping, self.record = folder, method, keeping, record
         self.labelled, self.batch_names = labelled, batch_names
         self.validate, self.draw = validate, draw
@@ -112,10 +109,11 @@ class TrainingRun:
         """Take up the run of the folder; returns the number of steps it has finished.
 
         Raises:
-            OptionError: there is no run, an option differs that may not, or the disk is too small for what is left.
+            OptionError: there is no run, its method or an option differs that may not, or the disk is too small for
+                what is left.
             DataError: its state cannot be read, or other tiles are labelled now.
         """
-        self._refuse_another_run()
+        refuse_another_run(self.folder, self.record, self.labelled)
         step, has_state = 0, self.folder.last.exists()
         if has_state:
             step = self._restore(load_state(self.folder.last, self.folder.way_out()))
@@ -162,7 +160,7 @@ class TrainingRun:
         if distributed.is_main():
             assert self.log is not None
             self.log.close()
-            score = Panel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"})
+            score = CurvePanel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"})
             plot_curves(self.folder.metrics, self.folder.path / "curves.png", [*self.method.curves(), score])
         distributed.barrier()
 
@@ -207,14 +205,16 @@ class TrainingRun:
         values = None
         if logging or saving or validating or pausing:
             self._refuse(fault_of_losses(self._broken_step, self.batch_names))
-            values = _read(losses)
+            values = read_losses(losses)
             self._pace.pause()
         if saving or validating or pausing:
             self._refuse(fault_of_networks(self.method.networks().values(), step))
         score = self._validate(step) if validating else None
         if values is not None and (logging or validating):
-            self._log(step, values, losses, waited, score)
-        if self.keeping.save_viz and "pseudo_labels" in losses and step > self.keeping.save_after_iter:
+            values = row_of(self.method, values, losses, self.record.classes, waited, self._rate(step), score)
+            if self.log is not None:  # in the main process
+                self.log.write(step, values)
+        if self.keeping.save_viz and step > self.keeping.save_after_iter:
             names, folder = self.batch_names(step)["unlabelled"], self.keeping.generator_viz_dir
             save_pseudo_labels(losses["pseudo_labels"], names, self.record.colours, folder, step)
         if distributed.is_main():
@@ -246,13 +246,6 @@ class TrainingRun:
     def _is_due(self, every: int) -> bool:
         return self._step % every == 0 or self._step == self.num_steps
 
-    def _refuse_another_run(self) -> None:
-        recorded = read_record(self.folder.options).options
-        refuse_other_options(recorded, self.record.options, FREE_ON_RESUME, self.folder.path, "--checkpoint-dir")
-        text = read_bytes(self.folder.labelled_names, OptionError).decode("utf-8", "replace")
-        if [name for name in re.split(r"\r\n|\n|\r", text) if name] != list(self.labelled):
-            raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
-
     def _restore(self, state: dict[str, Any]) -> int:
         """Restore everything from a saved state; returns the number of steps finished."""
         try:
@@ -280,21 +273,12 @@ class TrainingRun:
             return
         self.checkpoints.wait()
         good, advice = self.folder.steps(), "lower --learning-rate or use --precision fp32"
-        way_back = f"the last good checkpoint is {self.folder.generator(good[-1])}; {advice}" if good else advice
+        way_back = f"the last good checkpoint is {self.folder.network(good[-1])}; {advice}" if good else advice
         raise DataError(f"{fault}; {way_back}")
 
-    def _log(
-        self, step: int, values: dict[str, float], losses: Mapping[str, Tensor], waited: float, score: float | None
-    ) -> None:
-        images = sum(len(names) for names in self.batch_names(step).values())
-        values |= {"wait_ms": 1000 * waited, "images_per_s": images / self._pace.take()}
-        values |= self.method.learning_rates()
-        if score is not None:
-            values["val_mean_iou"] = score
-        if "pseudo_labels" in losses:
-            values |= class_shares(losses["pseudo_labels"], self.record.classes)
-        if self.log is not None:  # in the main process
-            self.log.write(step, values)
+    def _rate(self, step: int) -> float:
+        """Images a second since the last line of the log."""
+        return sum(len(names) for names in self.batch_names(step).values()) / self._pace.take()
 
     def _validate(self, step: int) -> float | None:
         """Validate; a new best network is written at once."""
@@ -311,16 +295,3 @@ class TrainingRun:
             picture = self.draw(step)
             save_picture(self.folder.path / "tiles.png", picture)
             self.log.picture("tiles", np.asarray(picture), step)
-
-
-def metric_columns(method: Method, classes: Sequence[str]) -> list[str]:
-    """Columns of metrics.csv: what the method watches, times, the score, shares of the classes in pseudo-labels."""
-    shares = share_columns(classes) if method.unlabelled_batches else []
-    return [*method.watched, "wait_ms", "images_per_s", "val_mean_iou", *shares]
-
-
-def _read(losses: Mapping[str, Tensor]) -> dict[str, float]:
-    """The losses of the whole batch; here the main process waits for the device, and for the others."""
-    names = [name for name, value in losses.items() if value.ndim == 0 and name != "broken_step"]
-    numbers = distributed.total(torch.stack([losses[name].float() for name in names])).tolist()
-    return dict(zip(names, numbers, strict=True))

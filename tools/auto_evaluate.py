@@ -106,7 +106,7 @@ def evaluate_into(folder: OutputFolder, settings: EvaluationSettings, device: to
             try:
                 scores = data_list.evaluate(step)
             except BrokenMapsError as error:
-                checkpoints.leave_out(step, f"{run_folder.generator(step)}: {error}")
+                checkpoints.leave_out(step, f"{run_folder.network(step)}: {error}")
                 continue
             results.begin()  # not before: without an evaluation, earlier results stay
             if results.add(scores):
@@ -214,7 +214,7 @@ def say_next(
     settings: EvaluationSettings, folder: RunFolder, record: RunRecord, step: int, tiles: EvaluationTiles
 ) -> None:
     """Say how to make maps with the chosen checkpoint, unless a training has removed it since."""
-    checkpoint, data = folder.generator(step), settings.data
+    checkpoint, data = folder.network(step), settings.data
     if checkpoint.is_file():
         backbone = None if folder.options.is_file() else record.backbone
         window = None if record.tile_size else tiles.tile_size

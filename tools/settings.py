@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
-from model.methods.settings import MethodSettings, S4GANSettings
+from model.methods import method_name
+from model.methods.settings import MethodSettings
 from model.settings import LearnerSettings, NetworkSettings
 from utils.evaluation.settings import CRFSettings, RangeSettings, ViewSettings, WindowSettings
 from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
@@ -26,7 +27,7 @@ class TrainingSettings:
 
     Attributes:
         data: the data set and the list of all its training tiles.
-        method: what the training method is told; its type names the method.
+        method: what the training method is told, and by its `name` which one is meant.
         val_list: tiles with masks to validate on; None: no validation.
         samples: crops and batches.
         labelled: which tiles are labelled.
@@ -49,11 +50,12 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         parts, batch = self.method.accumulate, self.samples.batch_size
         require(batch % parts == 0, f"{{accumulate}} {parts} does not divide {{batch_size}} {batch}")
-        is_s4gan = isinstance(self.method, S4GANSettings)
+        name = method_name(self.method)  # refuses an unknown one
         require(
-            is_s4gan or self.network.restore_from_D is None,
-            "{restore_from_D}: without unlabelled tiles there is no discriminator; leave it out",
+            self.method.has_discriminator or self.network.restore_from_D is None,
+            f"{{restore_from_D}}: the method {name} has no discriminator; leave it out",
         )
+        self.method.check_save_viz(self.keeping.save_viz)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ steps finished; last.pth, from which --resume goes on; the options, the labelled
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
@@ -40,9 +41,9 @@ from data.lists.labelled import choose_labelled, require_labelled_pixels
 from data.lists.splits import read_names
 from data.reader import TileReader
 from data.tiles import Tiles, open_tiles
-from model.methods import build_method
+from model.methods import build_method, method_class
 from model.methods.method import Method
-from model.methods.settings import Execution
+from model.methods.settings import Execution, SupervisedSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.panels import draw_panels, spread
 from model.training import TrainingRun
@@ -165,20 +166,30 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Tiles 
     names = read_names(path, description)
     tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, names, data.cache()))
     require_labelled_pixels(tiles.masks, f"--val-list {path}")
-    if seen := on_labelled_tiles(names, training.labelled, path):
-        say(f"warning: {seen}", file=sys.stderr)
+    if overlap := on_labelled_tiles(names, training.labelled, path):
+        say(f"warning: {overlap}", file=sys.stderr)
     return tiles
+
+
+def with_fitting_method(settings: TrainingSettings, tiles: Tiles) -> TrainingSettings:
+    """The settings, with the supervised method where theirs would learn from unlabelled tiles and there are none.
+
+    Raises:
+        SettingsError: they ask for what the supervised method does not have.
+    """
+    if len(tiles.labelled) < len(tiles) or not method_class(settings.method.name).unlabelled_batches:
+        return settings
+    say("every tile is labelled: training on labelled tiles alone, as with --supervised-only")
+    return replace(settings, method=settings.method.on_labelled_tiles_alone())
 
 
 def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder: RunFolder) -> tuple[Method, bool]:
     """The method around networks with their first weights, and whether these were ImageNet's."""
-    network, num_classes, told = settings.network, tiles.reader.description.num_classes, settings.method
-    if len(tiles.labelled) == len(tiles) and told != (alone := told.on_labelled_tiles_alone()):
-        say("every tile is labelled: training on labelled tiles alone, as with --supervised-only")
-        told = alone
+    settings = with_fitting_method(settings, tiles)
+    network, description = settings.network, tiles.reader.description
     seed_everything(settings.machine.random_seed)
-    bands = tiles.reader.description.bands
-    generator = DeepLabV2(num_classes, network.backbone, len(bands.names))
+    bands = description.bands
+    generator = DeepLabV2(description.num_classes, network.backbone, len(bands.names))
     record = read_record(folder.options) if settings.folder.resume else None
     has_state = record is not None and folder.last.exists()  # else it was killed before it saved its first state
     from_imagenet = (
@@ -188,12 +199,9 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
     precision = resolve_precision(settings.machine.precision, device)
     execution = Execution(precision, network.compile, freeze_affine=from_imagenet)
-    method = build_method(told, generator, num_classes, device, execution, bands.pixels)
-    if network.restore_from_D is not None:
-        if (discriminator := method.networks().get("_D")) is None:
-            raise SettingsError("{restore_from_D}: without unlabelled tiles there is no discriminator; leave it out")
-        if not has_state:
-            say(str(load_network(discriminator, Path(network.restore_from_D))))
+    method = build_method(settings.method, generator, device, execution, bands.pixels)
+    if network.restore_from_D is not None and not has_state:
+        say(str(load_network(method.networks()["_D"], Path(network.restore_from_D))))
     torch.manual_seed(settings.machine.random_seed + distributed.rank())  # each process drops out for itself
     return method, from_imagenet
 
@@ -201,7 +209,7 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
 def record_of(settings: TrainingSettings, tiles: Tiles, method: Method, from_imagenet: bool) -> RunRecord:
     """What the run says of itself."""
     description = tiles.reader.description
-    is_supervised = settings.method == settings.method.on_labelled_tiles_alone()
+    is_supervised = isinstance(settings.method, SupervisedSettings)
     return RunRecord(
         backbone=settings.network.backbone,
         classes=description.classes,
@@ -230,7 +238,7 @@ def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: i
         named_tiles(tiles, spread(positions, tiles.names, offset), settings.samples.input_size)
         for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True)
     )
-    return draw_panels(method, (labelled, unlabelled), description.legend, description.colours, step, description.bands)
+    return draw_panels(method, labelled, unlabelled, description.legend, description.colours, step, description.bands)
 
 
 def what_is_trained(settings: TrainingSettings, tiles: Tiles, method: Method) -> str:

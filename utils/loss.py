@@ -31,19 +31,19 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     return (distributed.mean_over_batch(real) - distributed.mean_over_batch(fake)).abs().mean()
 
 
-def self_training_labels(logits: Tensor, realness: Tensor, inside: Tensor, threshold: float) -> Tensor:
+def self_training_labels(logits: Tensor, judgement: Tensor, inside: Tensor, threshold: float) -> Tensor:
     """Pseudo-labels of the images that the discriminator takes for human-made.
 
     Args:
         logits: generator's output on unlabelled images, shape (B, C, H, W).
-        realness: discriminator's logits on it, shape (B,).
+        judgement: discriminator's logits on it, shape (B,).
         inside: True where a pixel is not padding, shape (B, 1, H, W).
-        threshold: γ; an image counts where sigmoid(realness) > γ.
+        threshold: γ; an image counts where sigmoid(judgement) > γ.
 
     Returns:
         int64 ids, shape (B, H, W); 255 in padding and in images that are not believed.
     """
-    believed = (torch.sigmoid(realness) > threshold).view(-1, 1, 1) & inside.squeeze(1)
+    believed = (torch.sigmoid(judgement) > threshold).view(-1, 1, 1) & inside.squeeze(1)
     return logits.detach().argmax(dim=1).masked_fill(~believed, IGNORE_INDEX)
 
 

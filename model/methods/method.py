@@ -20,13 +20,14 @@ from utils.batches import MaskedBatch
 from utils.compute import distributed
 from utils.compute.device import MEMORY_FORMAT, place
 from utils.compute.precision import autocast
-from utils.drawing.curves import Panel
+from utils.drawing.curves import CurvePanel
 from utils.imagery.images import normalise, unpack
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import cross_entropy
 from utils.lr_scheduler import poly
 from utils.optimisers import begin_momentum, load_optimiser
+from utils.settings import require
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,15 @@ class Method(ABC):
     Args:
         generator: segmentation network.
         settings: rates and schedule.
-        device: where to train.
+        device: where to train, as torch's or as text: `cpu`, `cuda`, `cuda:1`.
         execution: how the networks are run.
         pixels: how images are stored and normalised.
 
     Attributes:
         name: as it stands in `METHODS`.
         unlabelled_batches: batches of unlabelled tiles that a step takes: 0 or 1.
-        views: which of the views of an unlabelled tile are strongly augmented; none by default.
+        views: which of the views of an unlabelled tile are strongly augmented; for the loader, once tiles come in
+            several views; none by default.
         watched: columns of metrics.csv that `train_step` and `learning_rates` fill.
     """
 
@@ -90,11 +92,12 @@ class Method(ABC):
         self,
         generator: DeepLabV2,
         settings: MethodSettings,
-        device: torch.device,
+        device: torch.device | str,
         execution: Execution | None = None,
         pixels: PixelFormat = RGB_PIXELS,
     ) -> None:
-        self.settings, self.device, self.execution, self.pixels = settings, device, execution or Execution(), pixels
+        self.device = device = torch.device(device)
+        self.settings, self.execution, self.pixels = settings, execution or Execution(), pixels
         self.memory_format = MEMORY_FORMAT if self.execution.channels_last else torch.contiguous_format
         self.generator = place(generator, device, self.memory_format)
         set_batchnorm_momentum(self.generator, settings.bn_momentum)
@@ -112,9 +115,8 @@ class Method(ABC):
     def build(
         cls,
         generator: DeepLabV2,
-        num_classes: int,
         settings: MethodSettings,
-        device: torch.device,
+        device: torch.device | str,
         execution: Execution | None = None,
         pixels: PixelFormat = RGB_PIXELS,
     ) -> "Method":
@@ -128,18 +130,25 @@ class Method(ABC):
         Args:
             labelled: tiles with masks.
             unlabelled: tiles whose masks are not read; None where the method takes none.
-            step: steps finished so far; it sets the rates.
+            step: steps finished so far, below `num_steps`; it sets the rates.
 
         Returns:
             The losses and what one wants to watch, as detached scalars on the device; `loss_S` is the generator's
             whole loss; `broken_step` is the first step, counted from 1, whose losses were not finite, 0 while there is
-            none; `pseudo_labels` (B, H, W), where there are any, holds the ids learned from, 255 elsewhere.
+            none; `pseudo_labels` (B, H, W), of methods that make them, holds the ids learned from, 255 elsewhere.
+
+        Raises:
+            ValueError: the step lies behind the last one, unlabelled tiles are missing, or images are not uint8.
+            SettingsError: `accumulate` does not divide a batch.
         """
 
     # --- what a run keeps ---------------------------------------------------------------------------------------------
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """The networks that checkpoints hold, by what their files' names end in; '' is the evaluated one."""
+        """The networks that checkpoints hold, by what their files' names end in.
+
+        It is '' for the evaluated one, and an underscore with a word for another: `_D`, `_teacher`.
+        """
         return {"": self.generator}
 
     @property
@@ -165,9 +174,9 @@ class Method(ABC):
 
     # --- what a run shows ---------------------------------------------------------------------------------------------
 
-    def curves(self) -> list[Panel]:
+    def curves(self) -> list[CurvePanel]:
         """Charts of what the method watches, for `curves.png`."""
-        return [Panel("cross-entropy on labelled tiles", {"loss_ce": "loss"})]
+        return [CurvePanel("cross-entropy on labelled tiles", {"loss_ce": "loss"})]
 
     def panel_notes(self) -> tuple[str, str]:
         """What a reader of `tiles.png` has to know of the labelled and of the unlabelled tiles shown there."""
@@ -180,7 +189,7 @@ class Method(ABC):
             score: how much the method takes the map for a person's, in [0, 1]; None where it judges none.
             step: steps finished.
         """
-        return "not used: this run learns from labelled tiles alone"
+        return "no pseudo-label: this method makes none"
 
     # --- what a resumed run needs -------------------------------------------------------------------------------------
 
@@ -204,8 +213,9 @@ class Method(ABC):
 
     # --- pieces of a step ---------------------------------------------------------------------------------------------
 
-    def _begin(self, step: int) -> None:
-        """Set the rates and the training mode, and forget the gradients of the step before."""
+    def _begin(self, step: int, *batches: MaskedBatch | None) -> None:
+        """Check a step and all that it learns from, set the rates and the training mode, forget the last gradients."""
+        self._check_step(step, *batches)
         factor = poly(step, self.settings.num_steps, self.settings.power)
         for group in self.generator_optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
@@ -215,6 +225,16 @@ class Method(ABC):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         self.generator_optimiser.zero_grad(set_to_none=True)
+
+    def _check_step(self, step: int, *batches: MaskedBatch | None) -> None:
+        num_steps, parts = self.settings.num_steps, self.settings.accumulate
+        if not 0 <= step < num_steps:
+            raise ValueError(f"step is {step}, expected 0 to {num_steps - 1}: `num_steps` is {num_steps}")
+        for batch in batches:
+            if batch is None:
+                raise ValueError(f"{self.name} learns from unlabelled tiles too; give a batch of them, not None")
+            tiles = len(batch.image)
+            require(tiles % parts == 0, f"{{accumulate}} {parts} does not divide a batch of {tiles} tiles")
 
     def _on_device(self, batch: MaskedBatch) -> DeviceBatch:
         return DeviceBatch.of(batch, self.device, self.settings.ignore_label, self.memory_format, self.pixels)
@@ -230,21 +250,21 @@ class Method(ABC):
             Each part of the batch with its detached logits (B, C, H, W), and the loss of the whole batch.
         """
         labelled_pixels = distributed.total((batch.masks != IGNORE_INDEX).sum())
-        seen, losses = [], []
+        predicted, losses = [], []
         for part in batch.parts(self.settings.accumulate):
             logits = self._generate(part)
             loss = cross_entropy(logits, part.masks, labelled_pixels)
             self.generator_scaler.scale(loss).backward()
             losses.append(loss.detach())
-            seen.append((part, logits.detach()))
-        return seen, torch.stack(losses).sum()
+            predicted.append((part, logits.detach()))
+        return predicted, torch.stack(losses).sum()
 
     def _step_generator(self) -> None:
         distributed.sum_gradients(self.generator.parameters())
         self.generator_scaler.step(self.generator_optimiser)
         self.generator_scaler.update()
 
-    def _noting_broken(self, watched: dict[str, Tensor], loss: Tensor, step: int) -> dict[str, Tensor]:
+    def _with_broken_step(self, watched: dict[str, Tensor], loss: Tensor, step: int) -> dict[str, Tensor]:
         """What a step returns; `loss` is whatever must be finite for the networks to be worth keeping."""
         is_broken = ~torch.isfinite(loss)
         self._broken_step = self._broken_step.masked_fill(is_broken & (self._broken_step == 0), step + 1)

@@ -19,7 +19,7 @@ from utils.batches import MaskedBatch
 from utils.compute import distributed
 from utils.compute.device import place
 from utils.compute.precision import autocast
-from utils.drawing.curves import Panel
+from utils.drawing.curves import CurvePanel
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
@@ -54,13 +54,13 @@ class S4GAN(Method):
         generator: DeepLabV2,
         discriminator: Discriminator,
         settings: S4GANSettings,
-        device: torch.device,
+        device: torch.device | str,
         execution: Execution | None = None,
         pixels: PixelFormat = RGB_PIXELS,
     ) -> None:
         super().__init__(generator, settings, device, execution, pixels)
         self.settings: S4GANSettings = settings
-        self.discriminator = place(discriminator, device, self.memory_format)
+        self.discriminator = place(discriminator, self.device, self.memory_format)
         self.discriminator_optimiser = torch.optim.Adam(
             self.discriminator.parameters(), settings.learning_rate_D, betas=(0.9, 0.99), fused=True
         )
@@ -71,23 +71,22 @@ class S4GAN(Method):
     def build(
         cls,
         generator: DeepLabV2,
-        num_classes: int,
         settings: MethodSettings,
-        device: torch.device,
+        device: torch.device | str,
         execution: Execution | None = None,
         pixels: PixelFormat = RGB_PIXELS,
     ) -> "S4GAN":
         """s4GAN around a generator, with a fresh discriminator; `settings` are `S4GANSettings`."""
         assert isinstance(settings, S4GANSettings)
-        discriminator = Discriminator(num_classes, bands=pixels.bands)
+        discriminator = Discriminator(generator.num_classes, bands=pixels.bands)
         return cls(generator, discriminator, settings, device, execution, pixels)
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step of both networks; see `Method.train_step`."""
-        assert unlabelled is not None  # a run asks `unlabelled_batches`
-        self._begin(step)
-        seen, loss_ce = self._learn_from_labelled(self._on_device(labelled))
-        real = [Maps(real_class_map(part.masks, logits, part.inside), part.images) for part, logits in seen]
+        self._begin(step, labelled, unlabelled)
+        assert unlabelled is not None  # as has been checked
+        predicted, loss_ce = self._learn_from_labelled(self._on_device(labelled))
+        real = [Maps(real_class_map(part.masks, logits, part.inside), part.images) for part, logits in predicted]
         judged = [self._judge(*maps) for maps in real]  # once: for feature matching, and to teach the discriminator
         fake, watched = self._learn_from_unlabelled(
             self._on_device(unlabelled), [features for _, features in judged], step
@@ -96,7 +95,7 @@ class S4GAN(Method):
         watched |= self._teach_discriminator([logits for logits, _ in judged], fake)
         settings = self.settings
         loss = loss_ce + settings.lambda_fm * watched["loss_fm"] + settings.lambda_st * watched["loss_st"]
-        return self._noting_broken({"loss_ce": loss_ce, **watched, "loss_S": loss}, loss + watched["loss_D"], step)
+        return self._with_broken_step({"loss_ce": loss_ce, **watched, "loss_S": loss}, loss + watched["loss_D"], step)
 
     def _learn_from_unlabelled(
         self, batch: DeviceBatch, real_features: list[Tensor], step: int
@@ -105,23 +104,23 @@ class S4GAN(Method):
         settings = self.settings
         self_training = step >= settings.self_training_start
         self.discriminator.requires_grad_(False)
-        fake, pseudo_labels, seen = [], [], []
+        fake, pseudo_labels, numbers = [], [], []
         for part, features in zip(batch.parts(settings.accumulate), real_features, strict=True):
             logits = self._generate(part)
             fake_map = logits.softmax(dim=1) * part.inside
-            realness, fake_features = self._judge(fake_map, part.images)
+            judgement, fake_features = self._judge(fake_map, part.images)
             loss_fm = feature_matching(features.detach(), fake_features)
-            labels = self_training_labels(logits, realness, part.inside, settings.threshold_st)
+            labels = self_training_labels(logits, judgement, part.inside, settings.threshold_st)
             believed_pixels = distributed.total((labels != IGNORE_INDEX).sum())
             loss_st = cross_entropy(logits, labels, believed_pixels) if self_training else logits.new_zeros(())
             loss = settings.lambda_fm * loss_fm + settings.lambda_st * loss_st
             self.generator_scaler.scale(loss / settings.accumulate).backward()
-            believed = (torch.sigmoid(realness) > settings.threshold_st).float().mean() / distributed.world_size()
-            seen.append(torch.stack((loss_fm.detach() / distributed.world_size(), loss_st.detach(), believed)))
+            believed = (torch.sigmoid(judgement) > settings.threshold_st).float().mean() / distributed.world_size()
+            numbers.append(torch.stack((loss_fm.detach() / distributed.world_size(), loss_st.detach(), believed)))
             fake.append(Maps(fake_map.detach(), part.images))
             pseudo_labels.append(labels)
         self.discriminator.requires_grad_(True)
-        loss_fm, loss_st, believed = torch.stack(seen).mean(dim=0).unbind()
+        loss_fm, loss_st, believed = torch.stack(numbers).mean(dim=0).unbind()
         labels = torch.cat(pseudo_labels)
         return fake, {"loss_fm": loss_fm, "loss_st": loss_st, "believed": believed, "pseudo_labels": labels}
 
@@ -129,17 +128,17 @@ class S4GAN(Method):
         """Human maps are real, the generator's are not."""
         self.discriminator_optimiser.zero_grad(set_to_none=True)
         share = 1 / (self.settings.accumulate * distributed.world_size())
-        seen = []
+        numbers = []
         for on_real, maps in zip(on_real_maps, fake, strict=True):
             on_fake, _ = self._judge(*maps)
             loss = discriminator_loss(on_real, on_fake) * share
             self.discriminator_scaler.scale(loss).backward()
             means = (torch.sigmoid(on_real.detach()).mean() * share, torch.sigmoid(on_fake.detach()).mean() * share)
-            seen.append(torch.stack((loss.detach(), *means)))
+            numbers.append(torch.stack((loss.detach(), *means)))
         distributed.sum_gradients(self.discriminator.parameters())
         self.discriminator_scaler.step(self.discriminator_optimiser)
         self.discriminator_scaler.update()
-        loss_d, d_real, d_fake = torch.stack(seen).sum(dim=0).unbind()
+        loss_d, d_real, d_fake = torch.stack(numbers).sum(dim=0).unbind()
         return {"loss_D": loss_d, "D_real": d_real, "D_fake": d_fake}
 
     @torch.inference_mode()
@@ -165,20 +164,20 @@ class S4GAN(Method):
         rate = float(self.discriminator_optimiser.param_groups[0]["lr"])
         return {**super().learning_rates(), "learning_rate_D": rate}
 
-    def curves(self) -> list[Panel]:
+    def curves(self) -> list[CurvePanel]:
         """Charts of the losses of both networks and of what the discriminator takes maps for."""
         start, threshold = self.settings.self_training_start, self.settings.threshold_st
         return [
             *super().curves(),
-            Panel("feature matching loss on unlabelled tiles", {"loss_fm": "loss"}),
-            Panel(f"self-training loss on unlabelled tiles (after step {start})", {"loss_st": "loss"}),
-            Panel("loss of the discriminator", {"loss_D": "loss"}),
-            Panel(
+            CurvePanel("feature matching loss on unlabelled tiles", {"loss_fm": "loss"}),
+            CurvePanel(f"self-training loss on unlabelled tiles (after step {start})", {"loss_st": "loss"}),
+            CurvePanel("loss of the discriminator", {"loss_D": "loss"}),
+            CurvePanel(
                 "score that the discriminator gives (1: drawn by a person)",
                 {"D_real": "masks drawn by people", "D_fake": "predicted maps"},
                 is_share=True,
             ),
-            Panel(
+            CurvePanel(
                 f"share of unlabelled tiles taken as human-made (score above {threshold:g})",
                 {"believed": "share"},
                 is_share=True,
@@ -202,14 +201,15 @@ class S4GAN(Method):
             return f"no pseudo-label: the score {score:.3f} is not above the threshold {threshold:g}"
         return ""
 
-    def _begin(self, step: int) -> None:
-        super()._begin(step)
+    def _begin(self, step: int, *batches: MaskedBatch | None) -> None:
+        super()._begin(step, *batches)
         self.discriminator.train()
         factor = poly(step, self.settings.num_steps, self.settings.power)
         for group in self.discriminator_optimiser.param_groups:
             group["lr"] = self.settings.learning_rate_D * factor
 
     def _judge(self, class_map: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's logits (B,) and features (B, F)."""
         with autocast(self.execution.precision, self.device):
             return self._run_discriminator(class_map, images)
 

@@ -1,6 +1,7 @@
 """What training methods are told: weights of losses, rates and schedules. Defaults are the published ones."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 from utils.settings import require
 
@@ -11,7 +12,12 @@ PUBLISHED_STEPS = 20000  # of a run
 class MethodSettings:
     """What every method needs: the schedule of the generator's SGD, and what it learns from.
 
+    A method has its own subclass, which says what is to be known of it without torch.
+
     Attributes:
+        name: of the method, as it stands in `model.methods.METHODS`.
+        has_discriminator: whether its networks include one, as `_D`.
+        makes_pseudo_labels: whether its steps return `pseudo_labels`.
         num_steps: steps of the whole run, over which the rates fall.
         learning_rate: of the generator's backbone; its head learns 10 and 20 times as fast.
         power: of the polynomial schedule.
@@ -21,6 +27,10 @@ class MethodSettings:
         freeze_bn: BatchNorm uses the loaded statistics as they are.
         accumulate: equal parts that a batch is split into, one after the other, to save memory.
     """
+
+    name: ClassVar[str] = ""
+    has_discriminator: ClassVar[bool] = False
+    makes_pseudo_labels: ClassVar[bool] = False
 
     num_steps: int = PUBLISHED_STEPS
     learning_rate: float = 2.5e-4
@@ -38,12 +48,32 @@ class MethodSettings:
         require(0 <= self.ignore_label <= 255, f"{{ignore_label}} is {self.ignore_label}, expected an id of 0 to 255")
         require(self.accumulate >= 1, f"{{accumulate}} is {self.accumulate}, expected 1 or more")
 
-    def on_labelled_tiles_alone(self) -> "MethodSettings":
+    def check_save_viz(self, save_viz: bool) -> None:
+        """Refuse to write the pseudo-labels of a method that makes none.
+
+        Raises:
+            SettingsError: `save_viz` is True for such a method.
+        """
+        needed = f"{{save_viz}} writes pseudo-labels, and the method {self.name} makes none; leave it out"
+        require(self.makes_pseudo_labels or not save_viz, needed)
+
+    def on_labelled_tiles_alone(self) -> "SupervisedSettings":
         """The same training without unlabelled tiles: supervised, with what any method is told."""
-        return MethodSettings(**{field.name: getattr(self, field.name) for field in fields(MethodSettings)})
+        return SupervisedSettings(**{shared.name: getattr(self, shared.name) for shared in fields(MethodSettings)})
 
     def in_words(self) -> str:
-        """What is made of the unlabelled tiles, and from when on."""
+        """What is made of the tiles, and from when on."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class SupervisedSettings(MethodSettings):
+    """Supervised training needs nothing besides."""
+
+    name: ClassVar[str] = "supervised"
+
+    def in_words(self) -> str:
+        """What is learned from."""
         return "labelled tiles alone"
 
 
@@ -53,13 +83,17 @@ class S4GANSettings(MethodSettings):
 
     Attributes:
         threshold_st: self-training learns from maps that the discriminator takes for human ones with a probability
-            above this; required.
+            above this.
         learning_rate_D: of the discriminator's Adam.
         lambda_fm, lambda_st: weights of feature matching and of self-training.
         st_start: first step with self-training; None: min(1000, num_steps // 20).
     """
 
-    threshold_st: float = -1.0
+    name: ClassVar[str] = "s4gan"
+    has_discriminator: ClassVar[bool] = True
+    makes_pseudo_labels: ClassVar[bool] = True
+
+    threshold_st: float = field(kw_only=True)  # no default: what is worth believing depends on the data
     learning_rate_D: float = 1e-4
     lambda_fm: float = 0.1
     lambda_st: float = 1.0
@@ -67,7 +101,8 @@ class S4GANSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(0 <= self.threshold_st <= 1, "s4gan needs {threshold_st}, a number of 0 to 1 such as 0.6")
+        is_given = self.threshold_st is not None  # the command has no default for it either
+        require(is_given and 0 <= self.threshold_st <= 1, "s4gan needs {threshold_st}, a number of 0 to 1 such as 0.6")
         require(self.learning_rate_D > 0, f"{{learning_rate_D}} is {self.learning_rate_D}, expected a number above 0")
 
     @property

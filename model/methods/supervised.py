@@ -13,7 +13,11 @@ class Supervised(Method):
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step; see `Method.train_step`."""
-        self._begin(step)
+        self._begin(step, labelled)
         _, loss = self._learn_from_labelled(self._on_device(labelled))
         self._step_generator()
-        return self._noting_broken({"loss_ce": loss, "loss_S": loss}, loss, step)
+        return self._with_broken_step({"loss_ce": loss, "loss_S": loss}, loss, step)
+
+    def no_pseudo_label(self, score: float | None, step: int) -> str:
+        """That there are none; see `Method.no_pseudo_label`."""
+        return "not used: this run learns from labelled tiles alone"

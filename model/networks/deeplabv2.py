@@ -58,6 +58,7 @@ class SummedClassifiers(nn.ModuleList):
             assert classifier.bias is not None  # a convolution has one unless it is told not to
             nn.init.zeros_(classifier.bias)
         super().__init__(classifiers)
+        self.num_classes = num_classes
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, in_channels, h, w) -> logits (B, num_classes, h, w)."""
@@ -81,6 +82,11 @@ class DeepLabV2(nn.Module):
         super().__init__()
         self.backbone = DilatedResNet(with_bands(build_resnet(backbone), bands))
         self.head = SummedClassifiers(self.backbone.out_channels, num_classes)
+
+    @property
+    def num_classes(self) -> int:
+        """Pixel classes."""
+        return self.head.num_classes
 
     def low_resolution(self, images: Tensor) -> Tensor:
         """Logits before the upsampling: 41×41 for 320×320."""

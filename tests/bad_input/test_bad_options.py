@@ -47,7 +47,7 @@ BAD_OPTIONS = [
     ("train_s4gan", "save_pred_every", "0", "whole number"),
     ("train_s4gan", "accumulate", "2", "does not divide"),
     ("train_s4gan", "restore_from", "/nowhere.pth", "does not exist"),
-    ("train_s4gan", "restore_from_D", "/nowhere.pth", "there is no discriminator"),
+    ("train_s4gan", "restore_from_D", "/nowhere.pth", "has no discriminator"),
     ("train_s4gan", "labeled_ratio", "-inf", "expected one argument"),
     ("train_s4gan", "input_size", "-32,32", "expected one argument"),
     ("train_s4gan", "val_list", "/nowhere.txt", "no list of names"),

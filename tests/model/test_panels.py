@@ -10,12 +10,12 @@ from data.tiles import Tiles, open_tiles
 from model import panels
 from model.methods.method import Method
 from model.methods.s4gan import S4GAN
-from model.methods.settings import MethodSettings, S4GANSettings
+from model.methods.settings import S4GANSettings, SupervisedSettings
 from model.methods.supervised import Supervised
+from model.metrics import metric_columns
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.panels import draw_panels, spread
-from model.training import metric_columns
 from tests.conftest import write_custom, write_image
 from utils.imagery.labels import IGNORE_INDEX
 
@@ -32,7 +32,7 @@ def s4gan() -> S4GAN:
 
 @pytest.fixture(scope="module")
 def supervised() -> Supervised:
-    return Supervised(DeepLabV2(3, "tiny"), MethodSettings(100), torch.device("cpu"))
+    return Supervised(DeepLabV2(3, "tiny"), SupervisedSettings(100), torch.device("cpu"))
 
 
 def test_tiles_are_spread_over_all_kinds_of_names():
@@ -57,6 +57,7 @@ def test_tiles_are_spread_over_all_kinds_of_names():
 def test_it_says_why_nothing_is_learned_from_a_tile(s4gan, supervised, score, step, words):
     assert s4gan.no_pseudo_label(score, step) == words
     assert supervised.no_pseudo_label(None, step) == "not used: this run learns from labelled tiles alone"
+    assert Method.no_pseudo_label(supervised, None, step) == "no pseudo-label: this method makes none"
 
 
 @pytest.mark.parametrize("name", ["s4gan", "supervised"])
@@ -68,14 +69,6 @@ def test_every_curve_is_a_column_and_has_words(request, name):
     words = [text for panel in curves for text in (panel.title, *panel.columns.values())]
     assert not any("_" in text for text in words)
     assert ("self-training loss on unlabelled tiles (after step 50)" in words) == (name == "s4gan")
-
-
-def test_columns_are_those_of_the_method_then_those_of_the_run(s4gan, supervised):
-    rates = ["learning_rate", "learning_rate_D"]
-    losses = ["loss_ce", "loss_fm", "loss_st", "loss_S", "loss_D", "D_real", "D_fake", "believed"]
-    own = ["wait_ms", "images_per_s", "val_mean_iou"]
-    assert metric_columns(s4gan, ("a", "b")) == [*losses, *rates, *own, "pseudo a", "pseudo b"]
-    assert metric_columns(supervised, ("a", "b")) == ["loss_ce", "loss_S", "learning_rate", *own]
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +91,13 @@ def test_tiles_of_a_run_show_maps_or_say_why_not(tiles, score, notices, monkeypa
     notice = panels.notice
     monkeypatch.setattr(panels, "notice", lambda text, size: said.append(text) or notice(text, size))
     generator, device = DeepLabV2(3, "tiny"), torch.device("cpu")
-    alone = Supervised(generator, MethodSettings(100), device)
+    alone = Supervised(generator, SupervisedSettings(100), device)
     method = S4GAN(generator, discriminator, settings(), device) if discriminator is not None else alone
     labelled, unlabelled = tiles.labelled_positions()
     some = named_tiles(tiles, spread(labelled, tiles.names, 0.25), (40, 48))
     others = named_tiles(tiles, spread(unlabelled, tiles.names, 0.75), (40, 48))
     description = tiles.reader.description
-    picture = draw_panels(method, (some, others), description.legend, description.colours, step=60)
+    picture = draw_panels(method, some, others, description.legend, description.colours, step=60)
     assert picture.width > 6 * 180
     assert len(said) == notices
     assert said[0] == "no pixel of this mask has a label"

@@ -13,7 +13,7 @@ from torch import Tensor
 from data.batches.samples import SegmentationSample
 from model.methods import build_method, method_name
 from model.methods.method import Method
-from model.methods.settings import MethodSettings, S4GANSettings
+from model.methods.settings import MethodSettings, S4GANSettings, SupervisedSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.training import TrainingRun
 from utils.errors import DataError, OptionError
@@ -21,6 +21,7 @@ from utils.runs.folder import RunFolder
 from utils.runs.log import read_rows
 from utils.runs.record import RunRecord, read_record
 from utils.runs.settings import KeepingSettings
+from utils.settings import SettingsError
 
 S4GAN = S4GANSettings(3, threshold_st=0.0, st_start=0)
 RECORD = RunRecord("tiny", ("field", "forest", "water"), ((0, 0, 0),) * 3, options={"num_steps": 3, "log_every": 1})
@@ -41,7 +42,7 @@ def batch(seed: int) -> SegmentationSample:
 
 def method_of(settings: MethodSettings) -> Method:
     torch.manual_seed(0)
-    return build_method(settings, DeepLabV2(3, "tiny"), 3, torch.device("cpu"))
+    return build_method(settings, DeepLabV2(3, "tiny"), "cpu")
 
 
 def train(
@@ -92,7 +93,7 @@ def test_a_run_leaves_its_networks_state_record_and_log(tmp_path: Path):
     assert (tmp_path / "run" / "tiles.png").is_file()
 
 
-@pytest.mark.parametrize("settings", [S4GAN, MethodSettings(3)], ids=method_name)
+@pytest.mark.parametrize("settings", [S4GAN, SupervisedSettings(3)], ids=method_name)
 def test_resumed_it_ends_as_if_nothing_had_been(tmp_path: Path, settings: MethodSettings):
     train(tmp_path / "whole", settings)
     train(tmp_path / "parts", settings, until=2)
@@ -116,7 +117,14 @@ def test_losses_that_are_not_finite_name_the_tiles_of_their_step(tmp_path: Path)
         train(tmp_path / "run", replace(S4GAN, learning_rate=1e30))
 
 
-def test_settings_say_which_method_is_meant():
-    assert [method_name(settings) for settings in (S4GAN, MethodSettings(3))] == ["s4gan", "supervised"]
-    alone = replace(S4GAN, learning_rate=0.5, accumulate=2).on_labelled_tiles_alone()
-    assert alone == MethodSettings(3, learning_rate=0.5, accumulate=2)
+def test_a_run_is_not_resumed_as_one_of_another_method(tmp_path: Path):
+    settings = SupervisedSettings(3)
+    train(tmp_path / "run", settings, until=1, record=replace(RECORD, method="other"))
+    with pytest.raises(OptionError, match="another method: it was other and is supervised; give the same one"):
+        train(tmp_path / "run", settings, resume=True, record=replace(RECORD, method="supervised"))
+
+
+def test_pseudo_labels_of_a_method_that_makes_none_are_refused(tmp_path: Path):
+    with pytest.raises(SettingsError, match="save_viz writes pseudo-labels, and the method supervised makes none"):
+        train(tmp_path / "run", SupervisedSettings(3), save_viz=True)
+    assert not (tmp_path / "run").exists()

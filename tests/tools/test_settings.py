@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
-from model.methods.settings import MethodSettings, S4GANSettings
+from model.methods.settings import MethodSettings, S4GANSettings, SupervisedSettings
 from model.settings import NetworkSettings
 from tools.settings import EvaluationSettings, PredictionSettings, SelectionSettings, TrainingSettings
-from utils.runs.settings import FolderSettings
+from utils.runs.settings import FolderSettings, KeepingSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import SettingsError, as_plain
 
@@ -27,18 +27,23 @@ def test_a_job_is_one_flat_table_whose_names_are_those_of_the_options():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: S4GANSettings(200), "s4gan needs threshold_st, a number of 0 to 1 such as 0.6"),
+        (lambda: S4GANSettings(200, threshold_st=2), "s4gan needs threshold_st, a number of 0 to 1 such as 0.6"),
         (lambda: LabelledSettings(active_learning=True), "active_learning needs active_learning_images_array"),
         (lambda: LabelledSettings(active_learning_images_array=Path("n.npy")), "is used with active_learning only"),
         (lambda: FolderSettings(resume=True, overwrite=True), "resume goes on with a run and overwrite replaces it"),
         (
-            lambda: TrainingSettings(DATA, MethodSettings(9, accumulate=3), samples=SampleSettings(batch_size=8)),
+            lambda: TrainingSettings(DATA, SupervisedSettings(9, accumulate=3), samples=SampleSettings(batch_size=8)),
             "accumulate 3 does not divide batch_size 8",
         ),
         (
-            lambda: TrainingSettings(DATA, MethodSettings(9), network=NetworkSettings(restore_from_D="d.pth")),
-            "restore_from_D: without unlabelled tiles there is no discriminator",
+            lambda: TrainingSettings(DATA, SupervisedSettings(9), network=NetworkSettings(restore_from_D="d.pth")),
+            "restore_from_D: the method supervised has no discriminator; leave it out",
         ),
+        (
+            lambda: TrainingSettings(DATA, SupervisedSettings(9), keeping=KeepingSettings(save_viz=True)),
+            "save_viz writes pseudo-labels, and the method supervised makes none; leave it out",
+        ),
+        (lambda: TrainingSettings(DATA, MethodSettings(9)), "unknown training method 'MethodSettings'"),
         (
             lambda: SelectionSettings(DATA, query=QuerySettings(stop_at_accuracy=0.9)),
             "stop_at_accuracy needs val_list",
@@ -50,6 +55,11 @@ def test_a_job_is_one_flat_table_whose_names_are_those_of_the_options():
 def test_contradictions_are_refused_in_words_of_fields(make, message: str):
     with pytest.raises(SettingsError, match=message):
         make()
+
+
+def test_s4gan_has_no_threshold_unless_one_is_given():
+    with pytest.raises(TypeError, match="threshold_st"):
+        S4GANSettings(200)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("job", [EvaluationSettings(DATA), PredictionSettings(MapSourceSettings(Path("scenes")))])

@@ -10,10 +10,11 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,10 +25,10 @@ from torch import Tensor
 from data.batches.samplers import EndlessBatches
 from data.settings import DataSettings, LabelledSettings, SampleSettings
 from model import training
-from model.methods import s4gan
+from model.methods import METHODS, Entry, s4gan
 from model.methods.method import Method
 from model.methods.s4gan import S4GAN
-from model.methods.settings import S4GANSettings
+from model.methods.settings import MethodSettings, S4GANSettings, SupervisedSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.settings import NetworkSettings
@@ -39,6 +40,7 @@ from tools import auto_evaluate, train_s4gan
 from tools.settings import TrainingSettings
 from utils.runs.pace import Pace
 from utils.runs.settings import KeepingSettings, MachineSettings
+from utils.settings import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMES = {"wait_ms", "images_per_s"}  # columns of metrics.csv that no run repeats
@@ -443,6 +445,36 @@ def test_ratio_1_is_supervised_only_and_says_so(training_tiles: TinySet, tmp_pat
     assert all(torch.equal(flag[name], tensor) for name, tensor in ratio.items())
     assert rows_of(tmp_path / "ratio") == rows_of(tmp_path / "flag")
     assert not list(tmp_path.rglob("*_D.pth"))
+
+
+@dataclass(frozen=True)
+class OwnSettings(MethodSettings):
+    """Of a method without unlabelled tiles that has more to be told than the supervised one."""
+
+    name: ClassVar[str] = "own"
+    weight: float = 1.0
+
+
+def test_only_methods_that_take_unlabelled_tiles_become_supervised_without_them(
+    training_tiles: TinySet, tmp_path: Path, capsys, monkeypatch
+):
+    monkeypatch.setitem(METHODS, "own", Entry("supervised", "Supervised", OwnSettings))
+    data = DataSettings("custom", training_tiles.folder, training_tiles.list_path)
+    settings = partial(TrainingSettings, data, keeping=KeepingSettings(tmp_path, save_viz=True))
+    tiles = train_s4gan.open_training_tiles(TrainingSettings(data, OwnSettings(2)))
+    own = TrainingSettings(data, OwnSettings(2, weight=2))
+    assert train_s4gan.with_fitting_method(own, tiles) is own
+    assert not capsys.readouterr().out
+    with pytest.raises(SettingsError, match="the method supervised makes none"):
+        train_s4gan.with_fitting_method(settings(S4GANSettings(2, threshold_st=0.5)), tiles)
+    assert "every tile is labelled" in capsys.readouterr().out
+
+
+def test_supervised_training_asks_for_no_threshold(training_tiles: TinySet, tmp_path: Path, capsys):
+    argv = partial(options, training_tiles, tmp_path / "run", threshold_st=None)
+    assert train_s4gan.parse_args(argv("--supervised-only")).method == SupervisedSettings(2)
+    line = error_line(capsys, 2, train_s4gan.main, argv())
+    assert "s4gan needs --threshold-st, a number of 0 to 1" in line
 
 
 def test_parts_of_a_batch_teach_what_the_whole_does(training_tiles: TinySet, tmp_path: Path):

@@ -88,9 +88,9 @@ def test_discriminator_loss_of_sure_logits_is_finite():
 def test_images_are_believed_one_by_one_where_the_sigmoid_exceeds_the_threshold():
     logits = torch.zeros(3, 3, 1, 2)
     logits[:, 2, 0, 0] = logits[:, 1, 0, 1] = 5
-    realness = torch.tensor([0.5, 0.4, -3.0])  # σ = 0.622, 0.599, 0.047: as logits none is above 0.6
+    judgement = torch.tensor([0.5, 0.4, -3.0])  # σ = 0.622, 0.599, 0.047: as logits none is above 0.6
     inside = torch.ones(3, 1, 1, 2, dtype=torch.bool)
-    labels = self_training_labels(logits, realness, inside, threshold=0.6)
+    labels = self_training_labels(logits, judgement, inside, threshold=0.6)
     assert labels.tolist() == [[[2, 1]], [[255, 255]], [[255, 255]]]
     assert labels.dtype == torch.long
 

@@ -104,11 +104,11 @@ def choosing(dataset: str, data_dir: Path, data_list: Path, description: Descrip
 def training(
     dataset: str, data_dir: Path, data_list: Path, description: Description, labels: Mapping[str, object]
 ) -> NextStep:
-    """Train s4GAN.
+    """Train s4GAN, or on labelled tiles alone where `labels` say so.
 
     Args:
         dataset, data_dir, data_list, description: the data set.
-        labels: the options that say which tiles are labelled.
+        labels: the options that say which tiles are labelled, and with `--supervised-only` that no others are used.
     """
     weights = default_weights("resnet101")
     is_there = weights is not None and weights.is_file()
@@ -119,7 +119,7 @@ def training(
         "--data-list": data_list,
         "--val-list": _scorable(data_list.with_name("val.txt"), data_dir, description, other_than=data_list),
         **labels,
-        "--threshold-st": "0.6",
+        "--threshold-st": None if labels.get("--supervised-only") else "0.6",
         "--restore-from": None if is_there else "none",
         "--checkpoint-dir": None if free_folder(checkpoints) == checkpoints else free_folder(checkpoints),
     }

@@ -14,7 +14,7 @@ from utils.imagery.labels import IGNORE_INDEX
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> TrainingSettings:
-    """What the options say; with `--supervised-only` the method is the supervised one."""
+    """What the options say."""
     parser = CommandParser(description=description)
     _add_data(parser)
     _add_labels(parser)
@@ -23,8 +23,13 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Traini
     _add_results(parser)
     options = parser.parse_args(argv)
     refuse_huge_batch(parser, "--batch-size", options.batch_size // options.accumulate, options.input_size)
-    name = "supervised" if options.supervised_only else "s4gan"
-    return parsed(parser, TrainingSettings, options, method=parsed(parser, METHODS[name].settings, options))
+    method = parsed(parser, METHODS[method_of(options)].settings, options)
+    return parsed(parser, TrainingSettings, options, method=method)
+
+
+def method_of(options: argparse.Namespace) -> str:
+    """The name in `METHODS` of the method that the options ask for."""
+    return "supervised" if options.supervised_only else "s4gan"
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -85,9 +90,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add(
         "--threshold-st",
         type=share,
-        required=True,
         metavar="T",
-        help="self-training: believe maps that D scores above T",
+        help="self-training: believe maps that D scores above T; needed, but for --supervised-only",
     )
     add("--st-start", type=count(0), metavar="N", help="first step with self-training; default min(1000, num-steps/20)")
     add("--lambda-fm", type=number(0), default=0.1, help="weight of feature matching")

@@ -17,7 +17,7 @@ _WITH_POINTS = 40  # numbers of a line up to which each is marked
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """One chart of a log.
 
     Attributes:
@@ -32,7 +32,7 @@ class Panel:
 
 
 def plot_curves(
-    log: Path, picture: Path, panels: Sequence[Panel], against: str = "step", axis_name: str = "step"
+    log: Path, picture: Path, panels: Sequence[CurvePanel], against: str = "step", axis_name: str = "step"
 ) -> None:
     """Draw columns of a log against the step or another column.
 
@@ -57,7 +57,7 @@ def plot_curves(
     save_figure(picture, figure)
 
 
-def _draw(axis: Any, panel: Panel, rows: Sequence[Mapping[str, str]], against: str) -> None:
+def _draw(axis: Any, panel: CurvePanel, rows: Sequence[Mapping[str, str]], against: str) -> None:
     for colour, (column, words) in zip(LINE_COLOURS, panel.columns.items(), strict=False):
         points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
         if points:

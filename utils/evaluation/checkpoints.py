@@ -118,7 +118,7 @@ class Checkpoints:
         if self._kept is not None and self._kept[0] == step:
             self._load(self._kept[1])
         else:
-            self._load(self._read(self.folder.generator(step)))
+            self._load(self._read(self.folder.network(step)))
         self.present = step
 
     def leave_out(self, step: int, reason: str) -> None:
@@ -221,7 +221,7 @@ class Checkpoints:
 
     def _start_reading(self, thread: ThreadPoolExecutor, wait: bool) -> tuple[int, Future[Weights]] | None:
         step = self._next(wait)
-        return None if step is None else (step, thread.submit(self._fetch, self.folder.generator(step)))
+        return None if step is None else (step, thread.submit(self._fetch, self.folder.network(step)))
 
     def _fetch(self, path: Path) -> Weights:
         weights = self._read(path)

@@ -13,7 +13,7 @@ from utils.compute.precision import autocast
 from utils.errors import DataError
 from utils.evaluation.metric import TileMatrices
 from utils.evaluation.settings import ViewSettings
-from utils.imagery.images import normalise, unpack
+from utils.imagery.images import network_input
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, VALID, PixelFormat
 
@@ -41,7 +41,7 @@ def predict_logits(
     """
     height, width = _size_inside(batch)
     with autocast(precision, device):
-        logits = network(_network_input(batch, device, pixels))
+        logits = network(network_input(batch.image, batch.size, device, pixels))
     return logits[:, :, :height, :width].float()
 
 
@@ -59,7 +59,7 @@ def predict_probabilities(
         float32, shape (B, C, h, w), where (h, w) is the size inside the padding.
     """
     height, width = _size_inside(batch)
-    images = _network_input(batch, device, pixels)
+    images = network_input(batch.image, batch.size, device, pixels)
     total = None
     for view, flipped in _views_of(images, width, views):
         with autocast(precision, device):
@@ -74,10 +74,6 @@ def predict_probabilities(
 def _size_inside(batch: MaskedBatch) -> tuple[int, int]:
     height, width = batch.size.tolist()[0]
     return height, width
-
-
-def _network_input(batch: MaskedBatch, device: torch.device, pixels: PixelFormat) -> Tensor:
-    return normalise(*unpack(batch.image, batch.size, device, pixels), pixels)
 
 
 def _views_of(images: Tensor, width: int, views: ViewSettings) -> Iterator[tuple[Tensor, bool]]:

@@ -28,6 +28,9 @@ def unpack(
     Returns:
         The bands in [0, 1], float32, shape (B, bands, H, W), 0 in padding and where there are no data; and where
         there are, bool, shape (B, 1, H, W).
+
+    Raises:
+        ValueError: the images are not uint8.
     """
     images = images.to(device, non_blocking=True)
     inside = inside_mask(sizes.to(device, non_blocking=True), (images.shape[2], images.shape[3]))
@@ -37,11 +40,25 @@ def unpack(
     return to_unit_range(images[:, :-1], device, memory_format) * inside, inside
 
 
+def network_input(images: Tensor, sizes: Tensor, device: torch.device, pixels: PixelFormat = RGB_PIXELS) -> Tensor:
+    """Stored images as networks see them: normalised bands on the device, (B, bands, H, W), 0 where there are no data.
+
+    Args:
+        images, sizes, device, pixels: as for `unpack`.
+    """
+    return normalise(*unpack(images, sizes, device, pixels), pixels)
+
+
 def to_unit_range(images: Tensor, device: torch.device, memory_format: torch.memory_format = MEMORY_FORMAT) -> Tensor:
     """uint8 (B, C, H, W) on any device -> float32 in [0, 1] on `device`.
 
     The bytes travel and become floats on the device: a quarter of the traffic.
+
+    Raises:
+        ValueError: the images are not uint8.
     """
+    if images.dtype != torch.uint8:
+        raise ValueError(f"images are {images.dtype}, expected uint8, 0 to 255; they are scaled to [0, 1] here")
     images = images.to(device, non_blocking=True)
     return images.to(torch.float32, memory_format=memory_format).div_(255.0)
 

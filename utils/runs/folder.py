@@ -1,7 +1,7 @@
 """The folder of a training run: its files, their names, and what a later command needs to know."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ from utils.errors import OptionError
 from utils.runs.output import Kind, OutputFolder
 from utils.runs.space import file_bytes
 
+_CHECKPOINT = r"checkpoint(\d+)(_\w+)?\.pth"  # steps finished, and which of the method's networks
 EVENTS = r"tensorboard/events\.out\.tfevents\..*"
 TRAINING = Kind(
     noun="a run",
     option="--checkpoint-dir",
     record="options.json",
     record_key="options",
-    files=r"checkpoint\d+(_D)?\.pth|(last|best)\.pth|options\.json|metrics\.csv|labelled_names\.txt"
+    files=rf"{_CHECKPOINT}|(last|best)\.pth|options\.json|metrics\.csv|labelled_names\.txt"
     rf"|(curves|tiles)\.png|{EVENTS}",
     worth=r"checkpoint\d+\.pth|(last|best)\.pth|options\.json",
     folders=("tensorboard",),
@@ -36,24 +37,13 @@ class RunFolder(OutputFolder):
         self.last, self.best = path / "last.pth", path / "best.pth"
         self.labelled_names = path / "labelled_names.txt"
 
-    def generator(self, step: int) -> Path:
-        """The generator after `step` steps."""
-        return self.path / f"checkpoint{step}.pth"
-
-    def network(self, step: int, ending: str) -> Path:
+    def network(self, step: int, ending: str = "") -> Path:
         """One of a method's networks after `step` steps, by what its file's name ends in: "" is the evaluated one."""
         return self.path / f"checkpoint{step}{ending}.pth"
 
-    def discriminator(self, step: int) -> Path:
-        """The discriminator after `step` steps."""
-        return self.path / f"checkpoint{step}_D.pth"
-
     def steps(self) -> list[int]:
-        """Steps of which there is a generator, in order."""
-        if not self.path.is_dir():
-            return []
-        names = (re.fullmatch(r"checkpoint(\d+)\.pth", path.name) for path in self.path.iterdir())
-        return sorted(int(name[1]) for name in names if name)
+        """Steps of which the evaluated network is there, in order."""
+        return sorted(step for step, ending, _ in self._checkpoints() if not ending)
 
     def check_state(self) -> None:
         """Refuse to resume where there is no run, or one that has checkpoints and has lost its state.
@@ -70,31 +60,38 @@ class RunFolder(OutputFolder):
         """What to do with a run whose state is lost: the newest weights that a new run could start from."""
         if not (steps := self.steps()) and not self.best.exists():
             return "restore it, or start over with --overwrite"
-        newest = self.generator(steps[-1]) if steps else self.best
+        newest = self.network(steps[-1]) if steps else self.best
         given = f"--restore-from {newest}"
-        if steps and self.discriminator(steps[-1]).exists():
-            given += f" --restore-from-D {self.discriminator(steps[-1])}"
+        if steps and (discriminator := self.network(steps[-1], "_D")).exists():
+            given += f" --restore-from-D {discriminator}"
         return f"restore it, or begin another run in another --checkpoint-dir with {given}"
 
     def bytes_after(self, step: int) -> int:
         """Bytes of checkpoints of steps after `step`, which `cut_back` removes."""
-        later = [later for later in self.steps() if later > step]
-        return file_bytes(path for n in later for path in (self.generator(n), self.discriminator(n)))
+        return file_bytes(path for later, _, path in self._checkpoints() if later > step)
 
     def cut_back(self, step: int) -> None:
         """Remove half-written files, and checkpoints of steps after `step`, which a resumed run will make again."""
         self.remove_unfinished()
-        self.remove_steps([later for later in self.steps() if later > step])
-
-    def remove_steps(self, steps: Iterable[int]) -> None:
-        """Remove the checkpoints of these steps."""
-        for step in steps:
-            self.generator(step).unlink(missing_ok=True)
-            self.discriminator(step).unlink(missing_ok=True)
+        self._remove(lambda later: later > step)
 
     def keep_newest(self, count: int, best_step: int | None) -> None:
-        """Remove all but the newest checkpoints and the best one."""
-        self.remove_steps([step for step in self.steps()[:-count] if step != best_step])
+        """Remove all but the newest checkpoints and the best one, whatever networks they hold."""
+        kept = {*self.steps()[-count:], best_step}
+        self._remove(lambda step: step not in kept)
+
+    def _remove(self, is_unwanted: Callable[[int], bool]) -> None:
+        """Remove checkpoints by their step, the evaluated network first: its file says that the others are there."""
+        for step, _, path in sorted(self._checkpoints()):
+            if is_unwanted(step):
+                path.unlink(missing_ok=True)
+
+    def _checkpoints(self) -> list[tuple[int, str, Path]]:
+        """Step, ending and file of each network of each checkpoint, in no order."""
+        if not self.path.is_dir():
+            return []
+        found = ((re.fullmatch(_CHECKPOINT, path.name), path) for path in self.path.iterdir())
+        return [(int(name[1]), name[2] or "", path) for name, path in found if name]
 
 
 def refuse_other_options(

@@ -105,7 +105,10 @@ def _of_version_1(path: Path, raw: Mapping[str, Any], record: RunRecord) -> RunR
     ours = {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
     if raw.get("normalisation", ours) != ours:
         raise _damaged(path, "normalisation", f"the one of its version, {ours}", raw["normalisation"])
-    method = "supervised" if record.options.get("supervised_only") is True else "s4gan"
+    options = record.options
+    # A run whose tiles were all labelled was supervised without being asked to be.
+    all_labelled = options.get("labeled_ratio", "") in (None, "1", "1.0") and options.get("active_learning") is False
+    method = "supervised" if options.get("supervised_only") is True or all_labelled else "s4gan"
     machine = {name: raw[name] for name in ("precision", "tf32", "processes", "torch") if name in raw}
     return replace(record, method=method, machine=machine)
 

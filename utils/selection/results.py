@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torchvision
 
-from utils.drawing.curves import Panel, plot_curves
+from utils.drawing.curves import CurvePanel, plot_curves
 from utils.drawing.pictures import save_bars, save_contact_sheets
 from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.files import write_json, write_names
@@ -19,9 +19,9 @@ from utils.selection.scene_tiles import SceneTiles
 
 COLUMNS = ("labelled", "loss", "val_accuracy", "query_accuracy", "fit_seconds", "score_seconds")
 CURVES = (
-    Panel("loss of the classifier on the labelled tiles", {"loss": "loss"}),
-    Panel("accuracy on the validation list", {"val_accuracy": "accuracy"}, is_share=True),
-    Panel("share of the tiles asked for that were predicted right", {"query_accuracy": "share"}, is_share=True),
+    CurvePanel("loss of the classifier on the labelled tiles", {"loss": "loss"}),
+    CurvePanel("accuracy on the validation list", {"val_accuracy": "accuracy"}, is_share=True),
+    CurvePanel("share of the tiles asked for that were predicted right", {"query_accuracy": "share"}, is_share=True),
 )
 
 

@@ -65,7 +65,7 @@ def test_supervised_training_does_not_learn_from_nodata():
 def test_four_bands_are_learned_from():
     pixels = PixelFormat((0.4, 0.4, 0.4, 0.2), (0.2, 0.2, 0.2, 0.1), has_validity=True)
     torch.manual_seed(0)
-    method = S4GAN.build(DeepLabV2(C, "tiny", bands=4), C, SETTINGS, CPU, pixels=pixels)
+    method = S4GAN.build(DeepLabV2(C, "tiny", bands=4), SETTINGS, CPU, pixels=pixels)
 
     def with_infrared(batch: Batch) -> Batch:
         image = torch.cat([batch.image, batch.image[:, :1], torch.full_like(batch.image[:, :1], 255)], dim=1)

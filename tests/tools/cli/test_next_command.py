@@ -100,6 +100,13 @@ def test_each_command_is_followed_by_the_one_that_was_printed(tiles, capsys):
     assert "--checkpoint-dir checkpoint-2" in again.command
 
 
+def test_supervised_training_is_printed_without_a_threshold(tiles):
+    description, labels = load_description("custom", tiles.folder), {"--labeled-ratio": "0.5"}
+    for options, is_there in ((labels, True), (labels | {"--supervised-only": True}, False)):
+        words = as_typed(str(training("custom", tiles.folder, tiles.folder / "train.txt", description, options)))
+        assert ("--threshold-st" in words) == is_there
+
+
 def test_a_set_without_masks_is_not_offered_for_training(tiles, capsys):
     """People are asked for scene labels first; what is printed then goes on where they have answered."""
     shutil.rmtree(tiles.folder / "masks")

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from utils.drawing.charts import save_class_bars, save_confusion, save_score_curve
-from utils.drawing.curves import Panel, plot_curves
+from utils.drawing.curves import CurvePanel, plot_curves
 from utils.drawing.pictures import picture_grid, save_bars, save_picture, with_legend
 from utils.runs.log import MetricsLog
 
@@ -78,7 +78,7 @@ def test_a_class_may_be_called_anything(tmp_path, name):
     log = MetricsLog(tmp_path / "metrics.csv", [name], tmp_path / "events")
     log.write(1, {name: 0.5})
     log.close()
-    plot_curves(tmp_path / "metrics.csv", tmp_path / "curves.png", [Panel(name, {name: name})])
+    plot_curves(tmp_path / "metrics.csv", tmp_path / "curves.png", [CurvePanel(name, {name: name})])
     save_picture(tmp_path / "grid.png", picture_grid([[np.zeros((4, 4, 3), np.uint8)]], [[name]]))
     save_picture(tmp_path / "legend.png", with_legend(Image.new("RGB", (4, 4)), names, [(0, 0, 0), (1, 1, 1)]))
     assert len(list(tmp_path.glob("*.png"))) == 7

@@ -4,10 +4,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from utils.drawing import curves
-from utils.drawing.curves import Panel, plot_curves
+from utils.drawing.curves import CurvePanel, plot_curves
 
-LOSS, SCORE = Panel("losses", {"loss": "loss"}), Panel("validation", {"score": "mean IoU"})
-BOTH = Panel("scores", {"real": "masks drawn by people", "fake": "predicted maps"}, is_share=True)
+LOSS, SCORE = CurvePanel("losses", {"loss": "loss"}), CurvePanel("validation", {"score": "mean IoU"})
+BOTH = CurvePanel("scores", {"real": "masks drawn by people", "fake": "predicted maps"}, is_share=True)
 
 
 def width(log, picture, panels):
@@ -57,7 +57,7 @@ def test_legends_stand_in_words_below_the_lines(tmp_path, figure):
 def test_titles_are_broken_into_lines_that_fit_their_panel(tmp_path, figure):
     log = tmp_path / "metrics.csv"
     log.write_text("step,loss\n1,1\n4,2\n")
-    plot_curves(log, tmp_path / "curves.png", [Panel("word " * 20, {"loss": "loss"})], axis_name="labelled tiles")
+    plot_curves(log, tmp_path / "curves.png", [CurvePanel("word " * 20, {"loss": "loss"})], axis_name="labelled tiles")
     axis = figure[0].axes[0]
     assert max(map(len, axis.get_title("left").split("\n"))) <= 34
     assert axis.get_xlabel() == "labelled tiles"

@@ -104,7 +104,8 @@ def test_network_sees_normalised_images_with_zero_padding():
         seen.append(images)
         return torch.zeros(len(images), C, *images.shape[2:])
 
-    evaluate(network, [make_batch((6, 5), (8, 8), num_tiles=1)._replace(image=torch.full((1, 3, 8, 8), 255))], C, CPU)
+    white = torch.full((1, 3, 8, 8), 255, dtype=torch.uint8)
+    evaluate(network, [make_batch((6, 5), (8, 8), num_tiles=1)._replace(image=white)], C, CPU)
     expected = torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
     torch.testing.assert_close(seen[0][0, :, :6, :5], expected[:, None, None].expand(3, 6, 5))
     assert seen[0][:, :, 6:].abs().max() == 0

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.models import ResNet101_Weights
 
-from utils.imagery.images import inside_mask, normalise, to_unit_range, unpack
+from utils.imagery.images import inside_mask, network_input, normalise, to_unit_range, unpack
 from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD, PixelFormat
 
 CPU = torch.device("cpu")
@@ -74,3 +74,19 @@ def test_without_validity_bands_are_what_they_were():
     images, inside = unpack(image, sizes, CPU)
     assert torch.equal(images, to_unit_range(image, CPU))
     assert torch.equal(inside, inside_mask(sizes, (5, 4)))
+
+
+def test_networks_see_normalised_bands_and_0_in_the_padding():
+    image, sizes = torch.full((1, 3, 5, 4), 255, dtype=torch.uint8), torch.tensor([[3, 2]])
+    seen = network_input(image, sizes, CPU)
+    assert torch.equal(seen, normalise(*unpack(image, sizes, CPU)))
+    assert seen[0, :, 2, 1].tolist() == pytest.approx(
+        [(1 - m) / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
+    )
+    assert not seen[0, :, 3:].any()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+def test_images_are_bytes(kind: torch.dtype):
+    with pytest.raises(ValueError, match=rf"images are {kind}, expected uint8"):
+        unpack(torch.ones(1, 3, 4, 4, dtype=kind), torch.tensor([[4, 4]]), CPU)

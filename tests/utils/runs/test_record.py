@@ -56,6 +56,16 @@ def test_a_run_on_labelled_tiles_alone_was_supervised(tmp_path: Path):
     assert read_record(tmp_path / "options.json").method == "supervised"
 
 
+@pytest.mark.parametrize(("ratio", "chosen", "method"),
+    [(None, False, "supervised"), ("1.0", False, "supervised"), (None, True, "s4gan"), ("0.5", False, "s4gan")],
+)
+def test_a_run_whose_tiles_were_all_labelled_was_supervised(tmp_path: Path, ratio, chosen: bool, method: str):
+    raw = json.loads(VERSION_1.read_text())
+    raw["options"] |= {"labeled_ratio": ratio, "active_learning": chosen}
+    (tmp_path / "options.json").write_text(json.dumps(raw))
+    assert read_record(tmp_path / "options.json").method == method
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
