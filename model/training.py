@@ -20,7 +20,7 @@ from utils.drawing.curves import Panel, plot_curves
 from utils.drawing.pictures import save_picture
 from utils.errors import DataError, OptionError
 from utils.paths import read_bytes
-from utils.runs.damage import misfit
+from utils.runs.damage import MISFITS, misfit
 from utils.runs.files import load_state, write_text
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.interrupt import StopRequest
@@ -248,7 +248,7 @@ class TrainingRun:
 
     def _refuse_another_run(self) -> None:
         recorded = read_record(self.folder.options).options
-        refuse_other_options(recorded, self.record.options, FREE_ON_RESUME, self.folder.path, "--checkpoint-dir")
+        refuse_other_options(recorded, self.record.options, FREE_ON_RESUME, self.folder.path, "checkpoint_dir")
         text = read_bytes(self.folder.labelled_names, OptionError).decode("utf-8", "replace")
         if [name for name in re.split(r"\r\n|\n|\r", text) if name] != list(self.labelled):
             raise DataError(f"{self.folder.labelled_names} differs from the tiles labelled now; the data have changed")
@@ -262,7 +262,7 @@ class TrainingRun:
                 restore_machine_state(machines[distributed.rank()], self.method.device)
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
-        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+        except MISFITS as error:
             reason = misfit(error)
             raise DataError(f"{self.folder.last} does not fit this run: {reason}; {self.folder.way_out()}") from error
 
