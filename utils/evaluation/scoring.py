@@ -64,7 +64,12 @@ def _pairs(truth: Maps | Sequence[Maps], prediction: Maps | Sequence[Maps]) -> l
 
 def _tensors(name: str, maps: Maps | Sequence[Maps]) -> list[Tensor]:
     tensors = []
+    if not isinstance(maps, np.ndarray | Tensor | Sequence):
+        raise OptionError(f"{name} is of type {type(maps).__name__}, expected an array, or a list of arrays")
     for number, array in enumerate([maps] if isinstance(maps, np.ndarray | Tensor) else maps):
+        if not isinstance(array, np.ndarray | Tensor):
+            kind = type(array).__name__
+            raise OptionError(f"{name} {number} is of type {kind}, expected an array; np.asarray makes one")
         is_whole = not array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind in "iu"
         if not is_whole:
             raise OptionError(f"{name} {number} is {array.dtype}, expected class ids of an integer type")

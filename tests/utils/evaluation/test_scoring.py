@@ -45,6 +45,8 @@ def test_classes_may_be_more_than_the_ids_found_and_nothing_may_count():
         (TRUTH, PREDICTION / 2, {}, "prediction 0 is float64, expected class ids"),
         ([TRUTH], [PREDICTION] * 2, {}, "1 arrays of the truth and 2 of the prediction"),
         ([], [], {}, "expected pairs"),
+        ([[0, 1], [1, 0]], PREDICTION, {}, "truth 0 is of type list, expected an array"),
+        (TRUTH, None, {}, "prediction is of type NoneType, expected an array"),
         (TRUTH, PREDICTION, {"num_classes": 2}, "truth 0 holds ids 0 to 2, expected 0 to 1, or 255"),
         (TRUTH, PREDICTION.astype(np.int64) - 1, {}, "prediction 0 holds ids -1 to 1"),
         (TRUTH, PREDICTION, {"num_classes": 1}, "1 classes, expected 2 to 254"),
