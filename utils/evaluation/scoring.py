@@ -8,6 +8,7 @@ from torch import Tensor
 
 from utils.errors import OptionError
 from utils.evaluation.metric import ConfusionMatrix, Scores
+from utils.fields import whole_number
 from utils.imagery.labels import IGNORE_INDEX, MAX_CLASSES
 
 Maps = np.ndarray | Tensor
@@ -33,6 +34,8 @@ def score(
     Raises:
         OptionError: types, shapes or ids do not fit; the message names the first array that does not.
     """
+    if num_classes is not None and whole_number(num_classes) is None:
+        raise OptionError(f"num_classes is {num_classes!r}, expected a whole number")
     pairs = _pairs(truth, prediction)
     highest = max((int(ids.max()) for pair in pairs for ids in _counting(*pair, ignore) if ids.numel()), default=0)
     count = max(2, highest + 1) if num_classes is None else num_classes

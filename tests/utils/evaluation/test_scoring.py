@@ -49,6 +49,7 @@ def test_classes_may_be_more_than_the_ids_found_and_nothing_may_count():
         (TRUTH, None, {}, "prediction is of type NoneType, expected an array"),
         (TRUTH, PREDICTION, {"num_classes": 2}, "truth 0 holds ids 0 to 2, expected 0 to 1, or 255"),
         (TRUTH, PREDICTION.astype(np.int64) - 1, {}, "prediction 0 holds ids -1 to 1"),
+        (TRUTH, PREDICTION, {"num_classes": 5.0}, "num_classes is 5.0, expected a whole number"),
         (TRUTH, PREDICTION, {"num_classes": 1}, "1 classes, expected 2 to 254"),
         (TRUTH.astype(np.int64) * 1000, PREDICTION, {"ignore": 255000}, "2001 classes"),
     ],
