@@ -12,6 +12,7 @@ __all__, __getattr__, __dir__ = public_names(
     {
         "DataSettings": "settings",
         "Description": "descriptions",
+        "LabelledSettings": "settings",
         "SampleSettings": "settings",
         "EvaluationTiles": "lists.evaluation_tiles",
         "SegmentationSample": "batches.samples",

@@ -23,7 +23,9 @@ from data.caching.finding import find, tile_keys
 from data.caching.room import remove
 from data.caching.slabs import INDEX, SLAB_BYTES, Decoded, Slab, read_slab, slab_names
 from data.caching.users import Hold
-from utils.errors import OptionError, warn
+from utils.errors import warn
+from utils.settings import SettingsError
+from utils.wording import worded
 
 
 class TileArray(Protocol):
@@ -68,12 +70,12 @@ class CacheSettings:
         """
         if self.folder is not None:
             if not _can_write(self.folder):
-                raise OptionError(f"--cache-dir {self.folder} cannot be written; choose another, or --no-cache")
+                raise SettingsError("{cache_dir} {} cannot be written; choose another, or {no_cache}", self.folder)
             return self.folder
         for folder in self.folders():
             if _can_write(folder):
                 return folder
-        warn("no cache folder can be written; tiles are decoded at every use (--cache-dir)")
+        warn(worded("no cache folder can be written; tiles are decoded at every use ({cache_dir})"))
         return None
 
 

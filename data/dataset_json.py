@@ -17,7 +17,7 @@ from utils.suggest import unknown
 
 
 def load_description(dataset: str, data_dir: Path) -> Description:
-    """The description of `--dataset`: a built-in one, or the `dataset.json` of a custom set.
+    """The description of a data set: a built-in one, or the `dataset.json` of a custom set.
 
     Args:
         dataset: `ucm`, `deepglobe` or `custom`, in any case.
@@ -99,6 +99,7 @@ def parse_description(raw: Any) -> Description:
         raise DataError("`scene_classes` must hold at least 2 names; give null where tiles have no scene class")
     return Description(
         name="custom",
+        title=raw["name"],
         images=_template(raw, "images"),
         masks=_template(raw, "masks"),
         classes=classes,

@@ -24,7 +24,7 @@ class Description:
     """A data set as its reader needs to know it.
 
     Attributes:
-        name: the name typed at `--dataset`, in lower case.
+        name: `ucm`, `deepglobe` or `custom`.
         images, masks: path templates below the data folder, with `{name}` for a tile's name.
         classes: pixel classes in the order of their ids.
         colours: RGB colour of each class in pictures, same order.
@@ -43,6 +43,7 @@ class Description:
         size_tolerance: pixels by which each side of a mask may differ from that of its image.
         exif: whether images and masks are turned as their EXIF orientation says.
         bands: of the images, with their ranges and normalisation.
+        title: what messages call a custom set: the `name` in its `dataset.json`.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Description:
     size_tolerance: int = 0
     exif: Exif = "apply"
     bands: Bands = RGB_BANDS
+    title: str = ""
 
     @property
     def num_classes(self) -> int:

@@ -16,6 +16,7 @@ from data.reader import TileReader
 from utils.errors import DataError, warn
 from utils.paths import fitting_name, no_file
 from utils.settings import SettingsError
+from utils.wording import worded
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,13 @@ def _image_files(path: Path) -> dict[str, Path]:
     """Image files by the names of their maps: without endings, unless two files would then be called alike."""
     fault = no_file(path)
     if fault is not None and not path.is_dir():
-        raise SettingsError(f"{{images}} {path} {fault}; give an image file, or a folder of them")
+        raise SettingsError("{images} {} {}; give an image file, or a folder of them", path, fault)
     if fault is None:
         return {_fitting(path.stem): path}
     files = [file.path for file in FolderSource(path).files if file.path.lower().endswith(IMAGE_ENDINGS)]
     if not files:
-        raise DataError(f"--images {path} holds no images; expected files that end in {', '.join(IMAGE_ENDINGS)}")
+        endings = ", ".join(IMAGE_ENDINGS)
+        raise DataError(worded("{images} {} holds no images; expected files that end in {}", path, endings))
     names = [file.rpartition(".")[0] for file in files]
     if len({name.lower() for name in names}) < len(names):  # in any case: some file systems do not tell them apart
         print("some images differ in their ending alone: maps keep it in their names")

@@ -16,6 +16,7 @@ from data.decoding.orientation import swaps_sides
 from data.decoding.palette_files import PaletteFiles, named_files
 from data.descriptions import Description
 from utils.errors import DataError
+from utils.wording import worded
 
 
 @dataclass(frozen=True)
@@ -163,8 +164,11 @@ def check_files(reader: TileReader, names: Sequence[str], with_masks: Sequence[s
         missing = [path for path in paths if not path.is_file()]
         if missing:
             raise DataError(
-                f"{len(missing)} of {len(paths)} {kind} are missing, the first is {missing[0]}; "
-                "check --data-dir and the list"
+                worded(
+                    f"{len(missing)} of {len(paths)} {kind} are missing, the first is {{}}; "
+                    "check {data_dir} and the list",
+                    missing[0],
+                )
             )
 
 
@@ -183,7 +187,7 @@ def names_with_masks(reader: TileReader, names: Sequence[str], needs_folder: boo
     folder = reader.mask_path(names[0]).parent
     if needs_folder and not found and not folder.is_dir():
         raise DataError(
-            f"no tile has a mask: the folder {folder} is not there; check --data-dir, or put the masks there"
+            worded("no tile has a mask: the folder {} is not there; check {data_dir}, or put the masks there", folder)
         )
     return found
 

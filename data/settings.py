@@ -1,4 +1,4 @@
-"""What a job reads: a data set, a list of its tiles, which of them are labelled, samples of them, and images."""
+"""Settings of what a job reads: a data set, a list of its tiles, which are labelled, samples of them, and images."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.dataset_json import load_description
-from data.descriptions import Description, Exif
-from utils.settings import SettingsError, as_exact, require
+from data.descriptions import DATASET_NAMES, Description, Exif
+from utils.fields import as_counts, as_exact, as_one_of, as_paths, as_size, check_numbers, check_shares, known_name
+from utils.settings import SettingsError, require
 
 if TYPE_CHECKING:  # with torch
     from data.cache import CacheSettings
@@ -38,14 +39,11 @@ class DataSettings:
     cache_limit: int | None = None
 
     def __post_init__(self) -> None:
-        require(
-            self.cache_limit is None or self.cache_limit >= 1,
-            f"{{cache_limit}} is {self.cache_limit}, expected bytes, 1 or more; {{no_cache}} keeps nothing",
-        )
-        require(
-            self.num_classes is None or self.num_classes >= 2,
-            f"{{num_classes}} is {self.num_classes}, expected 2 or more",
-        )
+        known_name(self.dataset, "dataset", DATASET_NAMES)
+        as_paths(self, "data_dir", "data_list", "cache_dir")
+        as_counts(self, "num_classes", least=2)
+        as_counts(self, "cache_limit", least=0)
+        require(self.cache_limit != 0, "{cache_limit} is 0, expected bytes, 1 or more; {no_cache} keeps nothing")
 
     def description(self) -> Description:
         """The data set's description, after a check that its folder exists.
@@ -54,7 +52,7 @@ class DataSettings:
             OptionError: no such folder, unknown data set, or a custom one without its `dataset.json`.
         """
         if not self.data_dir.is_dir():
-            raise SettingsError(f"{{data_dir}} {self.data_dir} is not a folder; give the data set's folder")
+            raise SettingsError("{data_dir} {} is not a folder; give the data set's folder", self.data_dir)
         return load_description(self.dataset, self.data_dir)
 
     def check_num_classes(self, expected: int, what: str) -> None:
@@ -65,8 +63,10 @@ class DataSettings:
         """
         if self.num_classes is not None and self.num_classes != expected:
             raise SettingsError(
-                f"{{num_classes}} {self.num_classes} contradicts the data set, which has {expected} {what}; "
-                "leave it out"
+                "{num_classes} {} contradicts the data set, which has {} {}; leave it out",
+                self.num_classes,
+                expected,
+                what,
             )
 
     def cache(self) -> "CacheSettings | None":
@@ -93,6 +93,8 @@ class LabelledSettings:
 
     def __post_init__(self) -> None:
         as_exact(self, "labeled_ratio")
+        check_shares(self, "labeled_ratio")
+        as_paths(self, "active_learning_images_array")
         array = self.active_learning_images_array
         require(
             array is not None or not self.active_learning,
@@ -121,11 +123,8 @@ class SampleSettings:
     random_mirror: bool = False
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, f"{{batch_size}} is {self.batch_size}, expected 1 or more")
-        require(
-            min(self.input_size) >= 16,
-            f"{{input_size}} is {self.input_size[0]}×{self.input_size[1]}, expected 16 pixels or more a side",
-        )
+        as_counts(self, "batch_size")
+        as_size(self, "input_size")
 
 
 @dataclass(frozen=True)
@@ -150,6 +149,11 @@ class MapSourceSettings:
     exif: Exif | None = None
 
     def __post_init__(self) -> None:
+        as_paths(self, "images", "data_list", "data_dir")
+        as_one_of(self, "exif", "way", ("apply", "ignore"))
+        check_numbers(self, "scale", above=True)
+        if self.dataset is not None:
+            known_name(self.dataset, "dataset", DATASET_NAMES)
         require((self.images is None) != (self.data_list is None), "give either {images} or {data_list}")
         require(
             self.data_list is None or (self.dataset is not None and self.data_dir is not None),

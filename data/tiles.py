@@ -49,6 +49,21 @@ class Tiles:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def description(self) -> Description:
+        """What the data set is."""
+        return self.reader.description
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Pixel classes in the order of their ids."""
+        return self.description.classes
+
+    @property
+    def num_classes(self) -> int:
+        """Number of pixel classes."""
+        return self.description.num_classes
+
     @cached_property
     def _mask_rows(self) -> Mapping[str, int]:
         return {name: row for row, name in enumerate(self.labelled)}
@@ -70,7 +85,7 @@ class Tiles:
 
     def shown(self, index: int) -> np.ndarray:
         """Image of tile `index` as a picture; RGB, uint8, shape (H, W, 3)."""
-        return self.reader.description.bands.as_shown(self.image(index))
+        return self.description.bands.as_shown(self.image(index))
 
     def mask(self, index: int) -> np.ndarray:
         """Ids of tile `index`, uint8 (H, W); all 255 where the tile was not opened as a labelled one."""
@@ -84,7 +99,7 @@ class Tiles:
 
         Pixels without a class are black in the middle one.
         """
-        image, mask, colours = self.shown(index), self.mask(index), self.reader.description.colours
+        image, mask, colours = self.shown(index), self.mask(index), self.description.colours
         return np.concatenate([image, colourise(mask, colours), overlay(image, mask, colours)], axis=1)
 
     def mask_values(self) -> MaskValues:
@@ -98,7 +113,7 @@ class Tiles:
 
     def scene_labels(self) -> Mapping[str, str]:
         """Scene class by name, of the tiles that have one."""
-        return read_scene_labels(self.reader.description, self.reader.data_dir, self.names)
+        return read_scene_labels(self.description, self.reader.data_dir, self.names)
 
 
 def open_tiles(

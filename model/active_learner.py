@@ -29,6 +29,7 @@ from utils.selection.folder import SelectionFolder
 from utils.selection.rounds import Selection
 from utils.selection.scene_tiles import SceneTiles
 from utils.selection.settings import QuerySettings
+from utils.wording import worded
 
 
 class ActiveLearner(LearningRun):
@@ -90,8 +91,10 @@ class ActiveLearner(LearningRun):
             self.state.numbers["loss"] = recent_mean(self.state.losses)
             if not math.isfinite(self.state.numbers["loss"]):
                 raise DataError(
-                    f"the loss of {self.title} is not finite; lower --learning-rate or use --precision fp32, and start "
-                    "over with --overwrite"
+                    worded(
+                        f"the loss of {self.title} is not finite; lower {{learning_rate}} or use {{precision}} fp32, "
+                        "and start over with {overwrite}"
+                    )
                 )
         self._leave_out_unreadable()
         self.state.losses, self.state.is_fitted = [], True
@@ -208,7 +211,9 @@ def _agree(found: set[int], total: int) -> set[int]:
 
 
 def _reading_error(tiles: SceneTiles, tile: int) -> DataError:
-    advice = "the state is saved: mend the file and use --resume, or leave it out with --resume --skip-bad-images"
+    advice = worded(
+        "the state is saved: mend the file and use {resume}, or leave it out with {resume} {skip_bad_images}"
+    )
     try:
         tiles.image(tile)
     except DataError as error:

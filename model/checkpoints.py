@@ -102,8 +102,9 @@ class CheckpointWriter:
             texts = as_sizes(needed, free)
             raise SettingsError(
                 f"{self._space.checkpoints(step, present)} checkpoints of {as_size(self._space.checkpoint)} and the "
-                f"state need {texts[0]}, but {texts[1]} are free at {folder.path}; raise {{save_pred_every}}, give "
-                "{keep_last}, or another {checkpoint_dir}"
+                f"state need {texts[0]}, but {texts[1]} are free at {{}}; raise {{save_pred_every}}, give "
+                "{keep_last}, or another {checkpoint_dir}",
+                folder.path,
             )
 
     def is_tight(self) -> bool:

@@ -15,7 +15,7 @@ from utils.compute import distributed
 from utils.console import say
 from utils.errors import DataError
 from utils.imagery.labels import UNKNOWN_SCENE
-from utils.runs.damage import misfit
+from utils.runs.damage import MISFITS, misfit
 from utils.runs.files import load_state, save_tensors
 from utils.runs.interrupt import Stopped, StopRequest
 from utils.runs.log import MetricsLog
@@ -26,6 +26,7 @@ from utils.selection.rounds import Selection
 from utils.selection.scene_tiles import SceneTiles
 from utils.selection.settings import QuerySettings
 from utils.selection.strategies import STRATEGIES
+from utils.wording import worded
 
 SAVE_EVERY = 60.0  # seconds between two states within a round
 
@@ -90,10 +91,9 @@ class LearningRun:
             state = load_state(self.folder.state)
             try:
                 self.state.load_state_dict(state)
-            except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
-                raise DataError(
-                    f"{self.folder.state} does not fit this run: {misfit(error)}; start over with --overwrite"
-                ) from error
+            except MISFITS as error:
+                message = "{} does not fit this run: {}; start over with {overwrite}"
+                raise DataError(worded(message, self.folder.state, misfit(error))) from error
             self._saved = self.title
             say(f"resuming after {len(self.state.finished)} rounds, with {len(self.selection.queried)} tiles queried")
         else:
@@ -175,11 +175,12 @@ class LearningRun:
         if not distributed.is_main():
             return "the first process says what is lost"
         if not self._saved:
-            return f"no state had been saved in {self.folder.path}, all is lost; --overwrite starts over"
+            return worded("no state had been saved in {}, all is lost; {overwrite} starts over", self.folder.path)
         seconds = time.perf_counter() - self._saved_at
-        return (
-            f"the work of {seconds:.0f} s is lost; the same command with --resume goes on in {self._saved} "
-            f"({self.folder.state})"
+        return worded(
+            f"the work of {seconds:.0f} s is lost; the same command with {{resume}} goes on in {{}} ({{}})",
+            self._saved,
+            self.folder.state,
         )
 
     # --- during a round -----------------------------------------------------------------------------------------------

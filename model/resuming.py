@@ -7,6 +7,7 @@ from utils.errors import DataError, OptionError
 from utils.paths import read_bytes
 from utils.runs.folder import RunFolder, refuse_other_options
 from utils.runs.record import RunRecord, read_record
+from utils.settings import SettingsError
 
 # Settings that may differ between a run and its resumption: where it runs, what it reports, what it keeps.
 FREE_ON_RESUME = {
@@ -29,11 +30,14 @@ def refuse_another_run(folder: RunFolder, record: RunRecord, labelled: Sequence[
         DataError: its record or its names cannot be read, or other tiles are labelled now.
     """
     recorded = read_record(folder.options)
-    refuse_other_options(recorded.options, record.options, FREE_ON_RESUME, folder.path, "--checkpoint-dir")
+    refuse_other_options(recorded.options, record.options, FREE_ON_RESUME, folder.path, "checkpoint_dir")
     if recorded.method != record.method:
-        raise OptionError(
-            f"the run in {folder.path} cannot be resumed with another method: it was {recorded.method} and is "
-            f"{record.method}; give the same one, or another --checkpoint-dir"
+        raise SettingsError(
+            "the run in {} cannot be resumed with another method: it was {} and is {}; give the same one, or another "
+            "{checkpoint_dir}",
+            folder.path,
+            recorded.method,
+            record.method,
         )
     text = read_bytes(folder.labelled_names, OptionError).decode("utf-8", "replace")
     if [name for name in re.split(r"\r\n|\n|\r", text) if name] != list(labelled):

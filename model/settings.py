@@ -1,7 +1,9 @@
-"""What networks are told: which one, and from which weights it starts."""
+"""Settings of networks: which one, and from which weights it starts."""
 
 from dataclasses import dataclass
 
+from model.networks.names import BACKBONES, classifier_names
+from utils.fields import as_counts, as_one_of, as_text, check_numbers
 from utils.settings import require
 
 
@@ -23,6 +25,10 @@ class NetworkSettings:
     restore_from_D: str | None = None
     sync_bn: bool = False
     compile: bool = False
+
+    def __post_init__(self) -> None:
+        as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
+        as_text(self, "restore_from", "restore_from_D")
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,11 @@ class LearnerSettings:
     retrain: str = "continue"
 
     def __post_init__(self) -> None:
-        require(self.learning_rate > 0, f"{{learning_rate}} is {self.learning_rate}, expected a number above 0")
-        require(self.num_epochs >= 1, f"{{num_epochs}} is {self.num_epochs}, expected 1 or more")
+        as_one_of(self, "model_name", "network", classifier_names())
+        as_text(self, "classifier_weights")
+        check_numbers(self, "learning_rate", above=True)
+        check_numbers(self, "momentum", high=1)
+        as_counts(self, "num_epochs", "score_batch_size")
         require(
-            self.retrain in ("continue", "scratch"), f"{{retrain}} is '{self.retrain}', expected continue or scratch"
+            self.retrain in ("continue", "scratch"), "{retrain} is '{}', expected continue or scratch", self.retrain
         )

@@ -21,7 +21,7 @@ from utils.compute.device import choose_device, place
 from utils.compute.precision import autocast, keep_convolutions_in, resolve_precision
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
-from utils.evaluation.evaluate import BROKEN_MAPS
+from utils.evaluation.evaluate import BrokenMapsError
 from utils.evaluation.settings import CRFSettings, WindowSettings
 from utils.evaluation.windows import Classify, blended_strips
 from utils.imagery.colours import RGB
@@ -32,6 +32,7 @@ from utils.runs.folder import RunFolder
 from utils.runs.record import RunRecord, read_record
 from utils.runs.settings import MachineSettings
 from utils.settings import SettingsError
+from utils.wording import worded
 
 
 class Trained:
@@ -159,7 +160,7 @@ class Trained:
         size = windows.input_size or self.tile_size
         if size is None:
             raise SettingsError(
-                f"nothing beside {self.checkpoint} says how large its training tiles were; give {{input_size}}"
+                "nothing beside {} says how large its training tiles were; give {input_size}", self.checkpoint
             )
         return size
 
@@ -172,7 +173,7 @@ class Trained:
         classify = self._classifier(windows.flip, crf)
         for top, strip in blended_strips(batch, classify, self.window(windows), windows.overlap, windows.batch_size):
             if not torch.isfinite(strip).all():
-                raise DataError(BROKEN_MAPS)
+                raise BrokenMapsError
             yield top, strip
 
     def _classifier(self, flip: bool, crf: CRFSettings | None) -> Classify:
@@ -247,6 +248,9 @@ def _several(images: np.ndarray, channels: int) -> np.ndarray:
     Raises:
         OptionError: the array is of another kind.
     """
+    if not isinstance(images, np.ndarray):
+        kind = type(images).__name__
+        raise OptionError(f"images are of type {kind}, expected a NumPy array; np.asarray makes one of an image")
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != channels or not images.size:
         found = f"{images.dtype} of shape {images.shape}"
         kind = "uint8 RGB" if channels == 3 else "uint8"
@@ -271,8 +275,9 @@ def find_checkpoint(path: Path) -> Path:
         return folder.best
     if not (steps := folder.steps()):
         raise SettingsError(
-            f"{path} holds neither best.pth nor a checkpoint<step>.pth; give the folder of a training run, or "
-            "{checkpoint} with a file"
+            "{} holds neither best.pth nor a checkpoint<step>.pth; give the folder of a training run, or {checkpoint} "
+            "with a file",
+            path,
         )
     return folder.network(steps[-1])
 
@@ -292,5 +297,6 @@ def read_run(options: Path, backbone: str | None = None) -> RunRecord | None:
     record = read_record(options)
     name = backbone or record.backbone
     if name not in BACKBONES:
-        raise DataError(f"{options} names the backbone {name!r}, known are {', '.join(BACKBONES)}; give --backbone")
+        message = "{} names the backbone {}, known are {}; give {backbone}"
+        raise DataError(worded(message, options, repr(name), ", ".join(BACKBONES)))
     return replace(record, backbone=name)

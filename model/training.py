@@ -20,7 +20,7 @@ from utils.console import say
 from utils.drawing.curves import CurvePanel, plot_curves
 from utils.drawing.pictures import save_picture
 from utils.errors import DataError, OptionError
-from utils.runs.damage import misfit
+from utils.runs.damage import MISFITS, misfit
 from utils.runs.files import load_state, write_text
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
@@ -255,7 +255,7 @@ class TrainingRun:
                 restore_machine_state(machines[distributed.rank()], self.method.device)
             self.best_score, self.best_step = float(state["best_score"]), int(state["best_step"])
             return int(state["step"])
-        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
+        except MISFITS as error:
             reason = misfit(error)
             raise DataError(f"{self.folder.last} does not fit this run: {reason}; {self.folder.way_out()}") from error
 

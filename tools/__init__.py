@@ -1,1 +1,21 @@
-"""The commands, and the options they share."""
+"""The commands, the options they share, and what they do as functions of settings.
+
+from tools import TrainingSettings, train
+train(TrainingSettings(data, method))  # as tools/train_s4gan.py; returns its exit code
+"""
+
+from utils.lazy import public_names
+
+__all__, __getattr__, __dir__ = public_names(
+    __name__,
+    {
+        "EvaluationSettings": "settings",
+        "PredictionSettings": "settings",
+        "SelectionSettings": "settings",
+        "TrainingSettings": "settings",
+        "evaluate": "auto_evaluate",
+        "make_maps": "predict",
+        "select": "train_AL",
+        "train": "train_s4gan",
+    },
+)

@@ -63,7 +63,7 @@ SKIPPED = 4  # exit code: finished, but some checkpoints or the test list were l
 BATCH_SIZES = {"cpu": 4, "cuda": 16}  # on a CPU a larger batch takes memory and saves no time
 
 
-def auto_evaluate(settings: EvaluationSettings) -> int:
+def evaluate(settings: EvaluationSettings) -> int:
     """Evaluate every checkpoint of the range; returns the exit code."""
     device = choose_device(settings.machine)
     distributed.start(device.type)
@@ -137,12 +137,14 @@ def record_of_run(folder: RunFolder, backbone: str | None, description: Descript
         DataError: options.json cannot be used.
     """
     if not folder.path.is_dir():
-        raise SettingsError(f"{{checkpoint_dir}} {folder.path} is not a folder; give the folder of a training run")
+        raise SettingsError("{checkpoint_dir} {} is not a folder; give the folder of a training run", folder.path)
     record = read_run(folder.options, backbone)
     if record is None and backbone is None:
         raise SettingsError(
-            f"{folder.options} is not there, so the backbone is not known; give {{backbone}} {' or '.join(BACKBONES)} "
-            "(classes and tile size are taken from the data set)"
+            "{} is not there, so the backbone is not known; give {backbone} {} (classes and tile size are taken from "
+            "the data set)",
+            folder.options,
+            " or ".join(BACKBONES),
         )
     record = record or RunRecord(backbone or "", description.classes, description.colours)
     require_classes(record, description.classes, folder.options)
@@ -229,7 +231,7 @@ def unsaved(scores: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run(auto_evaluate, parse_args, argv)
+    return run(evaluate, parse_args, argv)
 
 
 if __name__ == "__main__":

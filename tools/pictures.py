@@ -70,7 +70,7 @@ def make_pictures(settings: PictureSettings) -> None:
     """
     sources = {name: next(settings.demo.glob(place), None) for name, place in OF_A_RUN.items()}
     if absent := [OF_A_RUN[name] for name, source in sources.items() if source is None]:
-        raise SettingsError(f"{{demo}} {settings.demo} has no {', '.join(absent)}; run `make demo` first")
+        raise SettingsError("{demo} {} has no {}; run `make demo` first", settings.demo, ", ".join(absent))
     pictures = {name: Image.open(source).convert("RGB") for name, source in sources.items() if source is not None}
     chosen, tiles = pictures.pop("chosen"), pictures.pop("tiles")
     pictures["chosen"] = first_rows(chosen, 3)

@@ -50,7 +50,7 @@ SKIPPED = 4  # exit code: finished, but some images were left out
 WITHOUT_EFFECT = {"overwrite", "save_dir", "cuda", "gpu", "num_workers", "random_seed"}  # no map depends on them
 
 
-def predict(settings: PredictionSettings) -> int:
+def make_maps(settings: PredictionSettings) -> int:
     """Make a map of every image; returns the exit code."""
     device = choose_device(settings.machine)
     description = settings.source.description()
@@ -87,11 +87,11 @@ def open_network(settings: PredictionSettings, description: Description | None, 
     """
     given, run_dir = settings.checkpoint, settings.checkpoint_dir
     if given is not None and not given.is_file():
-        raise SettingsError(f"{{checkpoint}} {given} is no file; give a checkpoint<step>.pth or best.pth")
+        raise SettingsError("{checkpoint} {} is no file; give a checkpoint<step>.pth or best.pth", given)
     if given is None and not run_dir.is_dir():
         raise SettingsError(
-            f"{{checkpoint_dir}} {run_dir} is not a folder; give the folder of a training run, or {{checkpoint}} with "
-            "a file"
+            "{checkpoint_dir} {} is not a folder; give the folder of a training run, or {checkpoint} with a file",
+            run_dir,
         )
     checkpoint = find_checkpoint(given or run_dir)
     options = checkpoint.parent / "options.json"
@@ -111,8 +111,9 @@ def record_of_options(backbone: str | None, description: Description | None, che
     missing = [f"{{{name}}}" for name, value in (("backbone", backbone), ("dataset", description)) if value is None]
     if backbone is None or description is None:
         raise SettingsError(
-            f"no options.json beside {checkpoint}, which says what network it is; copy it from the run's folder, or "
-            f"give {' and '.join(missing)} (a custom data set with {{data_dir}})"
+            "no options.json beside {}, which says what network it is; copy it from the run's folder, or "
+            f"give {' and '.join(missing)} (a custom data set with {{data_dir}})",
+            checkpoint,
         )
     side = description.tile_size
     return RunRecord(backbone, description.classes, description.colours, (side, side) if side else None)
@@ -128,7 +129,7 @@ def check_apart(images: Path | None, save_dir: Path) -> None:
         return
     source, target = Path(os.path.realpath(images)), Path(os.path.realpath(save_dir))
     if source == target or source in target.parents:
-        raise SettingsError(f"{{save_dir}} {save_dir} lies in {{images}} {images}; choose a folder beside it")
+        raise SettingsError("{save_dir} {} lies in {images} {}; choose a folder beside it", save_dir, images)
 
 
 def record_of(settings: PredictionSettings, network: Trained, window: tuple[int, int]) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def report(folder: MapFolder, ignored: int, written: int, skipped: Sequence[str]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return run(predict, parse_args, argv)
+    return run(make_maps, parse_args, argv)
 
 
 if __name__ == "__main__":

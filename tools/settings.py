@@ -1,8 +1,7 @@
 """The jobs that the commands do, each as one frozen dataclass made of the settings of its parts.
 
-    from tools.settings import TrainingSettings
-    from tools.train_s4gan import train
-    train(TrainingSettings(DataSettings("ucm", data_dir, data_dir / "train.txt"), S4GANSettings(200, threshold_st=0.6)))
+    from tools import TrainingSettings, train
+    train(TrainingSettings(DataSettings("ucm", folder, f"{folder}/train.txt"), S4GANSettings(200, threshold_st=0.6)))
 
 Fields are called as the commands' options, with underscores. A part may be used by several jobs; where options of a
 command are checked against one another, it is done here, so that Python users are told the same.
@@ -14,8 +13,10 @@ from pathlib import Path
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods import method_name
 from model.methods.settings import MethodSettings
+from model.networks.names import BACKBONES
 from model.settings import LearnerSettings, NetworkSettings
 from utils.evaluation.settings import CRFSettings, RangeSettings, ViewSettings, WindowSettings
+from utils.fields import as_counts, as_one_of, as_paths, as_size, as_text, known_name
 from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import require
@@ -48,8 +49,9 @@ class TrainingSettings:
     folder: FolderSettings = field(default_factory=FolderSettings)
 
     def __post_init__(self) -> None:
+        as_paths(self, "val_list")
         parts, batch = self.method.accumulate, self.samples.batch_size
-        require(batch % parts == 0, f"{{accumulate}} {parts} does not divide {{batch_size}} {batch}")
+        require(batch % parts == 0, "{accumulate} {} does not divide {batch_size} {}", parts, batch)
         name = method_name(self.method)  # refuses an unknown one
         require(
             self.method.has_discriminator or self.network.restore_from_D is None,
@@ -74,10 +76,12 @@ class LabelSourceSettings:
     skip_bad_images: bool = False
 
     def __post_init__(self) -> None:
+        as_text(self, "oracle")
         names = self.scene_classes
         require(
             names is None or (len(names) >= 2 and "" not in names and len(set(names)) == len(names)),
-            f"{{scene_classes}} is {','.join(names or ())}, expected two different names or more",
+            "{scene_classes} is {}, expected two different names or more",
+            ",".join(names or ()),
         )
 
 
@@ -108,6 +112,7 @@ class SelectionSettings:
     folder: FolderSettings = field(default_factory=FolderSettings)
 
     def __post_init__(self) -> None:
+        as_paths(self, "val_list", "save_dir")
         require(
             self.query.stop_at_accuracy is None or self.val_list is not None,
             "{stop_at_accuracy} needs {val_list}, the tiles that the accuracy is measured on",
@@ -149,13 +154,16 @@ class EvaluationSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        as_paths(self, "test_list", "save_dir")
+        as_counts(self, "ignore_label", least=0)
         label = self.ignore_label
-        require(label is None or 0 <= label <= 255, f"{{ignore_label}} is {label}, expected an id of 0 to 255")
-        require(self.eval_size in ("tile", "file"), f"{{eval_size}} is '{self.eval_size}', expected tile or file")
-        require(self.resamples >= 100, f"{{resamples}} is {self.resamples}, expected 100 or more")
-        require(
-            self.batch_size is None or self.batch_size >= 1, f"{{batch_size}} is {self.batch_size}, expected 1 or more"
-        )
+        require(label is None or label <= 255, "{ignore_label} is {}, expected an id of 0 to 255", label)
+        as_size(self, "input_size")
+        require(self.eval_size in ("tile", "file"), "{eval_size} is '{}', expected tile or file", self.eval_size)
+        as_counts(self, "resamples", least=100)
+        as_counts(self, "batch_size")
+        if self.range.backbone is not None:
+            known_name(self.range.backbone, "backbone", tuple(BACKBONES))
 
 
 @dataclass(frozen=True)
@@ -186,6 +194,10 @@ class PredictionSettings:
     ids_only: bool = False
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        as_paths(self, "checkpoint", "checkpoint_dir", "save_dir")
+        as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
+
 
 @dataclass(frozen=True)
 class CheckSettings:
@@ -214,3 +226,9 @@ class CheckSettings:
     machine: MachineSettings = field(default_factory=MachineSettings)
     out: Path = Path("check.png")
     json: bool = False
+
+    def __post_init__(self) -> None:
+        as_paths(self, "test_list", "val_list", "active_learning_images_array", "checkpoint_dir", "out")
+        as_text(self, "restore_from")
+        as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
+        as_size(self, "input_size")

@@ -95,7 +95,7 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
 
     # model
     seed_everything(seed)
-    bands = listed.tiles.reader.description.bands
+    bands = listed.tiles.description.bands
     classifier = build_classifier(settings.learner, len(tiles.classes), bands.names)
     precision = resolve_precision(settings.machine.precision, device)
     rates = (settings.learner.learning_rate, settings.learner.momentum)
@@ -186,7 +186,7 @@ def announce(selection: Selection, network: str) -> None:
 
 def ask(active: ActiveLearner, tiles: Tiles, again: str) -> int:
     """Write the tiles that wait for a scene label, and say how to go on; returns the exit code."""
-    to_label, description, names = active.folder.to_label, tiles.reader.description, set(tiles.names)
+    to_label, description, names = active.folder.to_label, tiles.description, set(tiles.names)
 
     def write() -> int:
         answers = read_answers([to_label], description, names)  # people may have written more meanwhile

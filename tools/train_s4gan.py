@@ -63,6 +63,7 @@ from utils.runs.interrupt import StopRequest
 from utils.runs.record import RunRecord, read_record
 from utils.runs.seeds import seed_everything
 from utils.settings import SettingsError, as_plain
+from utils.wording import worded
 
 
 def train(settings: TrainingSettings) -> int:
@@ -139,9 +140,9 @@ def check_processes(settings: TrainingSettings, device: torch.device) -> None:
     processes, size, parts = distributed.world_size(), settings.samples.batch_size, settings.method.accumulate
     if size % (processes * parts):
         by = f"{processes} processes" + (f" of {parts} parts each" if parts > 1 else "")
-        raise SettingsError(f"{{batch_size}} {size} is that of all processes, and does not divide by {by}")
+        raise SettingsError("{batch_size} {} is that of all processes, and does not divide by {}", size, by)
     if settings.network.sync_bn and device.type != "cuda":
-        raise SettingsError(f"{{sync_bn}} works on CUDA only, and this run is on the {device.type}; leave it out")
+        raise SettingsError("{sync_bn} works on CUDA only, and this run is on the {}; leave it out", device.type)
 
 
 def open_training_tiles(settings: TrainingSettings) -> Tiles:
@@ -160,12 +161,12 @@ def open_training_tiles(settings: TrainingSettings) -> Tiles:
 
 def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Tiles | None:
     """The tiles of the validation list, or None where there is none; says how many of them are learned from."""
-    data, path, description = settings.data, settings.val_list, training.reader.description
+    data, path, description = settings.data, settings.val_list, training.description
     if path is None:
         return None
     names = read_names(path, description)
     tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, names, data.cache()))
-    require_labelled_pixels(tiles.masks, f"--val-list {path}")
+    require_labelled_pixels(tiles.masks, worded("{val_list} {}", path))
     if overlap := on_labelled_tiles(names, training.labelled, path):
         say(f"warning: {overlap}", file=sys.stderr)
     return tiles
@@ -186,10 +187,9 @@ def with_fitting_method(settings: TrainingSettings, tiles: Tiles) -> TrainingSet
 def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder: RunFolder) -> tuple[Method, bool]:
     """The method around networks with their first weights, and whether these were ImageNet's."""
     settings = with_fitting_method(settings, tiles)
-    network, description = settings.network, tiles.reader.description
+    network, bands = settings.network, tiles.description.bands
     seed_everything(settings.machine.random_seed)
-    bands = description.bands
-    generator = DeepLabV2(description.num_classes, network.backbone, len(bands.names))
+    generator = DeepLabV2(tiles.num_classes, network.backbone, len(bands.names))
     record = read_record(folder.options) if settings.folder.resume else None
     has_state = record is not None and folder.last.exists()  # else it was killed before it saved its first state
     from_imagenet = (
@@ -208,7 +208,7 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
 
 def record_of(settings: TrainingSettings, tiles: Tiles, method: Method, from_imagenet: bool) -> RunRecord:
     """What the run says of itself."""
-    description = tiles.reader.description
+    description = tiles.description
     is_supervised = isinstance(settings.method, SupervisedSettings)
     return RunRecord(
         backbone=settings.network.backbone,
@@ -228,12 +228,12 @@ def validate(settings: TrainingSettings, tiles: Tiles, method: Method) -> float 
     """Mean IoU on the validation list; the processes share the tiles."""
     share = (distributed.rank(), distributed.world_size())
     batches = evaluation_batches(tiles, settings.samples.input_size, settings.samples.batch_size, share=share)
-    return mean_iou(method, batches, tiles.reader.description.num_classes)
+    return mean_iou(method, batches, tiles.num_classes)
 
 
 def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: int) -> Image.Image:
     """Some labelled and unlabelled tiles from all over the list, with what is made of them."""
-    description = tiles.reader.description
+    description = tiles.description
     labelled, unlabelled = (
         named_tiles(tiles, spread(positions, tiles.names, offset), settings.samples.input_size)
         for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True)
@@ -261,7 +261,7 @@ def report(settings: TrainingSettings, tiles: Tiles, folder: RunFolder, finished
     data, size, tile_size = settings.data, settings.samples.input_size, tiles.reader.tile_size
     if steps := folder.steps():
         window = (max(size[0], tile_size[0]), max(size[1], tile_size[1]))  # the one that validation used
-        places = (data.data_dir, data.data_list, tiles.reader.description, folder.path)
+        places = (data.data_dir, data.data_list, tiles.description, folder.path)
         say(str(evaluation(data.dataset, *places, steps, window, settings.val_list)))
     elif folder.best.is_file():
         say(str(prediction(data.dataset, data.data_dir, data.data_list, folder.best, None, None)))

@@ -1,4 +1,4 @@
-"""Tensors that hold NaN or infinite values: what is left of a network whose training has diverged."""
+"""Finding tensors with NaN or infinite values, such as the weights of a network whose training has diverged."""
 
 from collections.abc import Mapping
 

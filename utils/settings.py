@@ -4,58 +4,36 @@ A job (training, choosing, evaluating, predicting, preparing) is described by on
 subjects that read them. No part repeats a field of another, so that a job can be written as one flat table.
 """
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from utils.errors import OptionError
-
-_FIELD = re.compile(r"\{([a-z]\w*)\}")  # not the {3} of a regular expression that a message quotes
+from utils.wording import worded
 
 
 class SettingsError(OptionError):
     """Settings that are unknown or contradict one another.
 
     Args:
-        message: what was found, what was expected, what to do; fields are written in braces: `{batch_size}`.
-            `str` of the error shows their names; a command says the same in words of its flags, with `worded`.
+        message: what was found, what was expected, what to do; fields are written as `{batch_size}`, values as `{}`.
+        values: in the order of their places; see `utils.wording.worded`.
     """
 
-    def __init__(self, message: str) -> None:
-        self.message = message
-        super().__init__(self.worded(lambda field: field))
-
-    def worded(self, word: Callable[[str], str]) -> str:
-        """The message with each field called as `word` calls it."""
-        return _FIELD.sub(lambda match: word(match[1]), self.message)
+    def __init__(self, message: str, *values: object) -> None:
+        super().__init__(worded(message, *values))
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str, *values: object) -> None:
     """Check a rule of some settings.
 
     Raises:
-        SettingsError: `condition` is False; `message` is as for `SettingsError`.
+        SettingsError: `condition` is False; `message` and `values` are as for `SettingsError`.
     """
     if not condition:
-        raise SettingsError(message)
-
-
-def as_exact(settings: Any, *names: str) -> None:
-    """Make exact decimals of fields that are numbers or text, as they read: 0.05 is five hundredths, not a bit more.
-
-    Raises:
-        SettingsError: a text is no number.
-    """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and not isinstance(value, Decimal):
-            try:
-                object.__setattr__(settings, name, Decimal(str(value)))  # frozen, and not made yet
-            except InvalidOperation as error:
-                raise SettingsError(f"{{{name}}} is {value!r}, expected a number") from error
+        raise SettingsError(message, *values)
 
 
 def as_plain(settings: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from data.batches.samples import SegmentationSample, SegmentationTiles
 from data.batches.transforms import segmentation_evaluation, segmentation_training
 from data.settings import SampleSettings
 from data.tiles import Tiles
+from utils.settings import SettingsError
 
 ALONE = (0, 1)  # the share of a process that has no others beside it
 
@@ -85,11 +86,23 @@ class TrainingStreams:
         samples: size, augmentation and number of samples of a batch.
         seed: what order and augmentation depend on.
         with_unlabelled: whether there is a stream of the other tiles.
+
+    Raises:
+        SettingsError: a stream has no tiles.
     """
 
     def __init__(self, tiles: Tiles, samples: SampleSettings, seed: int, with_unlabelled: bool) -> None:
         self._tiles, self._samples, self._seed = tiles, samples, seed
         labelled, unlabelled = tiles.labelled_positions()
+        if not labelled:
+            raise SettingsError(
+                "no tile of the list is labelled, at least one is needed; open the list with `labelled`"
+            )
+        if with_unlabelled and not unlabelled:
+            raise SettingsError(
+                f"all {len(tiles)} tiles are labelled, so there are no unlabelled batches; open the list with fewer as "
+                "`labelled`, or train without unlabelled tiles"
+            )
         self.positions = {"labelled": labelled} | ({"unlabelled": unlabelled} if with_unlabelled else {})
         self._orders = {
             stream: EndlessBatches(positions, samples.batch_size, seed, stream)

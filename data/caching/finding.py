@@ -11,6 +11,7 @@ import numpy as np
 
 from data.caching.slabs import PLACE, Slab
 from utils.errors import DataError
+from utils.wording import worded
 
 _ANY_NAME = "surrogatepass"  # also of bytes that are not UTF-8
 
@@ -39,7 +40,8 @@ def tile_keys(kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], pa
         try:
             stat = os.stat(path)  # noqa: PTH116
         except OSError as error:
-            raise DataError(f"{path} is missing or cannot be read; check --data-dir and the list") from error
+            message = "{} is missing or cannot be read; check {data_dir} and the list"
+            raise DataError(worded(message, path)) from error
         place = folders[parent].copy()
         place.update(name.encode(errors=_ANY_NAME))
         keys.append(f"{place.hexdigest()} {stat.st_size:x} {stat.st_mtime_ns:x}")

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from data.caching.slabs import INDEX, KINDS, TILES, kind_and_shape
 from data.caching.users import names_in_use, own_names
-from utils.errors import DataError, OptionError, warn
+from utils.errors import DataError, warn
 from utils.paths import private_name
 from utils.runs.space import as_sizes, free_space
+from utils.settings import SettingsError
+from utils.wording import worded
 
 MAX_LIMIT = 20_000_000_000  # bytes that a cache takes by default, where the disk has five times as many
 SHARE = 5  # else one part in so many of what would be free without the cache
@@ -122,20 +124,26 @@ def make_room(cache: Path, needed: int, kind: str, limit: int | None) -> None:
     if limit is not None and total + needed > limit:
         texts = as_sizes(needed, limit, used)
         beside = f"beside {texts[2]} in use there, " if used else ""
-        raise OptionError(
+        raise SettingsError(
             f"the cache of decoded {kind} needs {texts[0]}, {beside}and its limit is {texts[1]}; give a larger "
-            "--cache-limit, or --no-cache"
+            "{cache_limit}, or {no_cache}"
         )
     if needed > free:
         texts = as_sizes(needed, free)
         raise DataError(
-            f"the cache of decoded {kind} needs {texts[0]}, {texts[1]} are free at {cache}; "
-            "give --cache-dir on another disk, or --no-cache"
+            worded(
+                f"the cache of decoded {kind} needs {texts[0]}, {texts[1]} are free at {{}}; "
+                "give {cache_dir} on another disk, or {no_cache}",
+                cache,
+            )
         )
     texts = as_sizes(total + needed, allowed)
     warn(
-        f"the decoded tiles in use take {texts[0]} in {cache}, more than the {texts[1]} that a cache takes by "
-        "default (--cache-limit, --no-cache)"
+        worded(
+            f"the decoded tiles in use take {texts[0]} in {{}}, more than the {texts[1]} that a cache takes by default "
+            "({cache_limit}, {no_cache})",
+            cache,
+        )
     )
 
 

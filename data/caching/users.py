@@ -18,6 +18,7 @@ from pathlib import Path
 from utils.errors import DataError, UserError
 from utils.runs.files import storage_error
 from utils.runs.lock import FolderLock
+from utils.wording import worded
 
 USER = "user-"
 _SLABS = "slabs.json"
@@ -42,7 +43,7 @@ class _User:
             self.lock = FolderLock(self.folder)
             try:
                 self.folder.mkdir()
-                self.lock.acquire("give --cache-dir")
+                self.lock.acquire(worded("give {cache_dir}"))
                 return
             except (OSError, UserError) as error:
                 shutil.rmtree(self.folder, ignore_errors=True)

@@ -15,6 +15,7 @@ from data.decoding.orientation import UPRIGHT, Size, orientation_of, swaps_sides
 from data.descriptions import Exif
 from utils.errors import DataError
 from utils.paths import MISSING, no_file, reason_of, remedy_of
+from utils.wording import worded
 
 MAX_PIXELS = 200_000_000  # of one file: above it a decompression bomb is likelier than an image
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS  # Pillow's own check then has nothing to say below ours
@@ -55,7 +56,8 @@ def open_image(path: Path, for_mask: bool = False) -> Image.Image:
         DataError: missing, damaged, or of a kind that is not read.
     """
     if (fault := no_file(path)) is not None:
-        raise DataError(f"{path} {'is missing' if fault == MISSING else fault}; check --data-dir and the list")
+        fault = "is missing" if fault == MISSING else fault
+        raise DataError(worded("{} {}; check {data_dir} and the list", path, fault))
     try:
         image = Image.open(path, formats=_FORMATS)
         if isinstance(image, TiffImageFile) and image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) != UPRIGHT:

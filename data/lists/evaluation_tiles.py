@@ -21,6 +21,7 @@ from utils.compute import distributed
 from utils.errors import DataError
 from utils.imagery.colours import RGB
 from utils.suggest import first_names
+from utils.wording import worded
 
 _NAMED = 5  # tiles in a message
 
@@ -91,7 +92,7 @@ class EvaluationTiles:
     @property
     def description(self) -> Description:
         """The data set."""
-        return self.tiles.reader.description
+        return self.tiles.description
 
     @property
     def classes(self) -> Sequence[str]:
@@ -154,7 +155,13 @@ def _require_masks(description: Description, data_dir: Path, names: Sequence[str
     if without:
         check_files(reader, names)  # without the images, masks are not what is missing
         raise DataError(
-            f"{path}: {len(without)} of {len(names)} masks are missing ({first_names(without, _NAMED)}), the first is "
-            f"{reader.mask_path(without[0])}; evaluation needs the mask of every tile: take these out of the list, or "
-            "check --data-dir"
+            worded(
+                "{}: {} of {} masks are missing ({}), the first is {}; evaluation needs the mask of every tile: take "
+                "these out of the list, or check {data_dir}",
+                path,
+                len(without),
+                len(names),
+                first_names(without, _NAMED),
+                reader.mask_path(without[0]),
+            )
         )

@@ -12,6 +12,7 @@ from utils.console import say
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX
 from utils.selection.budget import labelled_count
+from utils.wording import worded
 
 
 def choose_labelled(
@@ -36,8 +37,14 @@ def choose_labelled(
         chosen = read_names_array(array, reader.description, names, list_path)
         if count is not None and len(chosen) != count:
             say(
-                f"warning: {array} holds {len(chosen)} names, but --labeled-ratio {ratio} of {len(names)} tiles is "
-                f"{count}; the names are used",
+                worded(
+                    "warning: {} holds {} names, but {labeled_ratio} {} of {} tiles is {}; the names are used",
+                    array,
+                    len(chosen),
+                    ratio,
+                    len(names),
+                    count,
+                ),
                 file=sys.stderr,
             )
         return chosen
@@ -47,8 +54,15 @@ def choose_labelled(
     if len(with_masks) < count:
         expected = "" if with_masks else f" (the first would be {reader.mask_path(names[0])})"
         raise DataError(
-            f"--labeled-ratio {ratio} asks for {count} labelled tiles, but only {len(with_masks)} of {len(names)} have "
-            f"a mask{expected}; draw more masks or lower the ratio"
+            worded(
+                "{labeled_ratio} {} asks for {} labelled tiles, but only {} of {} have a mask{}; draw more masks or "
+                "lower the ratio",
+                ratio,
+                count,
+                len(with_masks),
+                len(names),
+                expected,
+            )
         )
     return random_names(with_masks, count, seed)
 
@@ -67,6 +81,10 @@ def require_labelled_pixels(masks: TileArray | None, source: str) -> None:
     if masks is not None and any((masks[index] != IGNORE_INDEX).any() for index in range(count)):
         return
     raise DataError(
-        f"{source}: no pixel of the {count} masks has a class (all are 255 or ignored), at least one is needed; check "
-        "the masks, the classes' colours or ids, and --ignore-label"
+        worded(
+            "{}: no pixel of the {} masks has a class (all are 255 or ignored), at least one is needed; check the "
+            "masks, the classes' colours or ids, and {ignore_label}",
+            source,
+            count,
+        )
     )

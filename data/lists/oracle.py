@@ -13,6 +13,7 @@ from utils.console import say
 from utils.errors import DataError
 from utils.settings import SettingsError
 from utils.suggest import unknown
+from utils.wording import worded
 
 _LISTED = 20  # mistakes that a message lists
 
@@ -25,15 +26,16 @@ def with_scene_classes(description: Description, given: tuple[str, ...] | None) 
     """
     if given is None and description.scene_classes is None:
         raise SettingsError(
-            f"data set '{description.name}' names no scene classes; give {{scene_classes}} a,b,c, or scene_classes in "
-            "dataset.json"
+            "data set '{}' names no scene classes; give {scene_classes} a,b,c, or scene_classes in dataset.json",
+            description.title or description.name,
         )
     if given is None or given == description.scene_classes:
         return description
     if description.scene_classes is not None:
         raise SettingsError(
-            f"{{scene_classes}} {','.join(given)} contradicts the data set, whose scene classes are "
-            f"{','.join(description.scene_classes)}; leave it out"
+            "{scene_classes} {} contradicts the data set, whose scene classes are {}; leave it out",
+            ",".join(given),
+            ",".join(description.scene_classes),
         )
     return replace(description, scene_classes=given)
 
@@ -67,7 +69,8 @@ def known_labels(
         if not labels:
             source = description.scene_labels or "the description"
             if oracle:
-                raise DataError(f"--oracle dataset: {source} has no scene label of these tiles; give --oracle people")
+                message = "{oracle} dataset: {} has no scene label of these tiles; give {oracle} people"
+                raise DataError(worded(message, source))
             say(f"no scene label of these tiles in {source}: people are asked")
         return labels | answers
     assert oracle is not None
@@ -76,7 +79,7 @@ def known_labels(
     path = Path(oracle)
     if not path.is_file():
         raise SettingsError(
-            f"{{oracle}} {path} is neither dataset nor people nor a CSV file; to begin without labels give people"
+            "{oracle} {} is neither dataset nor people nor a CSV file; to begin without labels give people", path
         )
     is_the_same = os.path.realpath(path) == os.path.realpath(to_label)
     return read_answers([path] if is_the_same else [path, to_label], description, {*names, *others})

@@ -15,6 +15,7 @@ from utils.compute import distributed
 from utils.errors import DataError
 from utils.imagery.labels import UNKNOWN_SCENE
 from utils.selection.scene_tiles import SceneTiles
+from utils.wording import worded
 
 
 @dataclass(frozen=True)
@@ -82,15 +83,24 @@ def open_validation_list(
     """
     if shared := set(learned_from) & set(names):
         raise DataError(
-            f"{len(shared)} tiles are in --val-list and in --data-list, such as '{min(shared)}'; accuracy is measured "
-            "on tiles that are not learned from, so give separate lists"
+            worded(
+                "{} tiles are in {val_list} and in {data_list}, such as '{}'; accuracy is measured on tiles that are "
+                "not learned from, so give separate lists",
+                len(shared),
+                min(shared),
+            )
         )
     others = [name for name in names if name not in labels]  # not among the answers of the oracle
     known = {**labels, **read_scene_labels(description, data_dir, others)}
     if missing := [name for name in others if name not in known]:
         raise DataError(
-            f"{len(missing)} of {len(names)} tiles of --val-list have no scene label, the first is '{missing[0]}'; "
-            "add them to the data set's labels or to the CSV of --oracle"
+            worded(
+                "{} of {} tiles of {val_list} have no scene label, the first is '{}'; add them to the data set's "
+                "labels or to the CSV of {oracle}",
+                len(missing),
+                len(names),
+                missing[0],
+            )
         )
     opened = open_scene_list(description, data_dir, names, known, cache, skip_unreadable)
     opened.scenes.labels[opened.unreadable] = UNKNOWN_SCENE

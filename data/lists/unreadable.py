@@ -18,6 +18,7 @@ from data.tiles import Tiles, open_tiles
 from utils.compute.threads import in_threads
 from utils.errors import DataError
 from utils.imagery.labels import UNREADABLE
+from utils.wording import worded
 
 
 def open_readable(
@@ -55,7 +56,7 @@ def _open_the_rest(
     unreadable = _find_unreadable(lenient_reader(description, data_dir, names), names)
     rows = np.setdiff1d(np.arange(len(names)), unreadable)
     if len(rows) == 0:
-        raise DataError(f"none of the {len(names)} images can be read; check --data-dir and the list")
+        raise DataError(worded("none of the {} images can be read; check {data_dir} and the list", len(names)))
     readable = open_tiles(description, data_dir, [names[row] for row in rows], cache=cache)
     return replace(readable, names=names, images=_SomeTiles(readable.images, rows, len(names))), unreadable
 

@@ -104,9 +104,12 @@ class Classifier(nn.Module):
                 torch.hub.download_url_to_file(weights.url, str(path), hash_prefix)
         except (OSError, RuntimeError) as error:
             raise SettingsError(
-                f"the ImageNet weights {file} could not be downloaded ({reason_of(error)}); fetch {weights.url} by "
-                f"other means and give {{classifier_weights}} <path to {file}>, or train from scratch with "
-                "{classifier_weights} none"
+                "the ImageNet weights {} could not be downloaded ({}); fetch {} by other means and give "
+                "{classifier_weights} <path to {}>, or train from scratch with {classifier_weights} none",
+                file,
+                reason_of(error),
+                weights.url,
+                file,
             ) from error
         return self.load_file(path)
 

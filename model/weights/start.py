@@ -32,9 +32,10 @@ def load_first_weights(generator: DeepLabV2, network: NetworkSettings, bands: Se
     if source is None and (default := default_weights(network.backbone)) is not None:
         if not default.is_file():
             raise SettingsError(
-                f"{default}, the ImageNet weights of {network.backbone}, is not there; fetch it "
-                "(pretrained_models/README.md), name another file with {restore_from}, or train from scratch with "
-                "{restore_from} none"
+                "{}, the ImageNet weights of {}, is not there; fetch it (pretrained_models/README.md), name another "
+                "file with {restore_from}, or train from scratch with {restore_from} none",
+                default,
+                network.backbone,
             )
         source = str(default)
     if source is None or source.lower() == "none":

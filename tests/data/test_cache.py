@@ -422,7 +422,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_behind(files: Files
 def test_too_little_room_is_said_before_anything_is_decoded(files: Files, monkeypatch: pytest.MonkeyPatch):
     needed = len(NAMES) * tile(NAMES[0]).nbytes
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
-    with pytest.raises(DataError, match=r"images needs \d+ bytes, .*--cache-dir.*--no-cache"):
+    with pytest.raises(DataError, match=r"images needs \d+ bytes, .*cache_dir.*no_cache"):
         files.open()
     assert files.decoded == Counter()
     assert files.entries() == []
@@ -448,7 +448,7 @@ def test_the_cache_lies_beside_the_data(tmp_path: Path):
 def test_a_folder_that_was_asked_for_is_taken_or_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert CacheSettings(tmp_path, tmp_path / "fast" / "disk").writable_folder() == tmp_path / "fast" / "disk"
     (tmp_path / "file").touch()
-    with pytest.raises(OptionError, match=r"--cache-dir .*file.* cannot be written.*--no-cache"):
+    with pytest.raises(OptionError, match=r"cache_dir .*file.* cannot be written.*no_cache"):
         CacheSettings(tmp_path, tmp_path / "file").writable_folder()
 
 
@@ -473,7 +473,7 @@ def test_where_nothing_can_be_written_there_is_no_cache_and_one_warning(
     assert (tiles.image(0) == picture(0, (256, 256))).all()
     warning = capsys.readouterr().err
     assert warning.count("warning: no cache folder can be written") == 1
-    assert "--cache-dir" in warning
+    assert "cache_dir" in warning
 
 
 def test_a_file_in_the_place_of_the_folder_cannot_be_written_to(tmp_path: Path):

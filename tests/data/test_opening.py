@@ -30,6 +30,24 @@ def test_masks_of_other_tiles_than_the_named_ones_are_not_looked_at(custom_set: 
     assert (custom_set.folder / ".cache").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("labelled", "message"),
+    [
+        (["tile1", "nowhere"], r"labelled names 1 tiles that are not in .*, the first is 'nowhere'"),
+        ("tile1", r"labelled is the text 'tile1', expected a list of names, such as \['tile1'\]"),
+    ],
+)
+def test_labelled_names_are_names_of_the_list(custom_set: TinySet, labelled, message: str):
+    with pytest.raises(OptionError, match=message):
+        open_dataset("custom", custom_set.folder, custom_set.list_path, labelled)
+
+
+def test_tiles_tell_their_classes(custom_set: TinySet):
+    tiles = open_dataset("custom", custom_set.folder, custom_set.list_path, keeps_cache=False)
+    assert tiles.classes == tiles.description.classes == tiles.reader.description.classes
+    assert tiles.num_classes == len(tiles.classes)
+
+
 def test_a_set_without_masks_opens(custom_set: TinySet):
     for path in (custom_set.folder / "masks").iterdir():
         path.unlink()

@@ -153,3 +153,16 @@ def test_other_bands_are_mapped_and_pixels_without_data_are_255():
     np.testing.assert_array_equal(network.predict(other), ids)
     with pytest.raises(OptionError, match=r"expected uint8 RGB of shape \(H, W, 3\)|expected uint8 of shape"):
         network.predict(image[..., :2])
+
+
+@pytest.mark.parametrize("images", [[[0, 1]], Image.new("RGB", (32, 32)), torch.zeros(32, 32, 3, dtype=torch.uint8)])
+def test_what_is_no_array_is_refused_in_words(run, images):
+    with pytest.raises(OptionError, match=f"images are of type {type(images).__name__}, expected a NumPy array"):
+        opened(run).predict(images)
+    with pytest.raises(OptionError, match="expected a NumPy array"):
+        opened(run).probabilities(images)
+
+
+def test_another_precision_is_refused_with_the_nearest(run):
+    with pytest.raises(OptionError, match="unknown precision 'float16'; did you mean fp16"):
+        Trained.open(run, device=CPU, precision="float16")

@@ -105,7 +105,7 @@ def test_resumed_it_ends_as_if_nothing_had_been(tmp_path: Path, settings: Method
 
 def test_a_run_is_resumed_with_its_own_settings_and_tiles(tmp_path: Path):
     train(tmp_path / "run", until=1)
-    with pytest.raises(OptionError, match="--num-steps was 3 and is 4"):
+    with pytest.raises(OptionError, match="num_steps was 3 and is 4"):
         train(tmp_path / "run", resume=True, record=replace(RECORD, options={"num_steps": 4}))
     with pytest.raises(DataError, match="differs from the tiles labelled now"):
         train(tmp_path / "run", resume=True, labelled=("b", "a"))

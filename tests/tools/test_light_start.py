@@ -48,7 +48,7 @@ def test_help_imports_nothing_heavy(command):
     ("command", "options", "words"),
     [
         ("train_s4gan", ["--threshold-st", "2"], "at most 1"),
-        ("train_AL", ["--query-strategy", "margn"], "did you mean margin?"),
+        ("train_AL", ["--query-strategy", "margn"], "unknown query strategy 'margn'; did you mean"),
         ("auto_evaluate", ["--stat-eval", "1", "--data-dir", "x", "--data-list", "y"], "did you mean --start-eval"),
         ("prepare_data", ["scenes"], "--images"),
         ("prepare_data", ["check", "--backbone", "resnet11"], "did you mean resnet101"),

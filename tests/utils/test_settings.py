@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.cli.as_settings import flag
 from utils.errors import OptionError
 from utils.settings import SettingsError, as_plain, require
+from utils.wording import fields_called
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ def test_a_rule_speaks_of_fields_and_a_command_of_flags():
         Batches(8, 3)
     assert str(caught.value) == "parts 3 does not divide batch_size"
     assert isinstance(caught.value, OptionError)
-    flags = caught.value.worded(lambda field: "--" + field.replace("_", "-"))
-    assert flags == "--parts 3 does not divide --batch-size"
+    with fields_called(flag), pytest.raises(SettingsError) as caught:
+        Batches(8, 3)
+    assert str(caught.value) == "--parts 3 does not divide --batch-size"
 
 
 def test_a_job_is_one_flat_table_of_plain_values():
@@ -49,7 +52,8 @@ def test_two_parts_with_the_same_field_are_refused():
         as_plain(Twice(Batches(), Batches()))
 
 
-def test_a_repetition_in_a_quoted_expression_is_no_field():
-    error = SettingsError("{group} '\\d{3}' matches nothing")
-    assert str(error) == "group '\\d{3}' matches nothing"
-    assert error.worded(lambda name: f"--{name}") == "--group '\\d{3}' matches nothing"
+@pytest.mark.parametrize("value", ["/tmp/{gpu}/nix", r"^(\w{3})_{x}{}", "{}", "{{data_dir}}"])
+def test_braces_of_a_value_are_no_field(value: str):
+    with fields_called(flag):
+        assert str(SettingsError("{data_dir} {} is no folder, {}", value, 3)) == f"--data-dir {value} is no folder, 3"
+    assert str(SettingsError("{data_dir} {} is no folder", value)) == f"data_dir {value} is no folder"

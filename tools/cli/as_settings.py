@@ -5,6 +5,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
 from utils.settings import SettingsError
+from utils.wording import fields_called
 
 Settings = TypeVar("Settings")
 
@@ -36,9 +37,10 @@ def parsed(
 ) -> Settings:
     """`settings_of`, or the end of the command with exit code 2 and a line in words of its flags."""
     try:
-        return settings_of(kind, options, **given)
+        with fields_called(flag):
+            return settings_of(kind, options, **given)
     except SettingsError as error:
-        parser.error(error.worded(flag))
+        parser.error(str(error))
 
 
 def flag(field: str) -> str:

@@ -15,5 +15,5 @@ def say_mask_remarks(*opened: Tiles | None) -> None:
     lists = [tiles for tiles in opened if tiles is not None]
     if distributed.is_main() and lists:
         values = sum((tiles.mask_values() for tiles in lists), MaskValues())
-        for line in remarks(values, lists[0].reader.description):
+        for line in remarks(values, lists[0].description):
             warn(line)

@@ -15,7 +15,8 @@ from typing import Any, TextIO, TypeVar
 from tools.cli.as_settings import flag
 from utils.console import one_line, safe_streams
 from utils.errors import UserError, warn
-from utils.settings import SettingsError, as_plain
+from utils.settings import as_plain
+from utils.wording import fields_called
 
 Settings = TypeVar("Settings")
 
@@ -72,10 +73,8 @@ def _outcome(main: Callable[[Settings], int | None], settings: Settings, shows_t
         return code
 
     try:
-        with _sigterm_raises(), _short_messages():
+        with fields_called(flag), _sigterm_raises(), _short_messages():
             return main(settings) or 0
-    except SettingsError as error:
-        return fail(error.worded(flag), error.exit_code)
     except UserError as error:
         return fail(_text_of(error), error.exit_code)
     except OSError as error:  # of a file that no message of ours foresaw

@@ -79,9 +79,9 @@ def check_paths(settings: CheckSettings) -> None:
     names = settings.active_learning_images_array
     for field, path in (("active_learning_images_array", names), ("restore_from", weights)):
         if path is not None and not path.exists():
-            raise SettingsError(f"{{{field}}} {path} does not exist; check the path")
+            raise SettingsError(f"{{{field}}} {{}} does not exist; check the path", path)
     if settings.out.is_dir():
-        raise SettingsError(f"{{out}} {settings.out} is a folder; give a file for the picture")
+        raise SettingsError("{out} {} is a folder; give a file for the picture", settings.out)
     make_folder(settings.out.parent)
 
 

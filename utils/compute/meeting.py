@@ -1,4 +1,4 @@
-"""Where several processes wait for one another as long as it takes; in a message they would give up after minutes."""
+"""A barrier for several processes without a deadline: heartbeats tell a slow process from one that has ended."""
 
 import atexit
 import contextlib
@@ -12,20 +12,21 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined] # documente
 
 from utils.errors import LostProcessError
 
-BEAT, PATIENCE = 5.0, 300.0  # seconds between two signs of life; without one for so long a process is taken for dead
-_LONGEST_PAUSE = 0.2  # seconds between two looks
+BEAT, PATIENCE = 5.0, 300.0  # seconds between two heartbeats; without one for so long a process is taken for dead
+_LONGEST_PAUSE = 0.2  # seconds between two checks of the store
 
 
 class Meeting:
-    """Waiting through the key-value store that the processes found one another by, over a connection of its own.
+    """The barrier, kept in the key-value store of the rendezvous, over a connection of its own.
 
-    Torch's messages have a deadline, 10 minutes with nccl and 30 with gloo, that starts with the first process to
-    arrive: too short where one process decodes a large set or chooses from it. Here each process gives a sign of life
-    from a thread. One that ended is noticed by its word, by the loss of the store, or by its silence.
+    Torch's collectives, its barrier too, have a deadline, 10 minutes with nccl and 30 with gloo, that starts with the
+    first process to arrive: too short where one process decodes a large set or chooses from it. Here a thread of each
+    process sends heartbeats. The others notice that a process has ended by its own message, by the loss of the store,
+    or by missing heartbeats.
 
     Args:
         rank, world_size: this process, and how many there are.
-        beat, patience: seconds between two signs of life, and without one until a process is taken for dead.
+        beat, patience: seconds between two heartbeats, and without one until a process is taken for dead.
     """
 
     def __init__(self, rank: int, world_size: int, beat: float = BEAT, patience: float = PATIENCE) -> None:
@@ -48,7 +49,7 @@ class Meeting:
         self._number += 1
         self._set(f"{self._number}/{self.rank}")
         missing = set(range(self.world_size)) - {self.rank}
-        pause, life = 0.001, _SignsOfLife(missing)
+        pause, life = 0.001, _Heartbeats(missing)
         while missing := {rank for rank in missing if not self._is_set(f"{self._number}/{rank}")}:
             for rank in missing:
                 if self._is_set(f"ended/{rank}") or life.silence(rank, self._beats(rank)) > self.patience:
@@ -62,7 +63,7 @@ class Meeting:
             self._set(f"ended/{self.rank}")
 
     def close(self) -> None:
-        """Give no sign of life any more: the work is done."""
+        """Stop the heartbeats: the work is done."""
         atexit.unregister(self.say_ended)
         self._is_over.set()
         self._thread.join()
@@ -95,8 +96,8 @@ class Meeting:
             raise lost(self.rank) from error
 
 
-class _SignsOfLife:
-    """Since when the counts of some processes have stood still."""
+class _Heartbeats:
+    """The heartbeats of other processes: since when each count has stood still."""
 
     def __init__(self, ranks: Iterable[int]) -> None:
         self._seen = {rank: (-1, time.monotonic()) for rank in ranks}

@@ -6,13 +6,19 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from utils.compute.number_formats import NUMBER_FORMATS
+from utils.compute.number_formats import NUMBER_FORMATS, PRECISIONS
+from utils.fields import known_name
 
 _DTYPES: dict[str, torch.dtype] = {name: getattr(torch, dtype) for name, dtype in NUMBER_FORMATS.items()}
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """What `auto` means here: bf16 where the device multiplies it in hardware, else fp32."""
+    """What `auto` means here: bf16 where the device multiplies it in hardware, else fp32.
+
+    Raises:
+        SettingsError: it is none of `PRECISIONS`.
+    """
+    precision = known_name(precision, "precision", PRECISIONS)
     if precision != "auto":
         return precision
     if device.type == "cuda":

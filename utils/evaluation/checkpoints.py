@@ -20,6 +20,7 @@ from utils.runs.idle import IdleWatch
 from utils.runs.interrupt import StopRequest
 from utils.settings import SettingsError
 from utils.suggest import first_names
+from utils.wording import worded
 
 Weights = dict[str, Tensor]
 POLL_SECONDS = 2.0  # between two looks for a new checkpoint
@@ -154,20 +155,21 @@ class Checkpoints:
         found, there = self.folder.steps(), set(self.folder.steps())
         wanted = found if self.settings.all else [step for step in self.pending if step in there]
         if not wanted:
-            raise SettingsError(self._nothing_there(found))
+            raise self._nothing_there(found)
         missing = [step for step in self.pending if step not in there]
         self.pending = wanted
         self._pass_over(missing)
 
-    def _nothing_there(self, found: list[int]) -> str:
+    def _nothing_there(self, found: list[int]) -> SettingsError:
         asked = self.settings
         if not found:
-            folder = asked.checkpoint_dir
-            return f"{folder} holds no checkpoint<step>.pth; give the folder of a training run, or {{follow}}"
-        return (
-            f"no checkpoint of steps {asked.start_eval} to {asked.end_eval} every {asked.step_eval} in "
-            f"{asked.checkpoint_dir}; it holds checkpoint{found[0]}.pth to checkpoint{found[-1]}.pth: give "
-            "{start_eval}, {end_eval} and {step_eval} to match, or {all}"
+            message = "{} holds no checkpoint<step>.pth; give the folder of a training run, or {follow}"
+            return SettingsError(message, asked.checkpoint_dir)
+        return SettingsError(
+            f"no checkpoint of steps {asked.start_eval} to {asked.end_eval} every {asked.step_eval} in {{}}; it holds "
+            f"checkpoint{found[0]}.pth to checkpoint{found[-1]}.pth: give {{start_eval}}, {{end_eval}} and "
+            "{step_eval} to match, or {all}",
+            asked.checkpoint_dir,
         )
 
     def _pass_over(self, missing: list[int]) -> None:
@@ -191,9 +193,10 @@ class Checkpoints:
 
     def _too_long(self) -> str:
         minutes = self.settings.max_idle_minutes
-        return (
-            f"nothing in {self.folder.path} has changed for {minutes:g} minutes, so its training is "
-            "taken to have ended (--max-idle-minutes)"
+        return worded(
+            f"nothing in {{}} has changed for {minutes:g} minutes, so its training is taken to have ended "
+            "({max_idle_minutes})",
+            self.folder.path,
         )
 
     def _next(self, wait: bool) -> int | None:
@@ -250,7 +253,7 @@ def wait_for_run(folder: RunFolder, stop: StopRequest) -> None:
         DataError: none had begun when the end came.
     """
     if folder.path.is_file():
-        raise SettingsError(f"{{checkpoint_dir}} {folder.path} is a file; give the folder of a training run")
+        raise SettingsError("{checkpoint_dir} {} is a file; give the folder of a training run", folder.path)
     if not distributed.from_main(folder.options.is_file):
         say(f"waiting for a training to begin in {folder.path}")
     while not distributed.from_main(folder.options.is_file):

@@ -85,6 +85,10 @@ def _messages(image: np.ndarray, num_classes: int, settings: CRFSettings) -> lis
 
 
 def _check(probabilities: np.ndarray, image: np.ndarray) -> None:
+    for what, array in (("probabilities are", probabilities), ("the image is", image)):
+        if not isinstance(array, np.ndarray):
+            kind = type(array).__name__
+            raise DataError(f"{what} of type {kind}, expected a NumPy array (of a tensor: tensor.cpu().numpy())")
     if probabilities.ndim != 3 or not np.issubdtype(probabilities.dtype, np.floating) or not probabilities.size:
         raise DataError(
             f"probabilities are {probabilities.dtype} of shape {probabilities.shape}, "

@@ -16,6 +16,7 @@ from utils.evaluation.settings import ViewSettings
 from utils.imagery.images import network_input
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, VALID, PixelFormat
+from utils.wording import worded
 
 Network = Callable[[Tensor], Tensor]
 Refine = Callable[[Tensor, Tensor], Tensor]
@@ -24,11 +25,15 @@ MasksOf = Callable[[Any], Sequence[Tensor] | None]  # of one of the batches
 
 
 PLAIN = ViewSettings()
-BROKEN_MAPS = "the network's output is NaN or infinite; use --precision fp32, or an earlier checkpoint"
 
 
 class BrokenMapsError(DataError):
     """A network's output is NaN or infinite, so that its likeliest class means nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            worded("the network's output is NaN or infinite; use {precision} fp32, or an earlier checkpoint")
+        )
 
 
 def predict_logits(
@@ -144,7 +149,7 @@ def evaluate(
             _count(refined, refine(maps, batch.image[:, :, :height, :width]), batch, masks)
     distributed.barrier()  # shares may take longer than a message may wait
     if distributed.any_process(bool(broken)):
-        raise BrokenMapsError(BROKEN_MAPS)
+        raise BrokenMapsError
     return plain, refined
 
 

@@ -9,17 +9,19 @@ import numpy as np
 from PIL import Image
 
 from utils.drawing.pictures import colourise, overlay
-from utils.errors import DataError, OptionError
+from utils.errors import DataError
 from utils.imagery.colours import RGB
 from utils.runs.files import read_json, write_atomically, write_json, write_text
 from utils.runs.output import Kind, OutputFolder
+from utils.settings import SettingsError
 from utils.tables import table_text
+from utils.wording import worded
 
 _BAND = 512  # rows that are drawn at once; a whole scene would take 8 bytes a pixel in between
 
 MAPS = Kind(
     noun="a prediction",
-    option="--save-dir",
+    option="save_dir",
     record="prediction.json",
     record_key="options",
     files=r"prediction\.json|class_shares\.csv|(ids|colour|overlay)/.+\.png",
@@ -95,9 +97,8 @@ class MapFolder(OutputFolder):
             for kind, folder in self.maps.items():
                 name = f"{kind}/{image.name}.png"
                 if (folder / f"{image.name}.png").exists() and not self.is_ours(name):
-                    raise OptionError(
-                        f"{self.path / name} is there, but not by this command; move it, or give another --save-dir"
-                    )
+                    message = "{} is there, but not by this command; move it, or give another {save_dir}"
+                    raise SettingsError(message, self.path / name)
 
     @property
     def holds_run(self) -> bool:
@@ -129,8 +130,12 @@ class MapFolder(OutputFolder):
         images = record.get("images")
         if not isinstance(images, list) or not all(isinstance(name, str) for name in images):
             raise DataError(
-                f"{self.record}: `images` is {str(images)[:60]}, expected the names of the images whose maps are "
-                "there; restore it, move the maps, or give another --save-dir"
+                worded(
+                    "{}: `images` is {}, expected the names of the images whose maps are there; restore it, move the "
+                    "maps, or give another {save_dir}",
+                    self.record,
+                    str(images)[:60],
+                )
             )
         return set(images)
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from utils.imagery.labels import IGNORE_INDEX
+from utils.wording import worded
 
 
 def count_labelled(names: Sequence[str], labelled: Collection[str]) -> int:
@@ -42,6 +43,6 @@ def on_ignored_label(classes: Sequence[str], ignored: int, trained: int) -> str:
         return ""
     reason = "as in training" if ignored == trained else f"the run was trained with {trained}"
     if ignored == IGNORE_INDEX:
-        return f"pixels of every class are scored (--ignore-label {ignored}; {reason})"
+        return worded(f"pixels of every class are scored ({{ignore_label}} {ignored}; {reason})")
     name = f" ({classes[ignored]})" if ignored < len(classes) else ""
-    return f"pixels of id {ignored}{name} are not scored (--ignore-label {ignored}, {reason})"
+    return worded(f"pixels of id {ignored}{{}} are not scored ({{ignore_label}} {ignored}, {reason})", name)

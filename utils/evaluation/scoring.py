@@ -8,6 +8,7 @@ from torch import Tensor
 
 from utils.errors import OptionError
 from utils.evaluation.metric import ConfusionMatrix, Scores
+from utils.fields import whole_number
 from utils.imagery.labels import IGNORE_INDEX, MAX_CLASSES
 
 Maps = np.ndarray | Tensor
@@ -33,6 +34,8 @@ def score(
     Raises:
         OptionError: types, shapes or ids do not fit; the message names the first array that does not.
     """
+    if num_classes is not None and whole_number(num_classes) is None:
+        raise OptionError(f"num_classes is {num_classes!r}, expected a whole number")
     pairs = _pairs(truth, prediction)
     highest = max((int(ids.max()) for pair in pairs for ids in _counting(*pair, ignore) if ids.numel()), default=0)
     count = max(2, highest + 1) if num_classes is None else num_classes
@@ -64,7 +67,12 @@ def _pairs(truth: Maps | Sequence[Maps], prediction: Maps | Sequence[Maps]) -> l
 
 def _tensors(name: str, maps: Maps | Sequence[Maps]) -> list[Tensor]:
     tensors = []
+    if not isinstance(maps, np.ndarray | Tensor | Sequence):
+        raise OptionError(f"{name} is of type {type(maps).__name__}, expected an array, or a list of arrays")
     for number, array in enumerate([maps] if isinstance(maps, np.ndarray | Tensor) else maps):
+        if not isinstance(array, np.ndarray | Tensor):
+            kind = type(array).__name__
+            raise OptionError(f"{name} {number} is of type {kind}, expected an array; np.asarray makes one")
         is_whole = not array.dtype.is_floating_point if isinstance(array, Tensor) else array.dtype.kind in "iu"
         if not is_whole:
             raise OptionError(f"{name} {number} is {array.dtype}, expected class ids of an integer type")

@@ -1,10 +1,11 @@
-"""What evaluation and prediction are told: which checkpoints, and how maps are made and scored."""
+"""Settings of evaluation and prediction: which checkpoints, and how maps are made and scored."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from utils.fields import as_counts, as_paths, as_size, check_numbers
 from utils.settings import SettingsError, require
 
 FIRST_STEP, LAST_STEP = 100, 20000  # of the published range, which goes on by the first
@@ -38,17 +39,18 @@ class RangeSettings:
     backbone: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("start_eval", "end_eval", "step_eval"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, f"{{{name}}} is {value}, expected 1 or more")
+        as_paths(self, "checkpoint_dir")
+        as_counts(self, "start_eval", "end_eval", "step_eval")
+        check_numbers(self, "max_idle_minutes", "max_hours", above=True)
         first = self.start_eval or (1 if self.follow else FIRST_STEP)
         last = self.end_eval or (max(LAST_STEP, first) if self.follow else LAST_STEP)
-        require(last >= first, f"{{end_eval}} {last} lies before {{start_eval}} {first}")
+        require(last >= first, "{end_eval} {} lies before {start_eval} {}", last, first)
         steps = (last - first) // (self.step_eval or FIRST_STEP) + 1
         require(
             steps <= MAX_STEPS or self.all,
-            f"{{start_eval}}, {{end_eval}} and {{step_eval}} ask for {steps} checkpoints, and {MAX_STEPS} are the "
-            "most; raise {step_eval}",
+            "{start_eval}, {end_eval} and {step_eval} ask for {} checkpoints, and {} are the most; raise {step_eval}",
+            steps,
+            MAX_STEPS,
         )
 
     def settled(self, num_steps: int | None = None, save_pred_every: int | None = None) -> "RangeSettings":
@@ -73,8 +75,10 @@ class RangeSettings:
         first, end = self.start_eval or every, min(self.end_eval or last, last)
         if first > end:
             raise SettingsError(
-                f"{{start_eval}} {first} is never reached: the run in {self.checkpoint_dir} ends with step {end}; "
-                "lower it"
+                "{start_eval} {} is never reached: the run in {} ends with step {}; lower it",
+                first,
+                self.checkpoint_dir,
+                end,
             )
         return replace(self, start_eval=first, end_eval=end, step_eval=self.step_eval or every)
 
@@ -100,8 +104,8 @@ class ViewSettings:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        require(len(self.scales) > 0 and min(self.scales) > 0, f"{{scales}} is {self.scales}, expected factors above 0")
-        require(len(set(self.scales)) == len(self.scales), f"{{scales}} repeats a factor: {self.scales}")
+        require(len(self.scales) > 0 and min(self.scales) > 0, "{scales} is {}, expected factors above 0", self.scales)
+        require(len(set(self.scales)) == len(self.scales), "{scales} repeats a factor: {}", self.scales)
 
     @property
     def is_plain(self) -> bool:
@@ -126,8 +130,10 @@ class WindowSettings:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        require(0 <= self.overlap < 1, f"{{overlap}} is {self.overlap}, expected 0 or more and less than 1")
-        require(self.batch_size >= 1, f"{{batch_size}} is {self.batch_size}, expected 1 or more")
+        as_size(self, "input_size", least=1)
+        as_counts(self, "batch_size")
+        check_numbers(self, "overlap")
+        require(self.overlap < 1, "{overlap} is {}, expected 0 or more and less than 1", self.overlap)
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,8 @@ class CRFSettings:
         for name in ("gaussian_sigma", "bilateral_sigma_xy", "bilateral_sigma_rgb"):
             require(
                 MIN_SIGMA <= getattr(self, name) < math.inf,
-                f"{name} is {getattr(self, name)}, expected {MIN_SIGMA} or more (weight 0 drops a kernel)",
+                f"{name} is {{}}, expected {MIN_SIGMA} or more (weight 0 drops a kernel)",
+                getattr(self, name),
             )
         for name in ("iterations", "gaussian_weight", "bilateral_weight"):
-            require(0 <= getattr(self, name) < math.inf, f"{name} is {getattr(self, name)}, expected 0 or more")
+            require(0 <= getattr(self, name) < math.inf, f"{name} is {{}}, expected 0 or more", getattr(self, name))

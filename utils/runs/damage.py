@@ -3,6 +3,8 @@
 import zipfile
 from pathlib import Path
 
+MISFITS = (KeyError, ValueError, RuntimeError, TypeError, AttributeError, IndexError)  # of restoring a foreign state
+
 
 def what_is_wrong(path: Path) -> str:
     """What a file is that does not read as a saved state; looks at its bytes and runs nothing."""

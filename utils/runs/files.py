@@ -3,8 +3,8 @@
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,10 +54,8 @@ def make_folder(folder: Path) -> None:
     Raises:
         OptionError: it cannot be made.
     """
-    try:
+    with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from error
 
 
 def storage_error(path: Path, error: OSError) -> OptionError | DataError:
@@ -65,6 +63,15 @@ def storage_error(path: Path, error: OSError) -> OptionError | DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(f"{path} could not be written: the disk is full; free some space or choose another folder")
     return OptionError(f"{path} could not be written ({reason_of(error)}); choose a folder that you may write to")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Raise what goes wrong with `path` in a block as `storage_error` words it."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(path, error) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 from utils.errors import OptionError
 from utils.runs.output import Kind, OutputFolder
 from utils.runs.space import file_bytes
+from utils.settings import SettingsError
+from utils.wording import worded
 
 _CHECKPOINT = r"checkpoint(\d+)(_\w+)?\.pth"  # steps finished, and which of the method's networks
 EVENTS = r"tensorboard/events\.out\.tfevents\..*"
 TRAINING = Kind(
     noun="a run",
-    option="--checkpoint-dir",
+    option="checkpoint_dir",
     record="options.json",
     record_key="options",
     files=rf"{_CHECKPOINT}|(last|best)\.pth|options\.json|metrics\.csv|labelled_names\.txt"
@@ -52,19 +54,19 @@ class RunFolder(OutputFolder):
             OptionError: says which checkpoint another run could start from.
         """
         if not self.options.is_file():
-            raise OptionError(f"{self.kind.option} {self.path} holds no run to resume; leave --resume out")
+            raise SettingsError("{checkpoint_dir} {} holds no run to resume; leave {resume} out", self.path)
         if (self.steps() or self.best.exists()) and not self.last.is_file():
             raise OptionError(f"{self.last} is not there, so this run cannot go on exactly; {self.way_out()}")
 
     def way_out(self) -> str:
         """What to do with a run whose state is lost: the newest weights that a new run could start from."""
         if not (steps := self.steps()) and not self.best.exists():
-            return "restore it, or start over with --overwrite"
+            return worded("restore it, or start over with {overwrite}")
         newest = self.network(steps[-1]) if steps else self.best
-        given = f"--restore-from {newest}"
+        given = worded("{restore_from} {}", newest)
         if steps and (discriminator := self.network(steps[-1], "_D")).exists():
-            given += f" --restore-from-D {discriminator}"
-        return f"restore it, or begin another run in another --checkpoint-dir with {given}"
+            given += worded(" {restore_from_D} {}", discriminator)
+        return worded("restore it, or begin another run in another {checkpoint_dir} with {}", given)
 
     def bytes_after(self, step: int) -> int:
         """Bytes of checkpoints of steps after `step`, which `cut_back` removes."""
@@ -95,7 +97,7 @@ class RunFolder(OutputFolder):
 
 
 def refuse_other_options(
-    recorded: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str], folder: Path, folder_option: str
+    recorded: Mapping[str, Any], given: Mapping[str, Any], free: Collection[str], folder: Path, folder_field: str
 ) -> None:
     """Refuse to resume a run with other options.
 
@@ -103,18 +105,20 @@ def refuse_other_options(
         recorded, given: options of the run and of now, as plain values.
         free: names of options that may differ.
         folder: the run's folder.
-        folder_option: the option that names it.
+        folder_field: the field of the settings that names it.
 
     Raises:
         OptionError: says which options differ, and how.
     """
     differing = [
-        f"--{name.replace('_', '-')} was {recorded.get(name)} and is {value}"
+        worded(f"{{{name}}} was {{}} and is {{}}", recorded.get(name), value)
         for name, value in given.items()
         if name not in free and recorded.get(name) != value
     ]
     if differing:
-        raise OptionError(
-            f"the run in {folder} cannot be resumed with other options: {'; '.join(differing)}; "
-            f"give the same ones, or another {folder_option}"
+        raise SettingsError(
+            "the run in {} cannot be resumed with other options: {}; give the same ones, or another "
+            f"{{{folder_field}}}",
+            folder,
+            "; ".join(differing),
         )

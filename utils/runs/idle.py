@@ -1,17 +1,18 @@
-"""How long nothing has happened in the folder of a run that another process may or may not be working on."""
+"""Deciding that a training in another process has ended: no file in its folder has changed for a time."""
 
 import time
 from pathlib import Path
 
 
 class IdleWatch:
-    """Notes at each look whether a folder's files have changed since the one before.
+    """Compares a folder's files, at each call of `is_idle`, with those at the call before.
 
-    Clocks of other machines do not matter: a change is a difference between two looks, its time that of the look.
+    The watch reads this machine's clock alone, for file times of another machine may be off: a change happened when
+    it was seen.
 
     Args:
-        folder: of the run; its sub-folders do not count.
-        minutes: without a change that are too many.
+        folder: the run's folder; its sub-folders do not count.
+        minutes: time without a change after which the folder is idle.
     """
 
     def __init__(self, folder: Path, minutes: float) -> None:
@@ -20,7 +21,7 @@ class IdleWatch:
         self._since = 0.0
 
     def is_idle(self) -> bool:
-        """Look once more; whether the folder has stood still for too long."""
+        """Compare the files once more; True where none has changed for `minutes`."""
         seen, now = self._state(), time.monotonic()
         if seen != self._seen:
             self._seen, self._since = seen, now

@@ -9,6 +9,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from utils.console import is_main_process
+from utils.wording import worded
 
 SAME_KEYPRESS = 2.0  # seconds: Ctrl-C pressed twice, or sent to a group of processes and passed on by their launcher
 _REASONS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "the terminal was closed"}
@@ -104,7 +105,7 @@ class StopRequest:
         if self._signal is not None:
             return _REASONS[signal.Signals(self._signal).name]
         if self._deadline is not None and self._clock() >= self._deadline:
-            return "the time limit of --max-hours was reached"
+            return worded("the time limit of {max_hours} was reached")
         return None
 
     @property

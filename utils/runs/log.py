@@ -11,7 +11,7 @@ import numpy as np
 
 from utils.errors import warn
 from utils.console import valid_text
-from utils.runs.files import storage_error, write_text
+from utils.runs.files import storage_errors, write_text
 
 
 class MetricsLog:
@@ -32,14 +32,14 @@ class MetricsLog:
         self.path, self.columns = path, ("step", *columns)
         kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if path.exists() else []
         write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
-        with self._storage_errors():
+        with storage_errors(self.path):
             self._file = path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
             self.events = open_events(events, first_step + 1 if first_step else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; numbers that are not given stay empty."""
         row = {"step": str(step)} | {name: f"{value:.6g}" for name, value in values.items() if name in self.columns}
-        with self._storage_errors():
+        with storage_errors(self.path):
             self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
             self._file.flush()
             for name, value in values.items():
@@ -47,21 +47,14 @@ class MetricsLog:
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Add an RGB picture, uint8 (H, W, 3), to TensorBoard."""
-        with self._storage_errors():
+        with storage_errors(self.path):
             self.events.add_image(name, picture, step, dataformats="HWC")
 
     def close(self) -> None:
         """Finish both files."""
-        with self._storage_errors():
+        with storage_errors(self.path):
             self._file.close()
             self.events.close()
-
-    @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise storage_error(self.path, error) from error
 
     @staticmethod
     def _lines(rows: Sequence[Sequence[Any]]) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from utils.compute import distributed
 from utils.console import say
-from utils.errors import DataError, OptionError
-from utils.runs.files import make_folder, read_json, storage_error
+from utils.errors import DataError
+from utils.runs.files import make_folder, read_json, storage_errors
 from utils.runs.lock import LOCK, FolderLock
+from utils.settings import SettingsError
 from utils.suggest import first_names
+from utils.wording import worded
 
 REPLACED = ".replaced"  # holds the run before until the new one has something to show
 _UNFINISHED = r"\..+\.(\d+-)?[0-9a-f]+\.part"  # what a process leaves that is killed while it writes a file
@@ -25,14 +27,14 @@ class Kind:
 
     Attributes:
         noun: what the folder then holds, such as "a run".
-        option: the option that names the folder.
+        option: the field of the settings that names the folder.
         record: the file with which a run begins; it is written when the run can begin.
         record_key: a key of its JSON, which tells it from those of other commands.
         files: regular expression on the paths, below the folder, of all files that the command writes.
         worth: those of them that only `overwrite` may replace.
         folders: folders in which there are such files.
         people: files in which people write: they stay, as is known.
-        can_resume: whether there is `--resume`.
+        can_resume: whether a run can be gone on with.
     """
 
     noun: str
@@ -44,6 +46,11 @@ class Kind:
     folders: tuple[str, ...] = ()
     people: str = r"(?!)"
     can_resume: bool = False
+
+    @property
+    def field(self) -> str:
+        """The field `option` as messages name it; see `utils.wording`."""
+        return f"{{{self.option}}}"
 
 
 class OutputFolder:
@@ -83,20 +90,20 @@ class OutputFolder:
             yield
             return
         if self.path.exists() and not self.path.is_dir():
-            raise OptionError(f"{self.path} is a file; give a folder as {self.kind.option}")
+            raise SettingsError(f"{{}} is a file; give a folder as {self.kind.field}", self.path)
         missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         make_folder(self.path)
         lock = FolderLock(self.path)
         try:
-            lock.acquire(f"give another {self.kind.option}")
-            with self._storage_errors():
+            lock.acquire(worded(f"give another {self.kind.field}"))
+            with storage_errors(self.path):
                 self._recover(lock.was_left)
             if not resume:
                 self._refuse(overwrite)
             elif self.holds_run and not self.record.exists():
-                raise OptionError(
-                    f"{self.record} is not there, so this run cannot be resumed; restore it, or start over with "
-                    "--overwrite"
+                raise SettingsError(
+                    "{} is not there, so this run cannot be resumed; restore it, or start over with {overwrite}",
+                    self.record,
                 )
             yield
             self.establish()
@@ -104,7 +111,7 @@ class OutputFolder:
             can_go_on = self.kind.can_resume and self.record.exists() and not self._aside.is_dir()
             if isinstance(error, Exception) or not can_go_on:
                 self._roll_back()
-            raise  # a run that was interrupted before its first step goes on with --resume
+            raise  # a run that was interrupted before its first step can be resumed
         finally:
             lock.release()
             for folder in missing:
@@ -119,7 +126,7 @@ class OutputFolder:
         """
         was_run = self.holds_run
         ours, others = self._look()
-        with self._storage_errors():
+        with storage_errors(self.path):
             for path in self._unfinished():
                 path.unlink(missing_ok=True)
             self._is_begun = True
@@ -189,20 +196,21 @@ class OutputFolder:
         """Refuse to begin a run."""
         kind = self.kind
         if self._is_of_another_command():
-            raise OptionError(f"{self.record} was written by another command; give another {kind.option}")
+            raise SettingsError(f"{{}} was written by another command; give another {kind.field}", self.record)
         holds_run = self.holds_run
         if holds_run and not overwrite:
-            to_resume = "--resume to go on, " if kind.can_resume else ""
-            raise OptionError(
-                f"{self.path} holds {kind.noun} already; give {to_resume}--overwrite to replace it, or another "
-                f"{kind.option}"
+            to_resume = "{resume} to go on, " if kind.can_resume else ""
+            raise SettingsError(
+                f"{{}} holds {kind.noun} already; give {to_resume}{{overwrite}} to replace it, or another {kind.field}",
+                self.path,
             )
         in_the_way = [name for name, path in self._entries() if self._is_wrong_sort(name, path)]
         if not (holds_run or self.record.exists()):
             in_the_way += self._look()[0]
         if in_the_way:
-            raise OptionError(
-                f"{self.path / in_the_way[0]} is there, but not by this command; move it, or give another {kind.option}"
+            raise SettingsError(
+                f"{{}} is there, but not by this command; move it, or give another {kind.field}",
+                self.path / in_the_way[0],
             )
 
     def _is_wrong_sort(self, name: str, path: Path) -> bool:
@@ -263,13 +271,6 @@ class OutputFolder:
         if source == self.path:
             for name in self.kind.folders:
                 _remove_empty(source / name)
-
-    @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise storage_error(self.path, error) from error
 
 
 def _remove_empty(folder: Path) -> None:

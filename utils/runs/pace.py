@@ -1,13 +1,13 @@
-"""How long steps take where they are only launched, and the device is waited for now and then."""
+"""Mean duration of training steps on a device that works asynchronously: measured between synchronisations."""
 
 import time
 from collections.abc import Callable
 
 
 class Pace:
-    """Seconds of a step, over the steps between two moments at which nothing of them is under way any more.
+    """Mean seconds of a step, over all steps between two synchronisations with the device.
 
-    A GPU works while the host is already at the next steps: the time of one step on the host is that of its launch.
+    A GPU works asynchronously: the time of a single step on the host is that of launching its kernels.
 
     Args:
         clock: seconds.
@@ -22,17 +22,17 @@ class Pace:
         self._steps += 1
 
     def pause(self) -> None:
-        """The steps so far are done: what follows, such as a validation, is no part of them."""
+        """Stop the clock; the device has finished all steps, and what follows, such as a validation, does not count."""
         now = self._clock()
         self._seconds += now - self._since
         self._since = now
 
     def resume(self) -> None:
-        """Steps go on."""
+        """Start the clock again."""
         self._since = self._clock()
 
     def take(self) -> float:
-        """Seconds of a step since the last call, up to the last pause; they are at least a nanosecond."""
+        """Mean seconds of a step from the last call to the last pause, at least a nanosecond."""
         seconds = max(self._seconds, 1e-9) / max(1, self._steps)
         self._steps, self._seconds = 0, 0.0
         return seconds

@@ -1,9 +1,13 @@
-"""Where a job runs, and what becomes of the folder that it writes to."""
+"""Settings of a run: the machine it works on, what becomes of an earlier run in its folder, what it writes."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from utils.compute.number_formats import PRECISIONS
+from utils.fields import as_counts, as_one_of, as_paths, check_numbers
 from utils.settings import require
+
+DEVICES = ("auto", "cuda", "cpu")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ class MachineSettings:
     random_seed: int = 0
 
     def __post_init__(self) -> None:
-        require(self.random_seed >= 0, f"{{random_seed}} is {self.random_seed}, expected 0 or more")
+        as_one_of(self, "device", "device", DEVICES)
+        as_one_of(self, "precision", "precision", PRECISIONS)
+        as_counts(self, "gpu", "num_workers", "random_seed", least=0)
 
 
 @dataclass(frozen=True)
@@ -78,5 +84,7 @@ class KeepingSettings:
     save_after_iter: int = 1000
 
     def __post_init__(self) -> None:
-        for name in ("save_pred_every", "save_state_every", "eval_every", "log_every"):
-            require(getattr(self, name) >= 1, f"{{{name}}} is {getattr(self, name)}, expected 1 or more")
+        as_paths(self, "checkpoint_dir", "generator_viz_dir")
+        as_counts(self, "save_pred_every", "save_state_every", "keep_last", "eval_every", "log_every")
+        as_counts(self, "save_after_iter", least=0)
+        check_numbers(self, "max_hours", above=True)

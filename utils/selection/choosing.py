@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 
 from utils.errors import OptionError
+from utils.fields import whole_number
+from utils.paths import reason_of
 from utils.selection.strategies import STRATEGIES, Pool
 from utils.suggest import unknown
 
@@ -39,14 +41,18 @@ def choose(
     """
     if strategy not in STRATEGIES:
         raise OptionError(unknown("query strategy", strategy, list(STRATEGIES)))
-    if count < 1:
-        raise OptionError(f"count is {count}, expected 1 or more")
+    for name, value, least in (("count", count, 1), ("seed", seed, 0)):
+        if (number := whole_number(value)) is None or number < least:
+            raise OptionError(f"{name} is {value!r}, expected a whole number, {least} or more")
     arrays = {"probabilities": probabilities, "features": features, "disagreement": disagreement}
     given = {name: _as_tensor(name, array) for name, array in arrays.items() if array is not None}
     if len({len(array) for array in given.values()}) != 1:
         sizes = ", ".join(f"{name} {len(array)}" for name, array in given.items())
         raise OptionError(f"expected arrays with one row for each tile, found {sizes or 'none'}")
     labelled = None if labelled_features is None else _as_tensor("labelled_features", labelled_features)
+    if labelled is not None and "features" in given and labelled.shape[1] != given["features"].shape[1]:
+        widths = f"{labelled.shape[1]} columns and features {given['features'].shape[1]}"
+        raise OptionError(f"labelled_features has {widths}, expected features of one network")
     candidates = np.arange(len(next(iter(given.values()))))
     pool = Pool(
         candidates,
@@ -66,12 +72,28 @@ def _as_tensor(name: str, array: Array) -> Tensor:
     """float32 on the CPU.
 
     Raises:
-        OptionError: wrong number of dimensions, or a number that is not finite.
+        OptionError: no numbers, wrong number of dimensions, a number that is not finite, or no probabilities.
     """
-    tensor = torch.as_tensor(array).detach().to("cpu", torch.float32)
+    try:
+        given = torch.as_tensor(array).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = type(array).__name__
+        raise OptionError(f"{name} of type {kind} cannot be read ({reason_of(error)}); give an array") from error
+    tensor = given.to("cpu", torch.float32)
     expected = 1 if name == "disagreement" else 2
     if tensor.ndim != expected:
         raise OptionError(f"{name} has shape {tuple(tensor.shape)}, expected {expected} dimensions")
     if not torch.isfinite(tensor).all():
         raise OptionError(f"{name} holds numbers that are not finite")
+    if name == "probabilities":
+        _check_probabilities(tensor, given.dtype)
     return tensor
+
+
+def _check_probabilities(rows: Tensor, dtype: torch.dtype) -> None:
+    """Refuse what is no softmax output of two classes or more; `dtype` is that in which it was given."""
+    if rows.shape[1] < 2:
+        raise OptionError(f"probabilities have {rows.shape[1]} classes, expected 2 or more")
+    tolerance = max(1e-3, 4 * torch.finfo(dtype).eps) if dtype.is_floating_point else 1e-3
+    if (rows < 0).any() or ((rows.sum(dim=1) - 1).abs() > tolerance).any():
+        raise OptionError("probabilities are negative or their rows do not sum to 1; of logits, pass the softmax")

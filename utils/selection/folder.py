@@ -9,17 +9,18 @@ import numpy as np
 
 from utils.console import say
 from utils.errors import DataError
-from utils.runs.files import read_json, save_array, write_json, write_names
+from utils.runs.files import read_json, save_array, storage_errors, write_json, write_names
 from utils.runs.folder import EVENTS, refuse_other_options
 from utils.runs.output import Kind, OutputFolder
 from utils.selection.names import PARTIAL
 from utils.selection.settings import QuerySettings
 from utils.settings import SettingsError
 from utils.suggest import first_names
+from utils.wording import worded
 
 SELECTION = Kind(
     noun="a run",
-    option="--save-dir",
+    option="save_dir",
     record="options.json",
     record_key="query_strategy",
     files=r"(options|selection)\.json|(list|selected)\.txt|state\.pth|metrics\.csv|(histogram|learning_curve)\.png"
@@ -80,8 +81,10 @@ class SelectionFolder(OutputFolder):
         refuse_other_options(read_json(self.options), self.settings, free, self.path, self.kind.option)
         if self.selected.is_file() and not self.state.is_file():
             raise SettingsError(
-                f"{self.state} is not there, so this run cannot go on exactly; restore it, or start over with "
-                f"{{overwrite}}; the names chosen so far are in {self.selected}"
+                "{} is not there, so this run cannot go on exactly; restore it, or start over with {overwrite}; the "
+                "names chosen so far are in {}",
+                self.state,
+                self.selected,
             )
 
     def check_list(self, names: Sequence[str]) -> None:
@@ -96,8 +99,12 @@ class SelectionFolder(OutputFolder):
         groups = {"added": sorted(set(names) - set(before)), "removed": sorted(set(before) - set(names))}
         changes = [f"{len(g)} {change} ({first_names(map(repr, g))})" for change, g in groups.items() if g]
         raise DataError(
-            f"--data-list {self.settings.get('data_list', '')} has changed since this run began: "
-            f"{', '.join(changes) or 'its order is another'}; {self.list} is what it was; or begin with --overwrite"
+            worded(
+                "{data_list} {} has changed since this run began: {}; {} is what it was; or begin with {overwrite}",
+                self.settings.get("data_list", ""),
+                ", ".join(changes) or "its order is another",
+                self.list,
+            )
         )
 
     def begin_with(self, names: Sequence[str], record: Mapping[str, Any]) -> None:
@@ -135,7 +142,7 @@ class SelectionFolder(OutputFolder):
         if self.names.exists() and not self.has_published():
             say(f"{self._published()} is replaced")
         self.write_arrays(names, probabilities)
-        with self._storage_errors():
+        with storage_errors(self.path):
             self.partial_probabilities.replace(self.probabilities)
             self.partial_names.replace(self.names)
 

@@ -1,9 +1,10 @@
-"""What choosing tiles is told: how many, in which rounds, by which strategy."""
+"""Settings of choosing tiles: how many, in which rounds, by which strategy."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 
-from utils.settings import as_exact, require
+from utils.fields import as_counts, as_exact, as_one_of, check_numbers, check_shares
+from utils.selection.names import STRATEGY_NAMES
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class QuerySettings:
 
     def __post_init__(self) -> None:
         as_exact(self, "labeled_ratio", "alpha", "beta")
-        for name in ("labeled_ratio", "alpha", "beta"):
-            share = getattr(self, name)
-            require(0 < share <= 1, f"{{{name}}} is {share}, expected a number above 0 and at most 1")
-        require(self.dropout_passes >= 2, f"{{dropout_passes}} is {self.dropout_passes}, expected 2 or more")
+        check_shares(self, "labeled_ratio", "alpha", "beta")
+        as_one_of(self, "query_strategy", "query strategy", STRATEGY_NAMES)
+        as_counts(self, "dropout_passes", least=2)
+        check_numbers(self, "stop_at_accuracy", high=1)

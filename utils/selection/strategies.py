@@ -242,7 +242,7 @@ STRATEGIES: dict[str, Strategy] = {
 
 def _given(value: Tensor | None, what: str) -> Tensor:
     if value is None:
-        raise ValueError(f"this strategy needs {what}, which the pool does not have; see its line in STRATEGIES")
+        raise ValueError(f"this strategy needs {what}; give `{what}`")
     return value
 
 

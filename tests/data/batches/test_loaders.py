@@ -1,6 +1,7 @@
 """Batches of tiles: the same in any process, and their names without reading them."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from data.dataset_json import load_description
 from data.settings import SampleSettings
 from data.tiles import Tiles, open_tiles
 from tests.conftest import TinySet
+from utils.settings import SettingsError
 
 SAMPLES = SampleSettings((24, 48), batch_size=4, random_scale=True, random_mirror=True)
 
@@ -46,6 +48,13 @@ def test_training_goes_on_where_it_stood_and_is_shared_by_processes(tiles: Tiles
     for field in ("image", "mask", "size", "tile"):
         assert torch.equal(getattr(later, field), getattr(whole[2], field))
         assert torch.equal(torch.cat([getattr(share, field) for share in shares]), getattr(later, field))
+
+
+def test_streams_without_tiles_are_refused(tiles: Tiles):
+    with pytest.raises(SettingsError, match="all 14 tiles are labelled, so there are no unlabelled batches"):
+        TrainingStreams(replace(tiles, labelled=tiles.names), SAMPLES, 7, with_unlabelled=True)
+    with pytest.raises(SettingsError, match="no tile of the list is labelled"):
+        TrainingStreams(replace(tiles, labelled=[]), SAMPLES, 7, with_unlabelled=False)
 
 
 @pytest.mark.parametrize("with_unlabelled", [True, False])

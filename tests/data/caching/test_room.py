@@ -80,9 +80,7 @@ def test_opening_a_list_counts_as_use(lists: Lists):
 
 def test_what_is_open_stays_and_a_limit_that_was_given_holds(lists: Lists):
     opened = [lists.open(number) for number in range(3)]
-    with pytest.raises(
-        OptionError, match=r"masks needs 10.0 kB, beside 30.* kB in use there, .*--cache-limit.*--no-cache"
-    ):
+    with pytest.raises(OptionError, match=r"masks needs 10.0 kB, beside 30.* kB in use there, .*cache_limit.*no_cache"):
         lists.open(3, room_for(3))
     assert [int(tiles[0][0, 0]) for tiles in opened] == [0, 1, 2]
     assert len(entries(lists.cache)) == 3

@@ -52,7 +52,7 @@ def test_names_that_somebody_chose_are_taken_whatever_the_ratio(training_tiles: 
     path = write_list(tmp_path / "names.txt", training_tiles.names[3:5])
     settings = LabelledSettings(Decimal("0.5"), active_learning=True, active_learning_images_array=path)
     assert chosen(training_tiles, settings) == training_tiles.names[3:5]
-    assert "holds 2 names, but --labeled-ratio 0.5 of 14 tiles is 7; the names are used" in capsys.readouterr().err
+    assert "holds 2 names, but labeled_ratio 0.5 of 14 tiles is 7; the names are used" in capsys.readouterr().err
 
 
 def test_a_share_of_more_tiles_than_have_a_mask_is_refused(custom_set: TinySet):

@@ -5,7 +5,7 @@ import pytest
 
 from data.dataset_json import load_description
 from data.lists.oracle import known_labels, with_scene_classes
-from tests.conftest import TinySet
+from tests.conftest import CUSTOM, TinySet
 from utils.settings import SettingsError
 
 
@@ -29,5 +29,6 @@ def test_scene_classes_are_the_set_s_own_or_given(custom_set: TinySet):
     assert with_scene_classes(without, ("a", "b")).scene_classes == ("a", "b")
     with pytest.raises(SettingsError, match="scene_classes a,b contradicts the data set, whose scene classes are dry"):
         with_scene_classes(description, ("a", "b"))
-    with pytest.raises(SettingsError, match="names no scene classes; give scene_classes"):
+    assert without.title == CUSTOM["name"]
+    with pytest.raises(SettingsError, match=f"data set '{without.title}' names no scene classes; give scene_classes"):
         with_scene_classes(without, None)

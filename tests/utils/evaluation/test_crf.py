@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
@@ -183,6 +184,14 @@ def test_keeps_a_colour_edge_and_moves_a_ragged_boundary_onto_it():
 def test_rejects_arrays_that_do_not_fit(probabilities, image, message):
     with pytest.raises(DataError, match=message):
         dense_crf(probabilities, image)
+
+
+def test_tensors_are_refused_in_words():
+    probabilities, image = torch.full((2, 4, 4), 0.5), np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(DataError, match=r"probabilities are of type Tensor, expected a NumPy array"):
+        dense_crf(probabilities, image)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"the image is of type Tensor, expected a NumPy array"):
+        dense_crf(probabilities.numpy(), torch.from_numpy(image))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -110,5 +110,5 @@ def test_a_time_limit_is_a_reason(clock):
     clock.now = 3599
     assert stop.reason is None
     clock.now = 3600
-    assert stop.reason == "the time limit of --max-hours was reached"
+    assert stop.reason == "the time limit of max_hours was reached"
     assert stop.exit_code == 0

@@ -14,7 +14,7 @@ from utils.runs.output import Kind, OutputFolder
 
 KIND = Kind(
     noun="a run",
-    option="--out",
+    option="out",
     record="options.json",
     record_key="options",
     files=r"options\.json|result\d\.txt|picture\.png|events/e\.\d",
@@ -70,7 +70,7 @@ def test_a_run_is_replaced_and_files_of_others_are_named_and_stay(old, capsys):
 
 def test_a_run_is_neither_replaced_unasked_nor_touched(old):
     before = contents(old)
-    with pytest.raises(OptionError, match="give --resume to go on, --overwrite to replace it"), open_folder(old).claim():
+    with pytest.raises(OptionError, match="give resume to go on, overwrite to replace it, or another out"), open_folder(old).claim():
         pytest.fail("nobody comes here")
     assert contents(old) == before
 

@@ -55,7 +55,7 @@ def test_a_run_is_resumed_with_the_settings_and_the_list_that_it_began_with(tmp_
     with folder.claim():
         folder.begin_with(["a", "b"], {"torch": "2"})
     folder_in(tmp_path, device="cpu").check_resumable({"device"})
-    with pytest.raises(OptionError, match=r"--alpha was 0\.1 and is 0\.2"):
+    with pytest.raises(OptionError, match=r"alpha was 0\.1 and is 0\.2"):
         folder_in(tmp_path, alpha="0.2").check_resumable({"device"})
     folder.check_list(["a", "b"])
     with pytest.raises(DataError, match=r"train.txt has changed since this run began: 1 added \('c'\)"):

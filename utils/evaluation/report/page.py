@@ -10,6 +10,7 @@ from utils.evaluation.intervals import FEWEST_UNITS_OF_A_CLASS
 from utils.evaluation.metric import CLASS_SCORES
 from utils.runs.files import write_text
 from utils.runs.space import as_size
+from utils.wording import worded
 
 _OPEN_ROWS = 40  # checkpoints up to which the table of scores is not folded
 
@@ -107,7 +108,7 @@ def _reading(summary: Mapping[str, Any]) -> str:
         text += f", and so is the {data['interval']['text']}"
     else:
         text += f"; {data['interval']['text']}"
-    return text + ". Give --test-list for a score that no choice was made on."
+    return text + worded(". Give {test_list} for a score that no choice was made on.")
 
 
 def _curve_caption(summary: Mapping[str, Any]) -> str:

@@ -3,8 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from utils.compute import distributed
@@ -15,7 +14,7 @@ from utils.evaluation.report.page import write_report
 from utils.evaluation.report.pictures import PICTURES, draw, draw_curve
 from utils.evaluation.report.summary import COLUMNS, Comparison, Row, in_words, rank, say_comparison, summary_of
 from utils.evaluation.tile_lists import CheckpointScores, ListScorer
-from utils.runs.files import storage_error, write_json, write_text
+from utils.runs.files import storage_errors, write_json, write_text
 from utils.runs.folder import EVENTS
 from utils.runs.log import open_events
 from utils.runs.output import Kind, OutputFolder
@@ -29,7 +28,7 @@ CLASS_COLUMNS = {
 _SCORES = r"scores\.csv|summary\.json|report\.html|best_scores_.*\.json"
 RESULTS = Kind(
     noun="results of an earlier evaluation",
-    option="--save-dir",
+    option="save_dir",
     record="options.json",
     record_key="start_eval",
     files="|".join((r"options\.json", _SCORES, *map(re.escape, PICTURES), EVENTS)),
@@ -77,7 +76,7 @@ class Results:
             return
         self.folder.begin()
         write_json(self.path / "options.json", self.options | self._conditions())
-        with self._storage_errors():
+        with storage_errors(self.path / "tensorboard"):
             self._events = open_events(self.path / "tensorboard")
 
     def add(self, evaluation: CheckpointScores) -> bool:
@@ -123,7 +122,7 @@ class Results:
         write_json(self.path / "summary.json", summary)
         pictures = {name: (self.path / name).read_bytes() for name in PICTURES if (self.path / name).is_file()}
         write_report(self.path / "report.html", summary, pictures, self.chosen_on.tiles.colours)
-        with self._storage_errors():
+        with storage_errors(self.path / "tensorboard"):
             self._events.close()
         say_comparison(comparison)
         say(f"report, scores and pictures: {self.path / 'report.html'}")
@@ -138,18 +137,11 @@ class Results:
         values |= {f"IoU/{name}": iou for name, iou in zip(names, scores.class_iou, strict=True)}
         if evaluation.refined:
             values["mean_iou_crf"] = evaluation.refined.scores.mean_iou
-        with self._storage_errors():
+        with storage_errors(self.path / "tensorboard"):
             for name, value in values.items():
                 if value is not None:
                     self._events.add_scalar(valid_text(name), value, evaluation.step)
             self._events.flush()
-
-    @contextmanager
-    def _storage_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise storage_error(self.path / "tensorboard", error) from error
 
 
 def scores_table(rows: Sequence[Row], classes: Sequence[str]) -> str:
