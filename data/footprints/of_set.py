@@ -1,6 +1,6 @@
 """What `tiles.csv` beside a data set says of its tiles, read where it is there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # with GDAL, PROJ and GEOS, which data sets without places do
     from data.footprints.counting import CountedOnce
     from data.footprints.records import TileRecord
 
-TILES_CSV = "tiles.csv"  # beside dataset.json
+TILES_CSV, TILES_GPKG = "tiles.csv", "tiles.gpkg"  # beside dataset.json
 
 
 def read_records(data_dir: Path) -> "Sequence[TileRecord]":
@@ -48,6 +48,26 @@ def read_counted_once(data_dir: Path, names: Sequence[str]) -> "CountedOnce | No
 
     listed = set(names)
     return CountedOnce([record for record in records if record.name in listed])
+
+
+def write_chosen(path: Path, data_dir: Path, records: "Sequence[TileRecord]", chosen: Collection[str]) -> None:
+    """Write footprints that say which tiles were chosen, with the class shares of the data set's own `tiles.gpkg`.
+
+    Args:
+        path: the file; there is none where no tile has a place.
+        data_dir: the data set's folder.
+        records: of its tiles.
+        chosen: names.
+
+    Raises:
+        OptionError: the folder cannot be written.
+        DataError: the disk is full, or a tile's CRS cannot be brought to EPSG:4326.
+    """
+    if not any(record.has_place for record in records):
+        return
+    from data.footprints.records import read_shares, write_gpkg
+
+    write_gpkg(path, records, read_shares(data_dir / TILES_GPKG), chosen)
 
 
 class MasksCountedOnce:
