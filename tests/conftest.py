@@ -124,6 +124,30 @@ def write_custom(folder: Path, count: int = 4, size: tuple[int, int] = (32, 32),
     return TinySet("custom", folder, write_list(folder / "all.txt", names), names)
 
 
+def write_overlapping(folder: Path, crs: str | None = None, **description: Any) -> TinySet:
+    """Four tiles of 32×32 of one scene of 48×48, whose middle third is forest and the rest field; and `tiles.csv`.
+
+    It also has the record of a tile of another list, which overlaps them all.
+
+    Args:
+        folder: the set's.
+        crs: in which the scene lies, with pixels of half a metre; None: it has no place.
+        description: further keys of its `dataset.json`.
+    """
+    from data.footprints.records import TileRecord, write_tiles_csv  # with GDAL
+
+    tiny, scene, records = write_custom(folder, 4, **description), np.zeros((48, 48), np.uint8), []
+    scene[16:32] = 1
+    places = zip([*tiny.names, "other"], ((0, 0), (0, 16), (16, 0), (16, 16), (8, 8)), strict=True)
+    for name, (row, column) in places:
+        transform = (0.5, 0.0, 300_000 + column / 2, 0.0, -0.5, 2_800_000 - row / 2) if crs else None
+        records.append(TileRecord(name, "scene", row, column, 32, 32, crs, transform))
+        if name in tiny.names:
+            write_image(folder / "masks" / f"{name}.png", scene[row : row + 32, column : column + 32])
+    write_tiles_csv(folder / "tiles.csv", records)
+    return tiny
+
+
 @pytest.fixture
 def ucm_set(tmp_path: Path) -> TinySet:
     """Four tiles of 256×256 in two scene classes."""

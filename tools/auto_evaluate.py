@@ -50,7 +50,7 @@ from utils.errors import DataError
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.evaluate import BrokenMapsError
-from utils.evaluation.notes import on_ignored_label, on_labelled_tiles
+from utils.evaluation.notes import on_ignored_label, on_labelled_tiles, on_overlapping_tiles
 from utils.evaluation.report.results import RESULTS, Results
 from utils.evaluation.tile_lists import ListScorer
 from utils.runs.folder import RunFolder
@@ -187,9 +187,11 @@ def scorer_of(
 
 
 def notes_on(lists: Sequence[EvaluationTiles], labelled: Sequence[str], ignored: int, trained: int) -> list[str]:
-    """Say what has to be known beside the scores, and give it to the report: masks learned from, labels left out."""
+    """Say what has to be known beside the scores, and give it to the report: masks learned from, labels left out,
+    tiles that overlap."""
     remarks = [on_ignored_label(lists[0].classes, ignored, trained)]
     remarks += [on_labelled_tiles(each.names, labelled, each.path) for each in lists]
+    remarks += [on_overlapping_tiles(each.overlapping, each.names, each.path) for each in lists]
     for remark in filter(None, remarks):
         say(remark)
     return [*filter(None, remarks)]

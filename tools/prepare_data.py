@@ -6,9 +6,10 @@
     python tools/prepare_data.py scenes --images scenes/images --masks scenes/masks --palette palette.json
         --tile-size 320 --out datasets/town
     python tools/prepare_data.py check --dataset ucm --data-dir datasets/ucm --data-list datasets/ucm/train.txt
+    python tools/prepare_data.py cache --data-dir datasets/ucm
 
 Files are linked, not copied, where the source is a folder. The same command again changes nothing. `check` looks for
-mistakes in a folder, its lists, weights and the machine.
+mistakes in a folder, its lists, weights and the machine. `cache` shows what is kept of decoded tiles, and clears it.
 """
 
 import sys
@@ -19,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 from data.preparing.settings import DeepGlobeSettings, DemoSettings, PreparationSettings, ScenesSettings, UCMSettings
 from tools.cli import prepare_options
 from tools.cli.running import parse_first, run
-from tools.settings import CheckSettings
+from tools.settings import CacheReportSettings, CheckSettings
 
 
-def parse_args(argv: list[str] | None = None) -> PreparationSettings | CheckSettings:
+def parse_args(argv: list[str] | None = None) -> prepare_options.Settings:
     """The settings that the options of a sub-command describe."""
     return prepare_options.parse_args(__doc__, argv)
 
@@ -36,6 +37,7 @@ from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_uc
 from data.preparing.folder import Report
 from data.preparing.scenes import prepare_scenes
 from data.reader import TileReader
+from tools.cli.cached_tiles import look_at_cache
 from tools.cli.next_command import NextStep, choosing, fitting_ratio, training
 from tools.doctor import report as doctor
 
@@ -45,10 +47,12 @@ def main(argv: list[str] | None = None) -> int:
     return run(work, parse_args, argv)
 
 
-def work(settings: PreparationSettings | CheckSettings) -> None:
-    """Prepare a data folder, or check one."""
+def work(settings: prepare_options.Settings) -> None:
+    """Prepare a data folder, check one, or look at its decoded tiles."""
     if isinstance(settings, CheckSettings):
         doctor.check(settings)
+    elif isinstance(settings, CacheReportSettings):
+        look_at_cache(settings)
     else:
         prepare(settings)
 

@@ -200,6 +200,21 @@ class PredictionSettings:
 
 
 @dataclass(frozen=True)
+class CacheReportSettings:
+    """Looking at what is kept of decoded tiles: `tools/prepare_data.py cache`.
+
+    Attributes:
+        data_dir: the data set's folder.
+        cache_dir: the cache folder; None: those that commands choose from.
+        clear: remove what no living process uses.
+    """
+
+    data_dir: Path
+    cache_dir: Path | None = None
+    clear: bool = False
+
+
+@dataclass(frozen=True)
 class CheckSettings:
     """Looking for mistakes before a run: `tools/prepare_data.py check`.
 

@@ -33,6 +33,7 @@ if __name__ == "__main__":
 import torch
 
 from data.batches.classification_batches import ClassificationBatches
+from data.footprints.of_set import read_records, write_chosen
 from data.lists.oracle import known_labels, read_answers, with_scene_classes
 from data.lists.scene_list import SceneList, open_scene_list, open_validation_list
 from data.lists.splits import read_names
@@ -91,7 +92,11 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
 
     # data
     listed, validation = open_lists(settings, folder.to_label)
-    tiles = listed.scenes
+    tiles, records = listed.scenes, read_records(settings.data.data_dir)
+
+    def mark_chosen() -> None:
+        names = [tiles.names[tile] for tile in selection.result]
+        distributed.from_main(lambda: write_chosen(folder.footprints, settings.data.data_dir, records, names))
 
     # model
     seed_everything(seed)
@@ -122,8 +127,10 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
                 active.validate()
                 if not active.is_over:
                     active.ask(*active.score())
+                    mark_chosen()
             if active.is_over:
                 active.finish()
+                mark_chosen()
             else:
                 active.save()
     except Stopped:

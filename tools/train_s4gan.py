@@ -35,8 +35,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from data.batches.loaders import TrainingStreams, evaluation_batches, named_tiles
+from data.batches.loaders import TrainingStreams, named_tiles
 from data.batches.samples import SegmentationSample
+from data.lists.evaluation_tiles import EvaluationTiles
 from data.lists.labelled import choose_labelled, require_labelled_pixels
 from data.lists.splits import read_names
 from data.reader import TileReader
@@ -56,7 +57,7 @@ from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
 from utils.compute.precision import resolve_precision
 from utils.console import say
-from utils.evaluation.notes import on_labelled_tiles
+from utils.evaluation.notes import on_labelled_tiles, on_overlapping_tiles
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
@@ -87,12 +88,12 @@ def train(settings: TrainingSettings) -> int:
             record_of(settings, tiles, method, from_imagenet),
             tiles.labelled,
             streams.names,
-            validate=None if validation is None else lambda: validate(settings, validation, method),
+            validate=None if validation is None else lambda: validate(validation, method),
             draw=lambda step: draw_tiles(settings, tiles, method, step),
         )
         try:
             first_step = training.resume() if settings.folder.resume else training.begin()
-            say_mask_remarks(tiles, validation)
+            say_mask_remarks(tiles, None if validation is None else validation.tiles)
             say(what_is_trained(settings, tiles, method))
             workers = loader_workers(settings.machine.num_workers, device, loaders=2)  # labelled and unlabelled
             share = (distributed.rank(), distributed.world_size())
@@ -159,16 +160,19 @@ def open_training_tiles(settings: TrainingSettings) -> Tiles:
     return tiles
 
 
-def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Tiles | None:
-    """The tiles of the validation list, or None where there is none; says how many of them are learned from."""
-    data, path, description = settings.data, settings.val_list, training.description
+def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> EvaluationTiles | None:
+    """The tiles of the validation list, or None without one; says how many are learned from and how many overlap."""
+    path, samples = settings.val_list, settings.samples
     if path is None:
         return None
-    names = read_names(path, description)
-    tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, names, data.cache()))
-    require_labelled_pixels(tiles.masks, worded("{val_list} {}", path))
-    if overlap := on_labelled_tiles(names, training.labelled, path):
-        say(f"warning: {overlap}", file=sys.stderr)
+    called = worded("{val_list} {}", path)
+    tiles = EvaluationTiles.open(
+        settings.data, path, training.description, samples.input_size, samples.batch_size, called=called
+    )
+    if learned := on_labelled_tiles(tiles.names, training.labelled, path):
+        say(f"warning: {learned}", file=sys.stderr)
+    if overlap := on_overlapping_tiles(tiles.overlapping, tiles.names, path):
+        say(overlap)
     return tiles
 
 
@@ -224,11 +228,9 @@ def record_of(settings: TrainingSettings, tiles: Tiles, method: Method, from_ima
     )
 
 
-def validate(settings: TrainingSettings, tiles: Tiles, method: Method) -> float | None:
+def validate(tiles: EvaluationTiles, method: Method) -> float | None:
     """Mean IoU on the validation list; the processes share the tiles."""
-    share = (distributed.rank(), distributed.world_size())
-    batches = evaluation_batches(tiles, settings.samples.input_size, settings.samples.batch_size, share=share)
-    return mean_iou(method, batches, tiles.num_classes)
+    return mean_iou(method, tiles.loader, tiles.description.num_classes)
 
 
 def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: int) -> Image.Image:

@@ -1,10 +1,18 @@
 """Checks of lists against one another and against the names that were chosen."""
 
-from data.checking.findings import Finding, counted, some
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from data.checking.findings import Finding, Level, counted, some
 from data.checking.surveyed_set import SurveyedSet
+from data.footprints.of_set import TILES_CSV, read_records
 from data.lists.splits import read_names_array
 from utils.errors import UserError
 
+if TYPE_CHECKING:  # with GEOS and PROJ, which sets without places do not need
+    from data.footprints.distances import Nearness
+
+SAME_PLACE = 1e-3  # metres or pixels; two that touch may be as far apart by rounding
 MAX_ALIKE = 0.01  # share of a list; real sets hold a few tiles twice, airplane01 and airplane02 of UCM among them
 
 
@@ -54,6 +62,48 @@ def scenes(surveyed: SurveyedSet) -> Finding:
         text = f"{len(shared)} of {len(lists_of)} with tiles in two lists, so scores come out too high"
         return Finding("scenes", "warn", text, some(shared), values)
     return Finding("scenes", "ok", f"{len(lists_of)}, each in one list", values=values)
+
+
+def distances(surveyed: SurveyedSet) -> Finding:
+    """Tiles of different lists lie apart: those that touch or overlap make scores too high."""
+    try:
+        records = {record.name: record for record in read_records(surveyed.data.data_dir)}
+    except UserError as error:
+        return Finding("distances", "FAIL", str(error))
+    if not records:
+        return Finding("distances", "-", f"no {TILES_CSV}, so it is not known where the tiles lie")
+    if len(surveyed.lists) < 2:
+        return Finding("distances", "-", "one list only; --test-list compares two")
+    from data.footprints.distances import nearness
+
+    listed = [
+        replace(records[name], list=part) for part, names in surveyed.lists.items() for name in names if name in records
+    ]
+    pairs, without = nearness(listed), [name for name in surveyed.tiles if name not in records]
+    details = [f"not in {TILES_CSV}: {counted(len(without), 'tile')}", *some(without)] if without else []
+    values = {"lists": [asdict(pair) for pair in pairs], "without_record": without}
+    if not pairs:
+        return Finding("distances", "-", f"{TILES_CSV} knows the tiles of one list at most", details, values)
+    is_known = any(distance is not None for pair in pairs for distance in (pair.metres, pair.pixels))
+    is_near = without or any(_touch(pair) or pair.tiles for pair in pairs)
+    level: Level = "-" if not is_known else "warn" if is_near else "ok"
+    text = "; ".join(f"{pair.first} and {pair.second} list {_apart(pair)}" for pair in pairs)
+    return Finding("distances", level, text, details, values)
+
+
+def _touch(pair: "Nearness") -> bool:
+    return any(distance is not None and distance < SAME_PLACE for distance in (pair.metres, pair.pixels))
+
+
+def _apart(pair: "Nearness") -> str:
+    """How two lists lie, in words."""
+    if pair.tiles:
+        return f"overlap in {pair.overlap:,} pixels of {counted(pair.tiles, f'{pair.second} tile')} ({pair.share:.1%})"
+    if _touch(pair):
+        return "touch"
+    units = {"m": pair.metres, "pixels": pair.pixels}
+    known = [f"{distance:,.1f} {unit}" for unit, distance in units.items() if distance is not None]
+    return f"{' or '.join(known)} apart" if known else "have no distance: their tiles share no scene and no place"
 
 
 def names_array(surveyed: SurveyedSet) -> Finding:

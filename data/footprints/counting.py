@@ -48,9 +48,10 @@ class CountedOnce:
         return len(self._neighbours)
 
     def mask(self, name: str) -> np.ndarray | None:
-        """The pixels that a tile counts, bool (height, width); None where it counts all, as no other tile has them."""
-        index = self._index[name]
-        if index not in self._neighbours:
+        """The pixels that a tile counts, bool (height, width); None where it counts all: no other tile has
+        them, or it is none of the tiles."""
+        index = self._index.get(name)
+        if index is None or index not in self._neighbours:
             return None
         tile = self.records[index]
         counts = np.ones((tile.height, tile.width), bool)

@@ -20,6 +20,7 @@ from utils.tables import plain_cell, table_text
 
 _PER_SIDE = 4  # points on each side of a footprint in degrees, where a straight side is a curve
 _DEGREES = "EPSG:4326"
+_SHARE = "share_"  # what names of fields begin with
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def write_gpkg(
     columns["chosen"] = np.array([record.name in chosen for record in placed])
     for name in classes:
         values = [shares.get(record.name, {}).get(name, np.nan) for record in placed]
-        columns[_free(f"share_{name}", columns)] = np.array(values, float)
+        columns[_free(f"{_SHARE}{name}", columns)] = np.array(values, float)
     polygons = in_degrees(footprints(placed, _DEGREES))
     temporary = private_name(path, ".gpkg")
     try:
@@ -217,6 +218,22 @@ def write_gpkg(
             with suppress(OSError):
                 left.unlink()
     return len(placed)
+
+
+def read_shares(path: Path) -> dict[str, dict[str, float]]:
+    """Class shares by tile, as `write_gpkg` wrote them; none where there is no such file or it is not readable."""
+    try:
+        meta, _, _, columns = pyogrio.raw.read(path, layer="tiles", read_geometry=False)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError):
+        return {}
+    values = dict(zip(meta["fields"].tolist(), columns, strict=True))
+    names = values.get("name", np.array([], object)).tolist()
+    shares: dict[str, dict[str, float]] = {name: {} for name in names}
+    for field, column in values.items():
+        if field.startswith(_SHARE):
+            for name, share in zip(names, column.tolist(), strict=True):
+                shares[name][field.removeprefix(_SHARE)] = share
+    return shares
 
 
 def _free(name: str, taken: Collection[str]) -> str:

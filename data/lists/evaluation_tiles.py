@@ -1,9 +1,10 @@
 """The tiles of a list that networks are scored on: opened once, with the mask of each, in batches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from data.batches.loaders import evaluation_batches
 from data.cache import TileArray
 from data.descriptions import Description
+from data.footprints.of_set import MasksCountedOnce, read_counted_once
 from data.lists.labelled import require_labelled_pixels
 from data.lists.splits import read_names
 from data.reader import check_files, open_reader
@@ -23,11 +25,16 @@ from utils.imagery.colours import RGB
 from utils.suggest import first_names
 from utils.wording import worded
 
+if TYPE_CHECKING:  # with GEOS, which lists without records do not need
+    from data.footprints.counting import CountedOnce
+
 _NAMED = 5  # tiles in a message
 
 
 class EvaluationTiles:
     """A list of tiles with masks, and this process's share of its batches.
+
+    In masks that are scored, a pixel that another tile of the list counts has no class; `mask` shows all.
 
     Args:
         path: the list.
@@ -37,6 +44,10 @@ class EvaluationTiles:
         workers: processes of the loader.
         pin_memory: put batches where a GPU fetches them from.
         file_masks: masks at the size of their files, in the order of the list; None: tile size is scored.
+        counted: which pixels of a scene each tile counts; None: not known, each counts all of its own.
+
+    Attributes:
+        overlapping: how many tiles share pixels of a scene with another of the list; None: not known.
     """
 
     def __init__(
@@ -48,12 +59,19 @@ class EvaluationTiles:
         workers: int = 0,
         pin_memory: bool = False,
         file_masks: TileArray | None = None,
+        counted: "CountedOnce | None" = None,
     ) -> None:
         self.path, self.tiles, self.names = path, tiles, tiles.names
         self.batch_size, self._file_masks = batch_size, file_masks
         self._input_size = input_size
+        self.overlapping = None if counted is None else counted.overlapping
+        scored = tiles
+        if counted is not None and counted.overlapping and tiles.masks is not None:
+            scored = replace(tiles, masks=MasksCountedOnce(tiles.masks, tiles.labelled, counted))
+            if file_masks is not None:
+                self._file_masks = MasksCountedOnce(file_masks, tiles.labelled, counted)
         share = (distributed.rank(), distributed.world_size())
-        self.loader = evaluation_batches(tiles, input_size, batch_size, None, share, workers, pin_memory, True)
+        self.loader = evaluation_batches(scored, input_size, batch_size, None, share, workers, pin_memory, True)
 
     @classmethod
     def open(
@@ -66,6 +84,7 @@ class EvaluationTiles:
         workers: int = 0,
         pin_memory: bool = False,
         as_filed: bool = False,
+        called: str | None = None,
     ) -> "EvaluationTiles":
         """Open the tiles of a list; of several processes the first one decodes them.
 
@@ -74,20 +93,23 @@ class EvaluationTiles:
             path: the list; None: that of `data`.
             description: of the data set, where it is not to be read, such as one that ignores a label.
             input_size, batch_size, workers, pin_memory: as of the class.
-            as_filed: masks are scored at the size of their files.
+            as_filed: masks are scored at the size of their files; where a mask's is not its tile's in the scene, the
+                pixels that count once are brought to it by nearest neighbour.
+            called: what messages call the list; None: its path.
 
         Raises:
             OptionError: no such list or folder.
-            DataError: a tile has no mask, a file cannot be used, or no pixel has a class.
+            DataError: a tile has no mask, a file cannot be used (`tiles.csv` too), or no pixel has a class.
         """
         path, description = path or data.data_list, description or data.description()
         names = read_names(path, description)
-        _require_masks(description, data.data_dir, names, path)
-        cache = data.cache()
+        called = called or str(path)
+        _require_masks(description, data.data_dir, names, called)
+        counted, cache = read_counted_once(data.data_dir, names), data.cache()
         tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, names, cache))
-        require_labelled_pixels(tiles.masks, str(path))
+        require_labelled_pixels(tiles.masks, called)
         masks = distributed.main_first(lambda: open_masks_as_filed(tiles, cache)) if as_filed else None
-        return cls(path, tiles, input_size, batch_size, workers, pin_memory, masks)
+        return cls(path, tiles, input_size, batch_size, workers, pin_memory, masks, counted)
 
     @property
     def description(self) -> Description:
@@ -144,7 +166,7 @@ class EvaluationTiles:
         return evaluation_batches(self.tiles, self._input_size, 1, tiles)
 
 
-def _require_masks(description: Description, data_dir: Path, names: Sequence[str], path: Path) -> None:
+def _require_masks(description: Description, data_dir: Path, names: Sequence[str], called: str) -> None:
     """Stop before any work where a tile of a list has no mask.
 
     Raises:
@@ -158,7 +180,7 @@ def _require_masks(description: Description, data_dir: Path, names: Sequence[str
             worded(
                 "{}: {} of {} masks are missing ({}), the first is {}; evaluation needs the mask of every tile: take "
                 "these out of the list, or check {data_dir}",
-                path,
+                called,
                 len(without),
                 len(names),
                 first_names(without, _NAMED),

@@ -32,6 +32,7 @@ from tests.conftest import (
     write_custom,
     write_image,
     write_list,
+    write_overlapping,
     write_ucm,
 )
 from tests.utils.compute.test_distributed import in_processes
@@ -128,6 +129,31 @@ def test_scores_are_those_of_every_checkpoint(results, tiny, run):
         assert float(rows[step]["mean_iou"]) == pytest.approx(iou.mean(), abs=1e-6)
         assert float(rows[step]["pixel_accuracy"]) == pytest.approx(accuracy_score(truth, prediction), abs=1e-6)
         assert [float(rows[step][f"IoU {c}"]) for c in CUSTOM["classes"]] == pytest.approx(iou.tolist(), abs=1e-6)
+
+
+def test_a_pixel_in_several_tiles_is_scored_once_and_the_results_say_so(run, tmp_path, capsys):
+    overlapping = write_overlapping(tmp_path / "custom")
+    one, out = write_list(tmp_path / "one.txt", overlapping.names[:1]), tmp_path / "out"
+    steps = {"start_eval": 7, "end_eval": 7, "step_eval": 1}
+    assert auto_evaluate.main(argv(overlapping, run, out, test_list=one, **steps)) == 0
+    note = f"4 of 4 tiles of {overlapping.list_path} overlap: a pixel of a scene is scored once"
+    said = capsys.readouterr().out
+    assert note in said
+    assert said.count("overlap:") == 1
+    summary = summary_of(out)
+    assert [summary[key]["overlapping_tiles"] for key in ("data_list", "test_list")] == [4, 0]
+    assert summary["data_list"]["pixels"] == 48 * 48
+    assert note in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("size", ["tile", "file"])
+def test_the_class_of_a_third_of_the_scene_has_a_third_of_the_scored_pixels(run, tmp_path, size):
+    overlapping, out = write_overlapping(tmp_path / "custom"), tmp_path / "out"
+    steps = {"start_eval": 7, "end_eval": 7, "step_eval": 1}
+    assert auto_evaluate.main(argv(overlapping, run, out, eval_size=size, **steps)) == 0
+    classes = summary_of(out)["classes"]
+    assert [entry["pixels"] for entry in classes] == [48 * 32, 48 * 16, 0]
+    assert classes[1]["share"] == 1 / 3
 
 
 def test_the_test_list_is_scored_once_with_the_chosen_checkpoint(results, tiny, run):

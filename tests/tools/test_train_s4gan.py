@@ -33,7 +33,7 @@ from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.settings import NetworkSettings
 from model.training import TrainingRun
-from tests.conftest import TinySet, contents, error_line, write_image, write_list
+from tests.conftest import TinySet, contents, error_line, write_image, write_list, write_overlapping
 from tests.tools.test_train_AL import before
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
@@ -355,6 +355,27 @@ def test_masks_without_a_label_are_refused_before_the_run_begins(
 
 def validation_of(out: Path) -> list[str]:
     return [row["val_mean_iou"] for row in rows_of(out)]
+
+
+def test_validation_scores_a_pixel_in_several_tiles_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """As evaluation does, and other than where nobody knows that tiles overlap."""
+    tiny = write_overlapping(tmp_path / "custom")
+    changes = {"data_list": tiny.list_path, "val_list": tiny.list_path, "num_steps": 1, "eval_every": 1}
+    run(options(tiny, tmp_path / "run", "--supervised-only", **changes))
+    assert f"4 of 4 tiles of {tiny.list_path} overlap" in capsys.readouterr().out
+    evaluation = {
+        "dataset": "custom", "data-dir": tiny.folder, "data-list": tiny.list_path, "checkpoint-dir": tmp_path / "run",
+        "save-dir": tmp_path / "scores", "input-size": "32,32", "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    words = [str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]
+    assert auto_evaluate.main([*words, "--all"]) == 0
+    with (tmp_path / "scores" / "scores.csv").open() as file:
+        (scores,) = csv.DictReader(file)
+    (validated,) = validation_of(tmp_path / "run")
+    assert float(validated) == pytest.approx(float(scores["mean_iou"]), abs=1e-6)
+    (tiny.folder / "tiles.csv").unlink()
+    run(options(tiny, tmp_path / "whole", "--supervised-only", **changes))
+    assert validation_of(tmp_path / "whole") != [validated]
 
 
 def test_validation_leaves_out_the_ignored_label_and_names_tiles_that_were_learned_from(

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
@@ -146,6 +147,19 @@ def refuse_huge_batch(parser: argparse.ArgumentParser, option: str, tiles: int, 
             f"{option} {tiles}: the images of a batch, {size[0]}×{size[1]} pixels each, take {texts[0]}, and this "
             f"machine has {texts[1]} of memory; lower it, or --input-size"
         )
+
+
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) *([kmgt]?b|)", re.IGNORECASE)
+
+
+def file_size(text: str) -> int:
+    """Bytes, as a number or in kB, MB, GB or TB."""
+    found = _SIZE.fullmatch(text.strip())
+    size = int(Decimal(found[1]) * _BYTES[found[2].lower()]) if found else 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"expected a size such as 500MB or 5GB, found '{_short(text)}'")
+    return size
 
 
 def _short(text: str) -> str:

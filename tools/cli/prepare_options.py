@@ -10,21 +10,23 @@ from data.preparing.settings import DeepGlobeSettings, DemoSettings, Preparation
 from tools.cli.as_settings import parsed
 from tools.cli.doctor_options import add_doctor_options
 from tools.cli.parser import CommandParser, count, number, one_of
-from tools.settings import CheckSettings
+from tools.settings import CacheReportSettings, CheckSettings
 from utils.errors import DataError, OptionError
 from utils.imagery.colours import RGB, parse_colour
 from utils.suggest import unknown
 
-SETTINGS: dict[str, type[PreparationSettings] | type[CheckSettings]] = {
+Settings = PreparationSettings | CheckSettings | CacheReportSettings
+SETTINGS: dict[str, type[Settings]] = {
     "demo": DemoSettings,
     "ucm": UCMSettings,
     "deepglobe": DeepGlobeSettings,
     "scenes": ScenesSettings,
     "check": CheckSettings,
+    "cache": CacheReportSettings,
 }
 
 
-def parse_args(description: str | None, argv: list[str] | None = None) -> PreparationSettings | CheckSettings:
+def parse_args(description: str | None, argv: list[str] | None = None) -> Settings:
     """The settings that the options of a sub-command describe."""
     parser = CommandParser(description=description)
     sources = parser.add_subparsers(metavar="SOURCE", dest="source_name", required=True, parser_class=_SourceParser)
@@ -34,6 +36,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Prepar
     _add_scenes(sources)
     about = "Check a data folder, its lists, weights and this machine: one line for each point, exit code 1 on FAIL."
     add_doctor_options(sources.add_parser("check", help="find mistakes before a run", description=about))
+    _add_cache(sources)
     options = parser.parse_args(argv)
     return parsed(parser, SETTINGS[options.source_name], options)
 
@@ -231,6 +234,21 @@ def _add_polygons(parser: argparse.ArgumentParser) -> None:
     polygons.add_argument(
         "--background", metavar="CLASS", help="class of what no polygon covers; default: it is unlabelled"
     )
+
+
+def _add_cache(sources: Any) -> None:
+    about = "Show what is kept of a data set's decoded tiles, or remove it."
+    parser = sources.add_parser("cache", help="decoded tiles: show, clear", description=about)
+    parser.add_argument("--data-dir", type=Path, required=True, metavar="DIR", help="the data set's folder")
+    parser.add_argument(
+        "--cache-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of decoded tiles; default <data-dir>/.cache, and the user's cache folder, which stands in where "
+        "that cannot be written, and may hold tiles of other sets",
+    )
+    parser.add_argument("--clear", action="store_true", help="remove all that no running process uses")
+    parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
 
 
 def _add_copy_option(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tools.cli.parser import count, dataset_name, one_of
+from tools.cli.parser import count, dataset_name, file_size, one_of
 
 
 def add_data_options(
@@ -25,6 +25,13 @@ def add_data_options(
     group.add_argument("--data-list", type=Path, required=required, metavar="FILE", help="tile names, one a line")
     group.add_argument(
         "--cache-dir", type=Path, metavar="DIR", help="folder for decoded tiles; default <data-dir>/.cache"
+    )
+    group.add_argument(
+        "--cache-limit",
+        type=file_size,
+        metavar="SIZE",
+        help="what that folder may take, such as 500MB; default the smaller of 20 GB and a fifth of what would be free "
+        "without it",
     )
     group.add_argument("--no-cache", action="store_true", help="decode tiles at every use")
     group.add_argument(

@@ -30,7 +30,7 @@ from utils.settings import SettingsError
 CHECKS_OF_DATA: Sequence[Callable[[SurveyedSet], Finding]] = (
     file_checks.files, file_checks.decodable, file_checks.sizes, file_checks.modes, class_checks.palette,
     class_checks.classes, class_checks.class_count, class_checks.scene_labels, list_checks.overlap,
-    list_checks.scenes, list_checks.names_array,
+    list_checks.scenes, list_checks.distances, list_checks.names_array,
 )  # fmt: skip
 CHECKS_OF_RUNS: Sequence[Callable[[SurveyedSet, CheckSettings], Finding]] = (
     run_checks.weights, run_checks.perfect_score, run_checks.disk_space, run_checks.machine,

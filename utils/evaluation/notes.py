@@ -1,4 +1,4 @@
-"""What has to be said wherever scores are shown: tiles that a network has learned from, labels that are left out."""
+"""What has to be said wherever scores are shown: tiles that were learned from or overlap, labels that are left out."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -29,6 +29,22 @@ def on_labelled_tiles(names: Sequence[str], labelled: Collection[str], path: Pat
         return ""
     was = "was a labelled training tile" if count == 1 else "were labelled training tiles"
     return f"{count} of {len(names)} tiles of {path} {was} of this run: scores on them are optimistic"
+
+
+def on_overlapping_tiles(overlapping: int | None, names: Sequence[str], path: Path) -> str:
+    """One line on a list whose tiles share pixels of a scene; empty where none do.
+
+    Args:
+        overlapping: how many share some with another tile of the list; None: not known.
+        names: of the list.
+        path: the list.
+    """
+    if not overlapping:
+        return ""
+    return (
+        f"{overlapping} of {len(names)} tiles of {path} overlap: a pixel of a scene is scored once, in the tile whose "
+        "centre is nearest"
+    )
 
 
 def on_ignored_label(classes: Sequence[str], ignored: int, trained: int) -> str:

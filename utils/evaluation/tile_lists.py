@@ -35,6 +35,7 @@ class ListTiles(Protocol):
         tile_size: height and width of a tile.
         scenes: the scene of each tile; None: each tile stands for itself.
         batch_size: tiles of a batch.
+        overlapping: how many tiles share pixels of a scene with another, which are scored once; None: not known.
         loader: this process's share of the batches, in the order of the list; batches have a field `tile`, positions
             in the list.
     """
@@ -42,6 +43,7 @@ class ListTiles(Protocol):
     path: Path
     names: Sequence[str]
     batch_size: int
+    overlapping: int | None
     loader: Any
 
     @property

@@ -24,7 +24,8 @@ SELECTION = Kind(
     record="options.json",
     record_key="query_strategy",
     files=r"(options|selection)\.json|(list|selected)\.txt|state\.pth|metrics\.csv|(histogram|learning_curve)\.png"
-    rf"|(chosen|to_label)(_\d+)?\.png|.+_(names|probs)_.+{re.escape(PARTIAL)}\.npy|{EVENTS}",
+    rf"|(chosen|to_label)(_\d+)?\.png|.+_(names|probs)_.+{re.escape(PARTIAL)}\.npy|{EVENTS}"
+    r"|\.?tiles\.gpkg(\..+)?",  # and what a process leaves that is killed while it writes it
     worth=r"options\.json|state\.pth|selection\.json|selected\.txt",
     folders=("tensorboard",),
     people=r"to_label\.csv",
@@ -48,6 +49,7 @@ class SelectionFolder(OutputFolder):
         partial_names, partial_probabilities: those of a run that has not ended.
         to_label: the CSV in which people write scene classes.
         state: what a resumed run needs.
+        footprints: of the tiles and which are chosen, where it is known where they lie.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class SelectionFolder(OutputFolder):
         self.options, self.list, self.state = (self.path / n for n in ("options.json", "list.txt", "state.pth"))
         self.to_label, self.metrics = self.path / "to_label.csv", self.path / "metrics.csv"
         self.selected, self.tensorboard = self.path / "selected.txt", self.path / "tensorboard"
+        self.footprints = self.path / "tiles.gpkg"
         self._published_before: list[Path] = []  # by the run that is replaced
 
     # --- beginning and going on ---------------------------------------------------------------------------------------

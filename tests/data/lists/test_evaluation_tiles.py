@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from data.footprints.records import TileRecord, write_tiles_csv
 from data.lists.evaluation_tiles import EvaluationTiles
 from data.settings import DataSettings
-from tests.conftest import TinySet, write_custom
+from tests.conftest import TinySet, write_custom, write_list, write_overlapping
 from utils.errors import DataError
 
 
@@ -46,4 +47,55 @@ def test_tiles_without_masks_are_named(tmp_path: Path):
     tiny = write_custom(tmp_path / "custom", 3)
     (tiny.folder / "masks" / "tile1.png").unlink()
     with pytest.raises(DataError, match=r"1 of 3 masks are missing \(tile1\)"):
+        opened(tiny)
+
+
+# --- Tiles that overlap -----------------------------------------------------------------------------------------------
+
+
+def scored_pixels(masks: list[np.ndarray]) -> list[int]:
+    """How many pixels of class 0, of class 1 and of none are scored."""
+    found = np.concatenate([np.asarray(mask).ravel() for mask in masks])
+    return [int((found == value).sum()) for value in (0, 1, 255)]
+
+
+def test_a_pixel_of_a_scene_is_scored_once(tmp_path: Path):
+    tiny = write_overlapping(tmp_path / "custom")
+    tiles = opened(tiny, input_size=(32, 32))
+    assert tiles.overlapping == 4
+    assert scored_pixels([batch.mask for batch in tiles.loader]) == [48 * 32, 48 * 16, 4 * 32 * 32 - 48 * 48]
+    assert scored_pixels([tiles.mask(tile) for tile in range(4)]) == [4 * 16 * 32, 4 * 16 * 32, 0]  # shown whole
+
+
+def test_a_pixel_of_a_scene_is_scored_once_in_masks_as_they_are_filed(tmp_path: Path):
+    tiny = write_overlapping(tmp_path / "custom")
+    tiles = opened(tiny, input_size=(32, 32), as_filed=True)
+    masks = [mask for batch in tiles.loader for mask in tiles.masks_as_filed(batch) or ()]
+    assert scored_pixels(masks)[:2] == [48 * 32, 48 * 16]
+
+
+def test_tiles_brought_to_another_size_still_count_a_pixel_once(tmp_path: Path):
+    tiny = write_overlapping(tmp_path / "custom", tile_size=16)
+    tiles = opened(tiny, input_size=(16, 16))
+    assert scored_pixels([batch.mask for batch in tiles.loader])[:2] == [24 * 16, 24 * 8]
+
+
+def test_the_other_tiles_of_a_list_alone_matter_and_those_without_a_record_count_whole(tmp_path: Path):
+    tiny = write_overlapping(tmp_path / "custom")
+    write_list(tiny.list_path, tiny.names[:1])
+    alone = opened(tiny, input_size=(32, 32))
+    assert (alone.overlapping, scored_pixels([batch.mask for batch in alone.loader])[2]) == (0, 0)
+    write_list(tiny.list_path, tiny.names)
+    write_tiles_csv(tiny.folder / "tiles.csv", [TileRecord("tile0", "scene", 0, 0, 32, 32)])
+    assert scored_pixels([batch.mask for batch in opened(tiny, input_size=(32, 32)).loader])[2] == 0
+
+
+def test_without_tiles_csv_nothing_is_known_of_overlap(training_tiles: TinySet):
+    assert opened(training_tiles).overlapping is None
+
+
+def test_a_tiles_csv_that_cannot_be_used_is_named(tmp_path: Path):
+    tiny = write_overlapping(tmp_path / "custom")
+    (tiny.folder / "tiles.csv").write_text("name\n")
+    with pytest.raises(DataError, match=r"tiles\.csv, line 1: no column scene"):
         opened(tiny)

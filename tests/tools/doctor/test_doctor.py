@@ -14,6 +14,7 @@ from PIL import Image
 
 from data.checking import findings as words
 from data.checking import list_checks
+from data.footprints.records import TileRecord, write_tiles_csv
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.weights import defaults
@@ -26,6 +27,7 @@ from tests.conftest import (
     write_custom,
     write_image,
     write_list,
+    write_overlapping,
     write_ucm,
 )
 from tools import prepare_data
@@ -81,7 +83,7 @@ def test_the_lines_name_every_point_without_colours_off_a_terminal(capsys, custo
     assert prepare_data.main(options(custom_set)) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
-    assert [line.split()[0] for line in out.splitlines() if line[:1] not in (" ", "o", "1")] == ["-"] * 4
+    assert [line.split()[0] for line in out.splitlines() if line[:1] not in (" ", "o", "1")] == ["-"] * 5
     assert "ok    perfect score  mean IoU 1.0 on 4 tiles of 32×32" in out
 
 
@@ -114,6 +116,74 @@ def test_the_picture_shows_a_mask_off_the_palette(capsys, custom_set, tmp_path):
     mask_panel = pixels[20:270, 2 * 6 + 280 + 10 : 2 * 6 + 2 * 280 - 10]
     assert (mask_panel[:100] == 0).all()
     assert (mask_panel[150:] != 0).any()
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:32640"])
+def test_lists_that_overlap_on_the_ground_are_warned_of(capsys, tmp_path, crs):
+    tiny = write_overlapping(tmp_path / "custom", crs)
+    found = findings(capsys, tiny, 0, **halves(tiny))["distances"]
+    assert found["level"] == "warn"
+    assert found["text"] == "data and test list overlap in 1,024 pixels of 2 test tiles (50.0%)"
+    (pair,) = found["values"]["lists"]
+    assert (pair["overlap"], pair["share"], pair["tiles"]) == (1024, 0.5, 2)
+    assert pair["metres" if crs else "pixels"] == 0
+
+
+def tiles_in_a_row(tiny: TinySet, *columns: int, crs: str | None = None) -> None:
+    """Write `tiles.csv` of tiles of 32×32 with pixels of two metres, from these columns on."""
+    records = []
+    for name, column in zip(tiny.names, columns, strict=False):
+        place = (2.0, 0.0, 300_000.0 + 2 * column, 0.0, -2.0, 2_800_000.0) if crs else None
+        records.append(TileRecord(name, "scene", 0, column, 32, 32, crs, place))
+    write_tiles_csv(tiny.folder / "tiles.csv", records)
+
+
+@pytest.mark.parametrize(
+    ("columns", "crs", "level", "text"),
+    [
+        ((0, 32, 74, 106), None, "ok", "data and test list 10.0 pixels apart"),
+        ((0, 32, 74, 106), "EPSG:32640", "ok", "data and test list 20.0 m apart"),
+        ((0, 32, 64, 96), "EPSG:32640", "warn", "data and test list touch"),
+        ((0, 32, 74), None, "warn", "data and test list 10.0 pixels apart"),
+        ((0, 32), None, "-", "tiles.csv knows the tiles of one list at most"),
+    ],
+)
+def test_the_distance_between_lists_is_stated(capsys, custom_set, columns, crs, level, text):
+    tiles_in_a_row(custom_set, *columns, crs=crs)
+    found = findings(capsys, custom_set, 0, **halves(custom_set))["distances"]
+    assert (found["level"], found["text"]) == (level, text)
+    missing = custom_set.names[len(columns) :]
+    assert found["values"]["without_record"] == missing
+    assert found["details"][1:] == missing
+
+
+def test_each_pair_of_lists_has_its_distance(capsys, custom_set):
+    tiles_in_a_row(custom_set, 0, 32, 74, 300)
+    lists = {
+        f"--{part}-list": write_list(custom_set.folder / f"{part}.txt", names)
+        for part, names in (("data", custom_set.names[:2]), ("test", ["tile2"]), ("val", ["tile3"]))
+    }
+    text = findings(capsys, custom_set, 0, **lists)["distances"]["text"]
+    assert text.count("pixels apart") == 3
+    assert "test and val list 194.0 pixels apart" in text
+
+
+def test_tiles_of_different_scenes_without_a_place_have_no_distance(capsys, custom_set):
+    write_tiles_csv(
+        custom_set.folder / "tiles.csv", [TileRecord(name, f"of {name}", 0, 0, 32, 32) for name in custom_set.names]
+    )
+    found = findings(capsys, custom_set, 0, **halves(custom_set))["distances"]
+    assert (found["level"], "have no distance" in found["text"]) == ("-", True)
+
+
+def test_where_nobody_knows_where_tiles_lie_distances_are_not_looked_at(capsys, custom_set):
+    assert findings(capsys, custom_set, 0, **halves(custom_set))["distances"]["level"] == "-"
+    tiles_in_a_row(custom_set, 0, 32, 64, 96)
+    assert findings(capsys, custom_set, 0)["distances"]["level"] == "-"  # one list
+    (custom_set.folder / "tiles.csv").write_text("name\n")
+    found = findings(capsys, custom_set, 1, **halves(custom_set))["distances"]
+    assert found["level"] == "FAIL"
+    assert "no column scene" in found["text"]
 
 
 def test_histogram_counts_pixels_and_tiles_of_each_list(capsys, custom_set):
@@ -234,7 +304,7 @@ def test_a_failing_check_ends_with_one_error_line(capsys, custom_set):
     spoil(custom_set, "image missing")
     assert prepare_data.main(options(custom_set)) == 1
     said = capsys.readouterr()
-    assert said.err == "error: 1 of 15 points fail: files; mend what they name\n"
+    assert said.err == "error: 1 of 16 points fail: files; mend what they name\n"
     assert "FAIL  files          missing: 1 of 4 images" in said.out
 
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from utils.evaluation.notes import count_labelled, on_labelled_tiles
+from utils.evaluation.notes import count_labelled, on_labelled_tiles, on_overlapping_tiles
 
 PATH = Path("lists/val.txt")
 
@@ -12,3 +12,10 @@ def test_tiles_that_were_learned_from_are_counted():
     )
     assert "1 of 2 tiles of lists/val.txt was a labelled training tile" in on_labelled_tiles(["a", "b"], {"a"}, PATH)
     assert on_labelled_tiles(["a"], [], PATH) == on_labelled_tiles(["a"], ["b"], PATH) == ""
+
+
+def test_tiles_that_overlap_are_counted():
+    assert on_overlapping_tiles(2, ["a", "b", "c"], PATH) == (
+        "2 of 3 tiles of lists/val.txt overlap: a pixel of a scene is scored once, in the tile whose centre is nearest"
+    )
+    assert on_overlapping_tiles(0, ["a"], PATH) == on_overlapping_tiles(None, ["a"], PATH) == ""

@@ -26,7 +26,7 @@ class Tiles:
     """Tiles of 8×8 whose red channel is 100 times the class, the first rows of each of the wrong class."""
 
     path, classes, colours, tile_size, batch_size = Path("val.txt"), ("a", "b"), ((0, 0, 0), (9, 9, 9)), (8, 8), 2
-    legend = (classes, colours)
+    legend, overlapping = (classes, colours), None
 
     def __init__(self, count: int, scenes: list[str] | None = None) -> None:
         self.names, self.scenes = [f"tile{n}" for n in range(count)], scenes

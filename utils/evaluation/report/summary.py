@@ -128,6 +128,7 @@ def _list_summary(scorer: ListScorer, evaluation: CheckpointScores, is_chosen_on
     return {
         "path": str(scorer.tiles.path),
         "tiles": len(scorer.tiles.names),
+        "overlapping_tiles": scorer.tiles.overlapping,
         "labelled_training_tiles": scorer.num_labelled,
         "pixels": sum(plain.scores.class_pixels),
         "chosen_on_this_list": is_chosen_on,
