@@ -211,8 +211,16 @@ def test_names_of_245_bytes_work(argv, accepted, custom_set, command):
     labels = custom_set.folder / "scene_labels.csv"
     labels.write_text(labels.read_text().replace("tile0", name))
     write_list(custom_set.list_path, [name, *custom_set.names[1:]])
-    pictures = {"save_viz": True, "generator_viz_dir": custom_set.folder / "viz", "save_after_iter": 0}
-    accepted(command, argv(command, custom_set, **(pictures if command == "train_s4gan" else {})))
+    viz, labelled = custom_set.folder / "viz", custom_set.folder / "labelled.txt"
+    write_list(labelled, custom_set.names[1:2])
+    pictures = {"save_viz": True, "generator_viz_dir": viz, "save_after_iter": 0, "threshold_st": 0}
+    others = {
+        "active_learning": True,
+        "active_learning_images_array": labelled,
+        "batch_size": len(custom_set.names) - 1,
+    }
+    accepted(command, argv(command, custom_set, **(pictures | others if command == "train_s4gan" else {})))
+    assert any(path.name.startswith("ä") for path in viz.glob("*.npy")) == (command == "train_s4gan")
 
 
 # --- Patterns without end ---------------------------------------------------------------------------------------------

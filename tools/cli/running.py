@@ -38,7 +38,7 @@ def run(main: Callable[[Settings], int | None], parse: Callable[..., Settings], 
     Returns:
         0 done; 1 data; 2 options; 3 waiting for labels; 4 finished with omissions; 130 Ctrl-C; 143 SIGTERM.
     """
-    with safe_streams():
+    with safe_streams(), fields_called(flag):  # also while an error is put into words
         try:
             settings = parse(argv)
         except SystemExit as stop:
@@ -73,7 +73,7 @@ def _outcome(main: Callable[[Settings], int | None], settings: Settings, shows_t
         return code
 
     try:
-        with fields_called(flag), _sigterm_raises(), _short_messages():
+        with _sigterm_raises(), _short_messages():
             return main(settings) or 0
     except UserError as error:
         return fail(_text_of(error), error.exit_code)
