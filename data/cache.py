@@ -23,6 +23,7 @@ from data.caching.finding import find, tile_keys
 from data.caching.room import remove
 from data.caching.slabs import INDEX, SLAB_BYTES, Decoded, Slab, read_slab, slab_names
 from data.caching.users import Hold
+from data.file_states import file_states
 from utils.errors import warn
 from utils.settings import SettingsError
 from utils.wording import worded
@@ -104,6 +105,8 @@ class TileSource:
         decode: name -> the same with what is to be kept beside them; None: `read`, and nothing.
         way: name -> which of several ways a tile is decoded, as `decode` says it, where that depends on more than its
             own file. When the cache is opened, it is asked again for the tiles for which `decode` said one.
+        states: size and time of each file, as `file_states` says them; None: they are looked at when the cache is
+            opened.
     """
 
     kind: str
@@ -114,6 +117,7 @@ class TileSource:
     read: Callable[[str], np.ndarray]
     decode: Callable[[str], Decoded] | None = None
     way: Callable[[str], str | None] = lambda name: None
+    states: Sequence[str] | None = None
 
     def decoded(self, name: str) -> Decoded:
         """A tile with what is to be kept beside it."""
@@ -210,7 +214,8 @@ def open_array(source: TileSource, folder: Path | None, limit: int | None = None
     if folder is None:
         return DecodedTiles(source.names, source.read)
     folder = folder.absolute()
-    keys = tile_keys(source.kind, source.shape, source.settings, source.paths)
+    states = file_states(source.kind, source.paths) if source.states is None else source.states
+    keys = tile_keys(source.kind, source.shape, source.settings, source.paths, states)
     hold = Hold(folder)
     try:
         there = slab_names(folder, source.kind, source.shape)

@@ -1,5 +1,6 @@
 """From a tile's name to the pixels of its files: one reader for all data sets."""
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from data.decoding.masks import DecodedMask, read_ids
 from data.decoding.orientation import swaps_sides
 from data.decoding.palette_files import PaletteFiles, named_files
 from data.descriptions import Description
+from data.file_states import file_states
 from utils.errors import DataError
 from utils.wording import worded
 
@@ -157,19 +159,24 @@ def check_files(reader: TileReader, names: Sequence[str], with_masks: Sequence[s
     Raises:
         DataError: names the first missing files and counts the rest.
     """
-    for kind, paths in (
-        ("images", [reader.image_path(name) for name in names]),
-        ("masks of labelled tiles", [reader.mask_path(name) for name in with_masks]),
-    ):
-        missing = [path for path in paths if not path.is_file()]
-        if missing:
-            raise DataError(
-                worded(
-                    f"{len(missing)} of {len(paths)} {kind} are missing, the first is {{}}; "
-                    "check {data_dir} and the list",
-                    missing[0],
-                )
-            )
+    image_states(reader, names)
+    mask_states(reader, with_masks)
+
+
+def image_states(reader: TileReader, names: Sequence[str]) -> list[str]:
+    """Size and time of the image of each tile, as text; raises as `check_files` does."""
+    return file_states("images", paths_of(reader.data_dir, reader.description.images, names))
+
+
+def mask_states(reader: TileReader, names: Sequence[str]) -> list[str]:
+    """Size and time of the mask of each tile, as text; raises as `check_files` does."""
+    return file_states("masks of labelled tiles", paths_of(reader.data_dir, reader.description.masks, names))
+
+
+def paths_of(data_dir: Path, template: str, names: Sequence[str]) -> list[str]:
+    """As `TileReader.image_path` and `mask_path` say it, quicker."""
+    beginning, template = f"{data_dir}{os.sep}", str(Path(template))
+    return [beginning + template.replace("{name}", name) for name in names]
 
 
 def names_with_masks(reader: TileReader, names: Sequence[str], needs_folder: bool = True) -> list[str]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from data.checking.mask_values import MaskValues
 from data.decoding.images import image_file_header, image_file_size
 from data.descriptions import Description
 from data.lists.scene_labels import read_scene_labels
-from data.reader import TileReader, check_files, open_reader
+from data.reader import TileReader, image_states, mask_states, open_reader, paths_of
 from utils.compute.threads import in_threads
 from utils.drawing.pictures import colourise, overlay
 from utils.imagery.labels import IGNORE_INDEX
@@ -136,13 +135,13 @@ def open_tiles(
         DataError: a needed file is missing or unusable.
     """
     reader = open_reader(description, data_dir, names)
-    check_files(reader, names, labelled)
+    of_images, of_masks = image_states(reader, names), mask_states(reader, labelled)  # nothing is decoded before
     folder = cache.writable_folder() if cache else None
     limit = cache.limit if cache else None
-    images = open_array(_images(reader, names), folder, limit)
+    images = open_array(_images(reader, names, of_images), folder, limit)
     masks = None
     if labelled:
-        masks = open_array(_masks(reader, labelled), folder, limit)
+        masks = open_array(_masks(reader, labelled, of_masks), folder, limit)
         _check_palettes(reader, masks)
     return Tiles(names, reader, images, masks, labelled)
 
@@ -176,9 +175,9 @@ def open_masks_as_filed(tiles: Tiles, cache: CacheSettings | None = None) -> Til
     return open_array(source, folder, cache.limit if cache else None)
 
 
-def _images(reader: TileReader, names: Sequence[str]) -> TileSource:
+def _images(reader: TileReader, names: Sequence[str], states: Sequence[str]) -> TileSource:
     """Images at tile size."""
-    paths = _paths(reader, reader.description.images, names)
+    paths = paths_of(reader.data_dir, reader.description.images, names)
 
     def decode(name: str) -> Decoded:
         return Decoded(reader.image(name), way=reader.image_variant(name))
@@ -187,12 +186,13 @@ def _images(reader: TileReader, names: Sequence[str]) -> TileSource:
     shape, settings = (*reader.tile_size, bands.pixels.channels), _size_settings(reader)
     if not bands.is_plain:
         settings |= {"bands": list(bands.indices), "ranges": list(bands.ranges), "nodata": bands.nodata}
-    return TileSource("images", names, paths, shape, settings, reader.image, decode, reader.image_variant)
+    way = reader.image_variant
+    return TileSource("images", names, paths, shape, settings, reader.image, decode, way, states)
 
 
-def _masks(reader: TileReader, names: Sequence[str]) -> TileSource:
+def _masks(reader: TileReader, names: Sequence[str], states: Sequence[str]) -> TileSource:
     """Ids at tile size; a cache keeps beside them what the files hold."""
-    paths = _paths(reader, reader.description.masks, names)
+    paths = paths_of(reader.data_dir, reader.description.masks, names)
     order = once(lambda: _first_palette(reader))
 
     def decode(name: str) -> Decoded:
@@ -203,13 +203,8 @@ def _masks(reader: TileReader, names: Sequence[str]) -> TileSource:
         return Decoded(reader.at_tile_size(name, mask.ids), note, order() if _is_palette_file(reader, name) else None)
 
     settings = _size_settings(reader) | _mask_settings(reader)
-    return TileSource("masks", names, paths, reader.tile_size, settings, reader.mask, decode, lambda name: order())
-
-
-def _paths(reader: TileReader, template: str, names: Sequence[str]) -> list[str]:
-    """As `TileReader.image_path` and `mask_path` say it, quicker."""
-    beginning, template = f"{reader.data_dir}{os.sep}", str(Path(template))
-    return [beginning + template.replace("{name}", name) for name in names]
+    size, way = reader.tile_size, lambda name: order()
+    return TileSource("masks", names, paths, size, settings, reader.mask, decode, way, states)
 
 
 def _size_settings(reader: TileReader) -> dict[str, Any]:

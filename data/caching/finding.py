@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from data.caching.slabs import PLACE, Slab
-from utils.errors import DataError
-from utils.wording import worded
 
 _ANY_NAME = "surrogatepass"  # also of bytes that are not UTF-8
 
 
-def tile_keys(kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], paths: Sequence[str]) -> list[str]:
+def tile_keys(
+    kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], paths: Sequence[str], states: Sequence[str]
+) -> list[str]:
     """The identity of each tile: its file's path, size and time, and all else that its pixels depend on.
 
     The first `PLACE` characters say which file it is and how it is decoded, the others which state of the file.
@@ -25,26 +25,19 @@ def tile_keys(kind: str, shape: tuple[int, ...], settings: Mapping[str, Any], pa
         kind, shape: of the tiles.
         settings: what the pixels depend on beside the files; plain values.
         paths: the tiles' files.
-
-    Raises:
-        DataError: a file is missing.
+        states: size and time of each, as `file_states` says them.
     """
     common = blake2b(json.dumps([kind, list(shape), dict(settings)]).encode(), digest_size=PLACE // 2)
     folders: dict[str, Any] = {}  # by folder, what is the same for all files there
     keys = []
-    for path in paths:
+    for path, state in zip(paths, states, strict=True):
         parent, _, name = path.rpartition(os.sep)
         if parent not in folders:
             folders[parent] = common.copy()
             folders[parent].update(f"{Path(path).parent.resolve()}/".encode(errors=_ANY_NAME))
-        try:
-            stat = os.stat(path)  # noqa: PTH116
-        except OSError as error:
-            message = "{} is missing or cannot be read; check {data_dir} and the list"
-            raise DataError(worded(message, path)) from error
         place = folders[parent].copy()
         place.update(name.encode(errors=_ANY_NAME))
-        keys.append(f"{place.hexdigest()} {stat.st_size:x} {stat.st_mtime_ns:x}")
+        keys.append(f"{place.hexdigest()} {state}")
     return keys
 
 

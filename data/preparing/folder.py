@@ -86,7 +86,7 @@ def prepare_folder(
         return Report(found, is_new=False)
     with _built_beside(out) as folder:
         contents = fill(folder)
-        earlier = _earlier(out, manifest, contents.description, target)
+        earlier, note = _earlier(out, manifest, contents.description, target)
         shares = {"test": target.test_share, "val": target.val_share}
         lists, idle = share_out(contents, shares, target.random_seed, earlier)
         contents.complete(folder, lists)
@@ -96,7 +96,8 @@ def prepare_folder(
                 raise DataError(f"{name}.txt does not read as it was written; rename files with unusual names")
         found = report_lines(contents, lists, idle)
         if earlier is not None:
-            found += _what_changed(contents, earlier)
+            note = _what_changed(contents, earlier)
+        found += [note] if note else []
         write_json(folder / MANIFEST, {**manifest, "found": found, "written": list_files(folder)})
         kept = carry_over(_others_in(out), out, folder)  # not before: people may add files while this one is built
     if kept:
@@ -109,22 +110,22 @@ _OF_LISTS = (  # options that lists depend on, beside the tiles
 )  # fmt: skip
 
 
-def _earlier(out: Path, manifest: Mapping[str, Any], description: Description, target: Target) -> Earlier | None:
-    """What the folder that is replaced held, where its lists are to be kept: made by the same rules."""
+def _earlier(
+    out: Path, manifest: Mapping[str, Any], description: Description, target: Target
+) -> tuple[Earlier | None, str]:
+    """What the folder that is replaced held, where its lists are kept: made by the same rules; else why they are not."""
     if target.new_lists or not (out / MANIFEST).is_file():
-        return None
+        return None, ""
     before, now = read_json(out / MANIFEST), json.loads(json.dumps(manifest))
     if before.get("source") != now["source"]:
-        return None
+        return None, ""
     options = before.get("options", {})
     if changed := [key for key in _OF_LISTS if options.get(key) != now["options"].get(key)]:
-        say(f"the lists are drawn anew, as {', '.join(changed)} changed")
-        return None
+        return None, f"drawn   the lists anew, as {', '.join(changed)} changed"
     try:
         lists = {path.stem: read_names(path, description) for path in sorted(out.glob("*.txt"))}
     except (DataError, OptionError) as error:
-        say(f"the lists are drawn anew: {error}")
-        return None
+        return None, f"drawn   the lists anew: {error}"
     lists = {part: names for part, names in lists.items() if part in ("train", "test", "val")}
     listed = {name for names in lists.values() for name in names}
     table = out / TILES_CSV
@@ -132,7 +133,7 @@ def _earlier(out: Path, manifest: Mapping[str, Any], description: Description, t
 
     names = {record.name for record in read_tiles_csv(table)} if table.is_file() else listed
     reader = TileReader(_description_of(out, description), out, (0, 0))
-    return Earlier(lists, names | listed, {name for name in names | listed if reader.has_mask(name)})
+    return Earlier(lists, names | listed, {name for name in names | listed if reader.has_mask(name)}), ""
 
 
 def _description_of(out: Path, description: Description) -> Description:
@@ -140,13 +141,13 @@ def _description_of(out: Path, description: Description) -> Description:
     return read_description(out / "dataset.json") if (out / "dataset.json").is_file() else description
 
 
-def _what_changed(contents: Contents, earlier: Earlier) -> list[str]:
+def _what_changed(contents: Contents, earlier: Earlier) -> str:
     """A line on lists that were kept, with the tiles that became labelled."""
     became = sorted(set(contents.masked) - set(earlier.masked))
     line = "kept    the lists of before (--new-lists draws others)"
     if became:
         line += f"; {len(became)} tiles became labelled: {first_names(became, 10)}"
-    return [line]
+    return line
 
 
 def _others_in(out: Path) -> list[str]:

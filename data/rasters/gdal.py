@@ -20,10 +20,11 @@ _SETTINGS = {  # as variables of the process, because those of `rasterio.Env` en
     "GDAL_VRT_ENABLE_PYTHON": "NO",  # a VRT may carry code
     # Nothing is fetched: the tags of a TIFF or a sidecar may name overviews that lie on a server.
     "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",
-    "GDAL_SKIP": "HTTP,WMS,WMTS,WCS,EEDA,EEDAI,PLMOSAIC,STACIT,STACTA,DAAS,netCDF",
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # that way of reading does not notice a file that is cut off
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # so that half a JPEG is an error
 }
+# Drivers that fetch, left out when rasterio's GDAL registers its own; pyogrio's has others and would complain of these.
+_FETCHING = "HTTP,WMS,WMTS,WCS,EEDA,EEDAI,PLMOSAIC,STACIT,STACTA,DAAS,netCDF"
 _MAGIC = {
     b"II*\0": "GTiff",
     b"MM\0*": "GTiff",
@@ -40,6 +41,14 @@ _VRT = b"<VRTDataset"
 KINDS = "GeoTIFF, JPEG2000, WebP, PNG, JPEG, BMP or VRT"
 
 os.environ.update(_SETTINGS)
+_own = os.environ.get("GDAL_SKIP", "")
+os.environ["GDAL_SKIP"] = ",".join(filter(None, (_own, _FETCHING)))
+with rasterio.Env():  # registers the drivers
+    pass
+if _own:
+    os.environ["GDAL_SKIP"] = _own
+else:
+    del os.environ["GDAL_SKIP"]
 os.environ.setdefault("GDAL_CACHEMAX", str(CACHE_MEGABYTES))  # GDAL asks at the first block; a user's own value stands
 logging.getLogger("rasterio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
 _NO_WARNING = ("ignore", None, NotGeoreferencedWarning, None, 0)  # a scene without a place is an ordinary one

@@ -392,7 +392,7 @@ def test_a_decoding_error_leaves_nothing_behind(files: Files):
 
 def test_a_missing_file_is_named(files: Files):
     files.paths[1].unlink()
-    with pytest.raises(DataError, match=r"tile1\.tif is missing"):
+    with pytest.raises(DataError, match=r"1 of 5 images are missing, the first is .*tile1\.tif"):
         files.open()
 
 

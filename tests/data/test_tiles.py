@@ -1,3 +1,5 @@
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -134,3 +136,20 @@ def test_values_of_masks_are_summed_for_any_list(tmp_path: Path):
     for names in (tiny.names, tiny.names[1:3], tiny.names[::-1]):
         assert values(names, CacheSettings(tiny.folder)) == values(names, None)
     assert values(tiny.names, CacheSettings(tiny.folder)).masks == 4
+
+
+def test_files_are_looked_at_once_where_the_tiles_are_cached(custom_set, monkeypatch):
+    cache, names = CacheSettings(custom_set.folder), custom_set.names
+    description = load_description("custom", custom_set.folder)
+    open_tiles(description, custom_set.folder, names, names, cache)
+    looked_at: Counter[str] = Counter()
+    stat = os.stat
+
+    def counting(path, *args, **options):
+        looked_at[str(path)] += 1
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", counting)
+    open_tiles(description, custom_set.folder, names, names, cache)
+    files = [custom_set.folder / kind / f"{name}.png" for kind in ("images", "masks") for name in names[1:]]
+    assert [looked_at[str(path)] for path in files] == [1] * len(files)  # the first image says how large tiles are
