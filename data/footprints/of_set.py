@@ -11,10 +11,10 @@ from data.cache import TileArray
 from utils.imagery.labels import IGNORE_INDEX
 
 if TYPE_CHECKING:  # with GDAL, PROJ and GEOS, which data sets without places do not need
-    from data.footprints.counting import CountedOnce
+    from data.footprints.names import TILES_CSV, TILES_GPKG
+from data.footprints.counting import CountedOnce
     from data.footprints.records import TileRecord
 
-TILES_CSV, TILES_GPKG = "tiles.csv", "tiles.gpkg"  # beside dataset.json
 
 
 def read_records(data_dir: Path) -> "Sequence[TileRecord]":

@@ -113,7 +113,7 @@ _OF_LISTS = (  # options that lists depend on, beside the tiles
 def _earlier(
     out: Path, manifest: Mapping[str, Any], description: Description, target: Target
 ) -> tuple[Earlier | None, str]:
-    """What the folder that is replaced held, where its lists are kept: made by the same rules; else why they are not."""
+    """What the folder that is replaced held, if lists are drawn by the same rules; else why its own are not kept."""
     if target.new_lists or not (out / MANIFEST).is_file():
         return None, ""
     before, now = read_json(out / MANIFEST), json.loads(json.dumps(manifest))
