@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 
 from data.cache import TileArray
+from data.footprints.names import TILES_CSV, TILES_GPKG
 from utils.imagery.labels import IGNORE_INDEX
 
 if TYPE_CHECKING:  # with GDAL, PROJ and GEOS, which data sets without places do not need
-    from data.footprints.names import TILES_CSV, TILES_GPKG
-from data.footprints.counting import CountedOnce
+    from data.footprints.counting import CountedOnce
     from data.footprints.records import TileRecord
-
 
 
 def read_records(data_dir: Path) -> "Sequence[TileRecord]":
