@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from data.checking.findings import Finding, Level, counted, some
 from data.checking.surveyed_set import SurveyedSet
-from data.footprints.of_set import TILES_CSV, read_records
+from data.footprints.names import TILES_CSV
+from data.footprints.of_set import read_records
 from data.lists.splits import read_names_array
 from utils.errors import UserError
 
