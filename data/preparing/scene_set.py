@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from data.checking.mask_values import MaskValues, says_no_class
 from data.dataset_json import parse_description
 from data.descriptions import Description
 from data.footprints.blocks import blocks
+from data.footprints.counting import CountedOnce
 from data.footprints.distances import too_near
 from data.footprints.names import TILES_CSV, TILES_GPKG
 from data.footprints.records import TileRecord, write_gpkg, write_tiles_csv
@@ -27,7 +29,7 @@ from data.rasters.values import choose_ranges
 from utils.errors import DataError, OptionError
 from utils.imagery.bands import RGB_BANDS, RGB_NAMES, Bands, default_display
 from utils.imagery.colours import RGB, format_colour
-from utils.imagery.labels import IGNORE_INDEX
+from utils.imagery.labels import IGNORE_INDEX, count_classes
 from utils.runs.files import write_json, write_text
 from utils.suggest import unknown
 from utils.tables import table_text
@@ -96,7 +98,11 @@ def contents_of(
     records = [tile.record for tile in tiles]
     names = [record.name for record in records]
     block_of = dict(zip(names, _block_names(grids, records, description, cut), strict=True))
-    total = sum(counts.values(), np.zeros(len(raw["classes"]), np.int64))
+    once = CountedOnce(records)
+    total = sum(
+        (_counted_once(folder, name, pixels, once) for name, pixels in counts.items()),
+        np.zeros(len(raw["classes"]), np.int64),
+    )
     shares = {name: float(n / max(1, total.sum())) for name, n in zip(raw["classes"], total, strict=True)}
 
     def near(lists: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -110,6 +116,8 @@ def contents_of(
         write_gpkg(at / TILES_GPKG, listed, _class_shares(counts, raw["classes"]))
 
     origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {len(grids)} scenes"
+    if once.overlapping:
+        origin += f", {once.overlapping} tiles overlap"
     if cut.group:
         origin += f" in {len(set(description.groups_of(names).values()))} groups"
     if cut.block_size:
@@ -118,6 +126,15 @@ def contents_of(
     return Contents(
         description, names, set(counts), labels, origin + turns, pixel_shares, block_of, near, cut.gap > 0, complete
     )
+
+
+def _counted_once(folder: Path, name: str, pixels: np.ndarray, once: CountedOnce) -> np.ndarray:
+    """A tile's pixels of each class, but for those that another tile counts which overlaps it."""
+    counted = once.mask(name)
+    if counted is None:
+        return pixels
+    with Image.open(folder / plain_scenes.MASKS.format(name=name)) as mask:
+        return count_classes(np.array(mask)[counted], len(pixels))
 
 
 def _block_names(

@@ -540,3 +540,16 @@ def test_transparent_pixels_of_scenes_are_declared_in_their_tiles(tmp_path, caps
     assert description.ignore_codes == {255}
     assert (reader.mask("a_0_0")[:, 24:] == 255).all()
     assert (reader.mask("a_0_0")[:, :24] == ids[:, :24]).all()
+
+
+def test_shares_count_a_pixel_of_overlapping_tiles_once(tmp_path, capsys):
+    """Tiles of 32 in scenes of 48: the middle lies in several of them, and its class is a third of the ground."""
+    write_scenes(tmp_path, {"a": (48, 48), "b": (48, 48)})
+    ids = np.zeros((48, 48), np.uint8)
+    ids[:, 16:32] = 1
+    for name in "ab":
+        write_mask(tmp_path / "masks" / f"{name}.png", ids, "L")
+    assert cut(tmp_path, classes=("--classes", "land,water")) == 0
+    said = capsys.readouterr().out
+    assert "8 tiles of 32×32 pixels from 2 scenes, 8 tiles overlap" in said
+    assert "land 66.7%, water 33.3%" in said
