@@ -23,9 +23,11 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def same_handlers():
-    """Whatever a test leaves, the next one has Python's own handlers."""
+    """Each test has the usual handlers, also where the suite runs in the background, which ignores Ctrl-C."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = [signal.getsignal(number) for number in numbers]
+    for number, handler in zip(numbers, (signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL), strict=True):
+        signal.signal(number, handler)
     yield
     for number, handler in zip(numbers, handlers, strict=True):
         signal.signal(number, handler)
