@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from data.rasters.place import Place, differs
 from data.rasters.scene import RasterScene
+from data.rasters.windowed import WindowedScene
 from utils.errors import DataError
 
 _PIECE = 1 << 20  # pixels that are looked at together
 
 
-def require_size(scene: RasterScene, tile_size: int) -> None:
+def require_size(scene: WindowedScene, tile_size: int) -> None:
     """Refuse a scene smaller than a tile.
 
     Raises:
@@ -23,7 +24,7 @@ def require_size(scene: RasterScene, tile_size: int) -> None:
         )
 
 
-def require_crs(scene: RasterScene, purpose: str) -> Place:
+def require_crs(scene: WindowedScene, purpose: str) -> Place:
     """A scene's place with its CRS.
 
     Args:
@@ -43,7 +44,7 @@ def require_crs(scene: RasterScene, purpose: str) -> Place:
     return scene.place
 
 
-def has_data(scene: RasterScene, bands: Sequence[int]) -> bool:
+def has_data(scene: WindowedScene, bands: Sequence[int]) -> bool:
     """Whether any pixel is data; reading ends with the first one.
 
     Raises:
@@ -60,7 +61,7 @@ def has_data(scene: RasterScene, bands: Sequence[int]) -> bool:
     )
 
 
-def _piece(scene: RasterScene) -> tuple[int, int]:
+def _piece(scene: WindowedScene) -> tuple[int, int]:
     """Height and width of whole blocks of about a million pixels."""
     height, width = scene.block_size
     columns = max(1, min(-(-scene.size[1] // width), _PIECE // (height * width) or 1))
@@ -68,7 +69,7 @@ def _piece(scene: RasterScene) -> tuple[int, int]:
     return height * rows, width * columns
 
 
-def require_data(scene: RasterScene, bands: Sequence[int]) -> None:
+def require_data(scene: WindowedScene, bands: Sequence[int]) -> None:
     """Refuse a scene without a pixel that is data.
 
     Raises:
@@ -79,7 +80,7 @@ def require_data(scene: RasterScene, bands: Sequence[int]) -> None:
         raise DataError(f"{scene.path} holds no data: every pixel is nodata{declared}; leave it out")
 
 
-def require_scale(scene: RasterScene, run_mpp: float | None) -> None:
+def require_scale(scene: WindowedScene, run_mpp: float | None) -> None:
     """Refuse a scene whose metres per pixel are more than 20 % from a run's.
 
     Raises:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 import rasterio
@@ -76,7 +77,7 @@ class RasterScene:
             dataset.close()
             raise
 
-    def __enter__(self) -> "RasterScene":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
