@@ -122,21 +122,23 @@ class RasterMask:
     def _relate(self) -> tuple[Mapping2D | None, tuple[int, int]]:
         """The way from the image's pixels to the mask's; None and a shift of rows and columns where that is all."""
         crs, transform = self._file.crs, self._file.transform
+        own = self.grid.of_file
         if not self.grid.has_place_like(crs, transform):
-            if self._file.size != self.grid.size:
+            if self._file.size != own.size:
                 raise DataError(self._misfit())
-            return None, (0, 0)
+            scale = self.grid.factor
+            return (None if own is self.grid else lambda x, y: (x * scale, y * scale)), (0, 0)
         covered = self._covered(crs)
         to_mask = ~Affine(*transform)  # type: ignore[misc]  # it is not None, as `has_place_like` says
-        shift = self._whole_shift(to_mask) if same_crs(self.grid.crs, crs) else None
-        if shift != (0, 0) or self._file.size != self.grid.size:
+        shift = self._whole_shift(to_mask, own) if same_crs(own.crs, crs) else None
+        if shift != (0, 0) or self._file.size != own.size:
             part = "" if covered >= _ALL_COVERED else f", of which it covers {max(covered, 0.001):.1%}"
             self.remarks.append(
                 f"{self.path} ({_described(crs, self._file.size)}) lies on another grid than its image "
-                f"({_described(self.grid.crs, self.grid.size)}){part}; it is brought there by its place, nearest "
+                f"({_described(own.crs, own.size)}){part}; it is brought there by its place, nearest "
                 "neighbour"
             )
-        if shift is not None:
+        if shift is not None and own is self.grid:
             return None, shift
         if same_crs(self.grid.crs, crs):
             both = chained(to_mask, self.grid.affine)
@@ -156,9 +158,9 @@ class RasterMask:
             "image's mask, and its place"
         )
 
-    def _whole_shift(self, to_mask: Affine) -> tuple[int, int] | None:
-        both = chained(to_mask, self.grid.affine)
-        reach = max(*self.grid.size, *self._file.size)
+    def _whole_shift(self, to_mask: Affine, image: Grid) -> tuple[int, int] | None:
+        both = chained(to_mask, image.affine)
+        reach = max(*image.size, *self._file.size)
         shape = max(abs(both.a - 1), abs(both.b), abs(both.d), abs(both.e - 1)) * reach
         rows, columns = round(both.f), round(both.c)
         if max(shape, abs(both.f - rows), abs(both.c - columns)) > _WHOLE:
@@ -169,7 +171,7 @@ class RasterMask:
         transform = self._file.transform
         height, width = self._file.size
         sizes = f"{self.path} is {height}×{width}, but its image {self.grid.path} is "
-        sizes += f"{self.grid.size[0]}×{self.grid.size[1]}"
+        sizes += "{}×{}".format(*self.grid.of_file.size)
         if self._file.has_control_points:
             return f"{sizes}, and its place is given by control points; bring it to a grid first, such as by gdalwarp"
         if transform is None and self.grid.transform is None:

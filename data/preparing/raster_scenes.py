@@ -19,14 +19,16 @@ from data.preparing.tile_grid import Size, Tile, check_scene, record_of, tile_pl
 from data.rasters.bands import check_same_bands, choose_bands, left_out, listing
 from data.rasters.gdal import session
 from data.rasters.grids import Grid
+from data.rasters.headers import Band
 from data.rasters.place import differs
 from data.rasters.sampling import SceneWindow
-from data.rasters.scene import Band, RasterScene
+from data.rasters.windowed import grid_of, open_scene
 from utils.compute.threads import in_threads
 from utils.errors import DataError, warn
 from utils.imagery.bands import BY_MASK, RGB_NAMES
 from utils.imagery.labels import IGNORE_INDEX, count_classes
 from utils.suggest import first_names
+from utils.wording import worded
 
 IMAGES = "images/{name}.tif"
 
@@ -101,26 +103,28 @@ def open_raster_scenes(
     for other in found[1:]:
         check_same_bands(first.bands, other.bands, first.grid.path, other.grid.path)
     scaled = [info for info in found if info.metres_per_pixel is not None]
+    scales = [info.metres_per_pixel or 0.0 for info in scaled]
     for info in scaled[1:]:
         if differs(scaled[0].metres_per_pixel, info.metres_per_pixel):
             raise DataError(
-                f"{info.grid.path} has {info.metres_per_pixel:.4g} m per pixel, {scaled[0].grid.path} "
-                f"{scaled[0].metres_per_pixel:.4g}; they may differ by 20 %, so resample one of them, such as by "
-                "gdalwarp -tr, or prepare them apart"
+                worded(
+                    "{} has {} m per pixel, {} {}; they may differ by 20 %: bring all to one by {metres_per_pixel}, "
+                    "such as {}, or prepare them apart",
+                    *(info.grid.path, f"{info.metres_per_pixel:.4g}", scaled[0].grid.path),
+                    *(f"{scaled[0].metres_per_pixel:.4g}", f"{max(scales):.3g}"),
+                )
             )
     return found
 
 
 def _info(name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: Cut) -> RasterSceneInfo:
-    with RasterScene.open(path, expand_palette=True) as scene:
+    with open_scene(path, cut.metres_per_pixel) as scene:
         check_scene(path, name, scene.size, cut, ".tif")
         chosen = choose_bands(scene.bands, bands, path)
         numbers = [band.index for band in chosen]
-        place = scene.place
-        grid = Grid(path, scene.size, place.crs or None if place else None, place.transform if place else None)
         return RasterSceneInfo(
             name,
-            grid,
+            grid_of(scene),
             chosen,
             left_out(scene.bands, chosen),
             scene.dtype,
@@ -178,7 +182,7 @@ def _cut_tiles(
     scene: RasterSceneInfo, mask: SceneMask | None, folder: Path, description: Description, cut: Cut
 ) -> tuple[list[Tile], int]:
     tiles, empty, side = [], 0, cut.tile_size
-    with RasterScene.open(scene.grid.path, expand_palette=True) as opened:
+    with open_scene(scene.grid.path, cut.metres_per_pixel) as opened:
         for name, top, left in tile_places(scene.name, scene.grid.size, cut):
             values, valid = opened.read(top, left, side, side, scene.numbers)
             share = float(valid.mean())

@@ -116,6 +116,8 @@ def contents_of(
         write_gpkg(at / TILES_GPKG, listed, _class_shares(counts, raw["classes"]))
 
     origin = f" of {cut.tile_size}×{cut.tile_size} pixels from {len(grids)} scenes"
+    if cut.metres_per_pixel:
+        origin += f", brought to {cut.metres_per_pixel:g} m per pixel"
     if once.overlapping:
         origin += f", {once.overlapping} tiles overlap"
     if cut.group:
@@ -191,15 +193,16 @@ def _with_bands(raw: Mapping[str, Any], bands: Bands) -> dict[str, Any]:
     return dict(raw) if bands == RGB_BANDS else {**raw, **bands.as_json()}
 
 
-def bands_from(scenes: Sequence[RasterSceneInfo], reading: BandSettings, training: Sequence[Tile]) -> Bands:
+def bands_from(scenes: Sequence[RasterSceneInfo], reading: BandSettings, cut: Cut, training: Sequence[Tile]) -> Bands:
     """The bands of the data set: ranges, mean and deviation from the training tiles alone."""
     names = raster_scenes.band_names(scenes[0])
     windows = raster_scenes.windows_of(scenes, training)
-    sample = partial(sample_values, windows, ",".join(map(str, scenes[0].numbers)))
+    sample = partial(sample_values, windows, reading.bands, metres_per_pixel=cut.metres_per_pixel)
     ranges = choose_ranges(scenes[0].bands, reading.value_range, reading.stretch, sample)
     is_rgb = tuple(name.lower() for name in names) == RGB_NAMES
     mean, std = (RGB_BANDS.mean, RGB_BANDS.std) if is_rgb else sample().moments(ranges)
-    metres = next((scene.metres_per_pixel for scene in scenes if scene.metres_per_pixel is not None), None)
+    known = [scene.metres_per_pixel for scene in scenes if scene.metres_per_pixel is not None]
+    metres = cut.metres_per_pixel or next(iter(known), None)
     return Bands(
         names,
         tuple(range(1, len(names) + 1)),  # of the tiles, which hold the chosen bands alone

@@ -68,7 +68,7 @@ def prepare_scenes(
     given_masks = [masks] if isinstance(masks, Path) else list(masks or ())
     files = find_scene_files(given, given_masks, match)
     reading, polygons = reading or BandSettings(), polygons or PolygonSettings()
-    is_plain = reading.is_default and are_plain(files)
+    is_plain = reading.is_default and cut.metres_per_pixel is None and are_plain(files)
     ending = plain_scenes.IMAGES if is_plain else raster_scenes.IMAGES
     raw = raw_description(Path(os.path.realpath(target.out)).name, classes, cut, ending)
     try:
@@ -92,7 +92,7 @@ def prepare_scenes(
         tiles, values = raster_scenes.cut_raster_scenes(scenes, folder, description, cut)
         _say_first(sorted(remarks))
         grids = {scene.name: scene.grid for scene in scenes}
-        bands_of = partial(bands_from, scenes, reading)
+        bands_of = partial(bands_from, scenes, reading, cut)
         return contents_of(folder, raw, as_given, tiles, values, grids, cut, "", bands_of)
 
     sources = [("images", images_list := PathList(given, files.images), images_list.by_name)]
@@ -121,6 +121,7 @@ def _options(
         "scene_labels": cut.scene_labels,
         **{key: value for key, value in classes.as_keys().items() if key in ("codes", "ignore_codes")},
         "exif": cut.exif,
+        "metres_per_pixel": cut.metres_per_pixel,
         "match": match,
         "reading": [reading.bands, list(reading.value_range or ()), reading.stretch, reading.display_bands],
         "polygons": [

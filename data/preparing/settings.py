@@ -55,6 +55,8 @@ class Cut:
             None: each scene for itself.
         scene_labels: `dominant`: the class of most pixels becomes a tile's scene class; None: there are none.
         exif: whether scenes and masks are turned as their EXIF orientation says.
+        metres_per_pixel: scale that all scenes are brought to before they are cut, their labels too; None: they stay as
+            they are, and may differ by 20 %.
     """
 
     tile_size: int = 320
@@ -66,6 +68,7 @@ class Cut:
     group: str | None = None
     scene_labels: str | None = None
     exif: Exif = "apply"
+    metres_per_pixel: float | None = None
 
     def __post_init__(self) -> None:
         require(

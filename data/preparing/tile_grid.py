@@ -16,6 +16,8 @@ from utils.paths import LONGEST_NAME
 
 Size = tuple[int, int]
 
+SMALLEST_TILE = 16  # pixels of a side, as dataset.json has them at least
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -71,9 +73,11 @@ def check_scene(image: Path, name: str, size: Size, cut: Cut, ending: str) -> No
         DataError: it is one.
     """
     if min(size) < cut.tile_size:
+        at = f" at {cut.metres_per_pixel:g} m per pixel" if cut.metres_per_pixel else ""
+        lower = f"lower --tile-size to {min(size)}, or " if min(size) >= SMALLEST_TILE else ""
         raise DataError(
-            f"{image} is {size[0]}×{size[1]}, smaller than a tile of {cut.tile_size}×{cut.tile_size}; "
-            f"lower --tile-size to {min(size)}, or leave the image out"
+            f"{image} is {size[0]}×{size[1]}{at}, smaller than a tile of {cut.tile_size}×{cut.tile_size}; "
+            f"{lower}leave the image out"
         )
     longest = max(len(os.fsencode(tile)) for tile, _, _ in tile_places(name, size, cut)) + len(ending)
     if longest > LONGEST_NAME:

@@ -27,17 +27,30 @@ class Grid:
         size: height and width.
         crs: as WKT or `EPSG:n`; None where it is not known.
         transform: from pixels to the map, a b c d e f; None where it is not known.
+        factor: pixels of the file along a side of one of the grid; 1 unless the image is read at another scale.
+        file_size: height and width of the file, where the factor is not 1.
     """
 
     path: Path
     size: Size
     crs: str | None = None
     transform: Six | None = None
+    factor: float = 1.0
+    file_size: Size | None = None
 
     @property
     def affine(self) -> Affine:
         """From (column, row) of a pixel's corner to (x, y) on the map; the pixels themselves without a place."""
         return Affine(*self.transform) if self.transform else Affine.identity()
+
+    @property
+    def of_file(self) -> "Grid":
+        """The grid of the file's own pixels."""
+        if self.file_size is None:
+            return self
+        a, b, c, d, e, f = self.affine[:6]
+        own = (a / self.factor, b / self.factor, c, d / self.factor, e / self.factor, f)
+        return Grid(self.path, self.file_size, self.crs, own if self.transform else None)
 
     def has_place_like(self, crs: str | None, transform: Six | None) -> bool:
         """Whether this place and another can be compared: both are known, each with a CRS or each without."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from data.rasters.bands import choose_bands
 from data.rasters.scene import RasterScene
+from data.rasters.windowed import WindowedScene, open_scene
 from utils.errors import DataError
 from utils.imagery.ranges import Pair, Ranges, to_uint8
 
@@ -85,7 +86,9 @@ def scene_windows(path: Path) -> list[SceneWindow]:
     ]
 
 
-def sample_values(windows: Sequence[SceneWindow], bands: str | None = None, seed: int = 0) -> ValueSample:
+def sample_values(
+    windows: Sequence[SceneWindow], bands: str | None = None, seed: int = 0, metres_per_pixel: float | None = None
+) -> ValueSample:
     """Draw values: up to 256 windows that have data, and of each the same number of pixels, 2^20 in all.
 
     The draw depends on the windows and the seed, not on their order. Memory does not grow with the scenes: of a window
@@ -95,6 +98,7 @@ def sample_values(windows: Sequence[SceneWindow], bands: str | None = None, seed
         windows: such as the tiles of a list, or `scene_windows`; one that is named twice counts once.
         bands: the text of `--bands`.
         seed: of the draw.
+        metres_per_pixel: scale of the windows, and of their values; None: of the files.
 
     Raises:
         DataError: no pixel of the windows that were read is data, or a scene is damaged.
@@ -107,7 +111,7 @@ def sample_values(windows: Sequence[SceneWindow], bands: str | None = None, seed
     found: list[np.ndarray] = []
     for start in range(0, len(order), MAX_WINDOWS):
         batch = [ordered[i] for i in sorted(order[start : start + MAX_WINDOWS])]  # a scene's windows together
-        found += _read_all(batch, bands, per_window, generator)[: MAX_WINDOWS - len(found)]
+        found += _read_all(batch, bands, per_window, generator, metres_per_pixel)[: MAX_WINDOWS - len(found)]
         if len(found) == MAX_WINDOWS:
             break
     if not found:
@@ -121,18 +125,22 @@ def sample_values(windows: Sequence[SceneWindow], bands: str | None = None, seed
 
 
 def _read_all(
-    windows: Sequence[SceneWindow], bands: str | None, count: int, generator: np.random.Generator
+    windows: Sequence[SceneWindow],
+    bands: str | None,
+    count: int,
+    generator: np.random.Generator,
+    metres_per_pixel: float | None,
 ) -> list[np.ndarray]:
     """Up to `count` pixels that are data of each window, shape (bands, n); none of windows without."""
     found: list[np.ndarray] = []
-    scene: RasterScene | None = None
+    scene: WindowedScene | None = None
     numbers: tuple[int, ...] = ()
     try:
         for window in windows:
             if scene is None or scene.path != window.path:
                 if scene is not None:
                     scene.close()
-                scene = RasterScene.open(window.path, expand_palette=True)
+                scene = open_scene(window.path, metres_per_pixel)
                 numbers = tuple(band.index for band in choose_bands(scene.bands, bands, window.path))
             height, width = min(_SIDE, window.height), min(_SIDE, window.width)
             top = window.top + int(generator.integers(window.height - height + 1))

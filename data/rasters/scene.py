@@ -140,6 +140,16 @@ class RasterScene:
         return self.place.metres_per_pixel(self.size) if self.place else None
 
     @property
+    def factor(self) -> float:
+        """Pixels of the file along a side of one of the scene: 1; others are those of `ResampledScene`."""
+        return 1.0
+
+    @property
+    def file_size(self) -> Size:
+        """Height and width of the file: those of the scene."""
+        return self.size
+
+    @property
     def block_size(self) -> Size:
         """Height and width of what the file decodes together."""
         return self._dataset.block_shapes[0]

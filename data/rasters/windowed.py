@@ -7,10 +7,13 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from data.rasters.grids import Grid
 from data.rasters.headers import Band
 from data.rasters.place import Place
 from data.rasters.resampled import ResampledScene
 from data.rasters.scene import RasterScene, Size
+
+_SAME = 0.01  # pixels by which the ends of a scene may move and count as unmoved
 
 
 class WindowedScene(Protocol):
@@ -52,6 +55,16 @@ class WindowedScene(Protocol):
         ...
 
     @property
+    def factor(self) -> float:
+        """Pixels of the file along a side of one of the scene."""
+        ...
+
+    @property
+    def file_size(self) -> Size:
+        """Height and width of the file."""
+        ...
+
+    @property
     def block_size(self) -> Size:
         """Height and width of what is decoded together."""
         ...
@@ -77,12 +90,21 @@ class WindowedScene(Protocol):
     ) -> None: ...
 
 
+def grid_of(scene: WindowedScene) -> Grid:
+    """The pixels of a scene, and where they lie."""
+    crs, transform = (scene.place.crs or None, scene.place.transform) if scene.place else (None, None)
+    if scene.factor == 1:
+        return Grid(scene.path, scene.size, crs, transform)
+    return Grid(scene.path, scene.size, crs, transform, scene.factor, scene.file_size)
+
+
 def open_scene(path: Path, metres_per_pixel: float | None = None) -> WindowedScene:
     """Open a scene, its palette as colours.
 
     Args:
         path: the file.
-        metres_per_pixel: to bring it to; None: as it is.
+        metres_per_pixel: to bring it to; None: as it is. A scene that has them, to a hundredth of a pixel over all of
+            it, stays as it is.
 
     Raises:
         DataError: as of `RasterScene.open` and `ResampledScene`.
@@ -91,7 +113,9 @@ def open_scene(path: Path, metres_per_pixel: float | None = None) -> WindowedSce
     if metres_per_pixel is None:
         return scene
     try:
-        return ResampledScene(scene, metres_per_pixel)
+        view = ResampledScene(scene, metres_per_pixel)
     except BaseException:
         scene.close()
         raise
+    is_same = abs(view.factor - 1) * max(scene.size) < _SAME
+    return scene if is_same else view

@@ -80,6 +80,13 @@ def _add_tiles(parser: argparse.ArgumentParser) -> None:
         "--stride", type=count(1, 16384), metavar="PX", help="pixels from tile to tile; default: the tile size"
     )
     cut.add_argument(
+        "--metres-per-pixel",
+        type=number(0, above=True),
+        metavar="METRES",
+        help="bring all scenes and their labels to this scale before they are cut; default: as they are, where they "
+        "differ by less than 20 %%",
+    )
+    cut.add_argument(
         "--min-labelled",
         type=number(0, 1),
         default=0.0,

@@ -14,6 +14,7 @@ from rasterio.transform import Affine
 
 from data.footprints.records import read_tiles_csv
 from data.opening import open_dataset
+from data.rasters.scene import RasterScene
 from data.tiles import Tiles
 from tests.data.rasters.scene_files import AT, UTM, write_raster
 from tools.prepare_data import main
@@ -225,7 +226,97 @@ def test_scenes_of_other_bands_or_scale_are_refused(tmp_path: Path, scenes, caps
         transform=at(2) * Affine.scale(1.5),
     )  # fmt: skip
     prepare(tmp_path, code=1)
-    assert "m per pixel" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "s2.tif has 0.45 m per pixel" in said
+    assert "bring all to one by --metres-per-pixel, such as 0.45, or prepare them apart" in said
     write_raster(tmp_path / "images" / "s2.tif", image[:1], transform=at(2))
     prepare(tmp_path, code=1)
     assert "gives the bands" in capsys.readouterr().err
+
+
+# --- Another scale ----------------------------------------------------------------------------------------------------
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    """The mean of two by two pixels."""
+    bands, height, width = image.shape
+    return np.rint(image.reshape(bands, height // 2, 2, width // 2, 2).mean(axis=(2, 4))).astype(image.dtype)
+
+
+@pytest.mark.parametrize("masks", ["placed", "unplaced", "polygons"])
+def test_scenes_of_different_scales_are_brought_to_one_with_their_labels(
+    tmp_path: Path, scenes, capsys: pytest.CaptureFixture[str], masks: str
+):
+    polygons, names = [], []
+    for number, (image, ids, _) in enumerate(scenes):
+        scale = 1 if number else 2  # the first scene has 0.6 m already
+        place = at(number) * Affine.scale(scale)
+        write_raster(
+            tmp_path / "images" / f"s{number}.tif", image, colours="red green blue", photometric="RGB", transform=place
+        )
+        for shape, value in shapes(ids, transform=place):
+            polygons.append(shapely.geometry.shape(shape))
+            names.append(CLASSES.split(",")[int(value)])
+        of_mask = {"crs": None, "transform": None} if masks == "unplaced" else {"transform": place}
+        write_raster(tmp_path / "masks" / f"s{number}.tif", ids[None], **of_mask)
+    given = []
+    if masks == "polygons":
+        given = [tmp_path / "labels.gpkg"]
+        pyogrio.raw.write(
+            given[0], shapely.to_wkb(np.array(polygons)), [np.array(names, object)], ["class"],
+            driver="GPKG", geometry_type="Polygon", crs=UTM,
+        )  # fmt: skip
+    metres = RasterScene.open(tmp_path / "images" / "s0.tif").metres_per_pixel
+    prepare(tmp_path, "--metres-per-pixel", metres, masks=given)
+    said = capsys.readouterr()
+    assert "another grid" not in said.err
+    assert f"brought to {metres:g} m per pixel" in said.out
+    tiles = opened(tmp_path)
+    assert len(tiles) == 9 + 2 * 4
+    records = {record.name: record for record in read_tiles_csv(tmp_path / "out" / "tiles.csv")}
+    for name, (image, mask) in tiles.items():
+        record = records[name]
+        of_scene, ids, _ = scenes[int(record.scene[1])]
+        if record.scene != "s0":
+            of_scene, ids = halved(of_scene), ids[::2, ::2]
+        window = np.s_[record.row : record.row + TILE, record.column : record.column + TILE]
+        np.testing.assert_array_equal(np.moveaxis(image, -1, 0), of_scene[:, *window])
+        np.testing.assert_array_equal(mask, ids[window])
+        assert record.transform is not None
+        assert record.transform[0] == pytest.approx(0.6, rel=1e-3)
+        with rasterio.open(tmp_path / "out" / "images" / f"{name}.tif") as tile:
+            assert tuple(tile.transform)[:6] == pytest.approx(record.transform)
+    described = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert described["metres_per_pixel"] == pytest.approx(metres)
+
+
+def test_ranges_are_those_of_resampled_values(tmp_path: Path, scenes):
+    stripes = np.zeros((1, SIDE, SIDE), np.uint16)
+    stripes[:, ::2] = 1000
+    for number in range(3):
+        write_raster(tmp_path / "images" / f"s{number}.tif", stripes + number, transform=at(number))
+    metres = 2 * (RasterScene.open(tmp_path / "images" / "s0.tif").metres_per_pixel or 0)
+    prepare(tmp_path, "--metres-per-pixel", metres, "--stretch", "0,100")
+    (low, high) = json.loads((tmp_path / "out" / "dataset.json").read_text())["ranges"][0]
+    assert 500 <= low < high <= 502
+
+
+def test_ranges_are_of_the_bands_that_each_scene_has(tmp_path: Path, scenes):
+    for number in range(3):  # the same bands in another order
+        planes = np.stack([np.full((SIDE, SIDE), 1000 * band, np.uint16) for band in (1, 2, 3)])
+        planes[:, 0] += 1
+        order, colours = ([2, 1, 0], "blue green red") if number else ([0, 1, 2], "red green blue")
+        write_raster(tmp_path / "images" / f"s{number}.tif", planes[order], colours=colours, transform=at(number))
+    prepare(tmp_path, "--stretch", "0,100")
+    described = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert described["ranges"] == [[1000, 1001], [2000, 2001], [3000, 3001]]
+
+
+def test_a_scale_needs_a_place_and_a_tile_that_fits(tmp_path: Path, scenes, capsys: pytest.CaptureFixture[str]):
+    prepare(tmp_path, "--metres-per-pixel", "2", code=1)
+    assert "s0.tif is 12×12 at 2 m per pixel, smaller than a tile of 32×32; leave the image out" in (
+        capsys.readouterr().err
+    )
+    write_raster(tmp_path / "images" / "s1.tif", scenes[1][0], crs=None, transform=None)
+    prepare(tmp_path, "--metres-per-pixel", "0.5", code=1)
+    assert "s1.tif has no place on the earth, so that its metres per pixel are not known" in capsys.readouterr().err
