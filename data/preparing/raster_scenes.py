@@ -20,9 +20,9 @@ from data.rasters.bands import check_same_bands, choose_bands, left_out, listing
 from data.rasters.gdal import session
 from data.rasters.grids import Grid
 from data.rasters.headers import Band
+from data.rasters.opening import grid_of, open_scene
 from data.rasters.place import differs
 from data.rasters.sampling import SceneWindow
-from data.rasters.windowed import grid_of, open_scene
 from utils.compute.threads import in_threads
 from utils.errors import DataError, warn
 from utils.imagery.bands import BY_MASK, RGB_NAMES

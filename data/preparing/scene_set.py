@@ -27,7 +27,7 @@ from data.rasters.grids import Grid
 from data.rasters.sampling import sample_values
 from data.rasters.values import choose_ranges
 from utils.errors import DataError, OptionError
-from utils.imagery.bands import RGB_BANDS, RGB_NAMES, Bands, default_display
+from utils.imagery.bands import RGB_BANDS, Bands, default_display, is_rgb
 from utils.imagery.colours import RGB, format_colour
 from utils.imagery.labels import IGNORE_INDEX, count_classes
 from utils.runs.files import write_json, write_text
@@ -199,8 +199,7 @@ def bands_from(scenes: Sequence[RasterSceneInfo], reading: BandSettings, cut: Cu
     windows = raster_scenes.windows_of(scenes, training)
     sample = partial(sample_values, windows, reading.bands, metres_per_pixel=cut.metres_per_pixel)
     ranges = choose_ranges(scenes[0].bands, reading.value_range, reading.stretch, sample)
-    is_rgb = tuple(name.lower() for name in names) == RGB_NAMES
-    mean, std = (RGB_BANDS.mean, RGB_BANDS.std) if is_rgb else sample().moments(ranges)
+    mean, std = (RGB_BANDS.mean, RGB_BANDS.std) if is_rgb(names) else sample().moments(ranges)
     known = [scene.metres_per_pixel for scene in scenes if scene.metres_per_pixel is not None]
     metres = cut.metres_per_pixel or next(iter(known), None)
     return Bands(

@@ -11,6 +11,7 @@ IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SCALE_TOLERANCE = 0.2  # by which metres per pixel may differ from those of a run
 _DISTORTION = 0.02  # above it the ground's metres count, not the projection's: Web Mercator away from the equator
 Pair = tuple[float, float]
+Size = tuple[int, int]  # height and width
 
 
 class GroundPoint(NamedTuple):
@@ -58,7 +59,7 @@ class Place:
         a, b, c, d, e, f = self.transform
         return a * column + b * row + c, d * column + e * row + f
 
-    def metres_per_pixel(self, size: tuple[int, int]) -> float | None:
+    def metres_per_pixel(self, size: Size) -> float | None:
         """Length of a pixel's side in the middle of the scene: the geometric mean of its two sides.
 
         Metres of a projection (feet are converted) are taken as they are, unless the projection stretches by more
@@ -81,7 +82,7 @@ class Place:
             return ground
         return nominal
 
-    def _on_the_ground(self, size: tuple[int, int]) -> float | None:
+    def _on_the_ground(self, size: Size) -> float | None:
         """As `metres_per_pixel`, along geodesics; None where the middle of the scene is not on the earth."""
         assert self._pyproj is not None
         geographic, geod = self._pyproj.geodetic_crs, self._pyproj.get_geod()

@@ -14,9 +14,9 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from data.rasters.headers import Band
-from data.rasters.place import GroundPoint, Place
-from data.rasters.scene import RasterScene, Size
+from data.rasters.place import GroundPoint, Place, Size
 from data.rasters.valid import equals
+from data.rasters.windowed import WindowedScene
 from utils.errors import DataError
 
 FINEST = 1 / 16  # of a pixel: a larger picture would hold nothing that the scene does not
@@ -45,8 +45,8 @@ class ResampledScene:
         DataError: the scene's metres per pixel are not known, or are more than 16 times those asked for.
     """
 
-    def __init__(self, scene: RasterScene, metres_per_pixel: float) -> None:
-        if scene.colour_table is not None and not scene.is_expanded:
+    def __init__(self, scene: WindowedScene, metres_per_pixel: float) -> None:
+        if scene.holds_indices:
             raise ValueError(f"{scene.path} holds indices of colours, which have no mean; open it with expand_palette")
         self.factor = _factor(scene, metres_per_pixel)
         self.metres_per_pixel = metres_per_pixel
@@ -90,6 +90,11 @@ class ResampledScene:
     def nodata(self) -> float | None:
         """The value that the file declares to be no data."""
         return self._scene.nodata
+
+    @property
+    def holds_indices(self) -> bool:
+        """Whether values are indices of a colour table: never."""
+        return False
 
     @property
     def block_size(self) -> Size:
@@ -158,7 +163,7 @@ class ResampledScene:
 # --- Scales -----------------------------------------------------------------------------------------------------------
 
 
-def _factor(scene: RasterScene, wanted: float) -> float:
+def _factor(scene: WindowedScene, wanted: float) -> float:
     """Pixels of a scene along a side of one of the scale that is wanted."""
     found = scene.metres_per_pixel
     if found is None:

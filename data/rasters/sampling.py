@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from data.rasters.bands import choose_bands
+from data.rasters.opening import open_scene
 from data.rasters.scene import RasterScene
-from data.rasters.windowed import WindowedScene, open_scene
+from data.rasters.windowed import WindowedScene
 from utils.errors import DataError
 from utils.imagery.ranges import Pair, Ranges, to_uint8
 

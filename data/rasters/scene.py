@@ -13,7 +13,7 @@ from rasterio.windows import Window
 
 from data.rasters.gdal import data_errors
 from data.rasters.headers import Band, band_of, colour_table_of, fault_of, is_inverted, kind_of, place_of
-from data.rasters.place import GroundPoint, Place
+from data.rasters.place import GroundPoint, Place, Size
 from data.rasters.valid import equals, few_values, sample_windows
 from data.rasters.vrt import vrt_sources
 from utils.errors import DataError
@@ -21,7 +21,6 @@ from utils.errors import DataError
 __all__ = ["Band", "GroundPoint", "Place", "RasterScene"]
 
 _RGB = ("red", "green", "blue")
-Size = tuple[int, int]
 
 
 class RasterScene:
@@ -148,6 +147,11 @@ class RasterScene:
     def file_size(self) -> Size:
         """Height and width of the file: those of the scene."""
         return self.size
+
+    @property
+    def holds_indices(self) -> bool:
+        """Whether values are indices of a colour table."""
+        return self.colour_table is not None and not self.is_expanded
 
     @property
     def block_size(self) -> Size:

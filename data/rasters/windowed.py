@@ -7,13 +7,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from data.rasters.grids import Grid
 from data.rasters.headers import Band
-from data.rasters.place import Place
-from data.rasters.resampled import ResampledScene
-from data.rasters.scene import RasterScene, Size
-
-_SAME = 0.01  # pixels by which the ends of a scene may move and count as unmoved
+from data.rasters.place import Place, Size
 
 
 class WindowedScene(Protocol):
@@ -69,6 +64,11 @@ class WindowedScene(Protocol):
         """Height and width of what is decoded together."""
         ...
 
+    @property
+    def holds_indices(self) -> bool:
+        """Whether values are indices of a colour table, which have no mean."""
+        ...
+
     def may_lack_data(self, bands: Sequence[int]) -> bool:
         """Whether pixels without data are possible."""
         ...
@@ -88,34 +88,3 @@ class WindowedScene(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-
-
-def grid_of(scene: WindowedScene) -> Grid:
-    """The pixels of a scene, and where they lie."""
-    crs, transform = (scene.place.crs or None, scene.place.transform) if scene.place else (None, None)
-    if scene.factor == 1:
-        return Grid(scene.path, scene.size, crs, transform)
-    return Grid(scene.path, scene.size, crs, transform, scene.factor, scene.file_size)
-
-
-def open_scene(path: Path, metres_per_pixel: float | None = None) -> WindowedScene:
-    """Open a scene, its palette as colours.
-
-    Args:
-        path: the file.
-        metres_per_pixel: to bring it to; None: as it is. A scene that has them, to a hundredth of a pixel over all of
-            it, stays as it is.
-
-    Raises:
-        DataError: as of `RasterScene.open` and `ResampledScene`.
-    """
-    scene = RasterScene.open(path, expand_palette=True)
-    if metres_per_pixel is None:
-        return scene
-    try:
-        view = ResampledScene(scene, metres_per_pixel)
-    except BaseException:
-        scene.close()
-        raise
-    is_same = abs(view.factor - 1) * max(scene.size) < _SAME
-    return scene if is_same else view

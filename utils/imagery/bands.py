@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD, RGB_PIXELS, VALID,
 MAX_BANDS = 64
 BY_MASK = "mask"  # nodata that files mark by a mask or an alpha band
 RGB_NAMES = ("red", "green", "blue")
+OtherScale = Literal["refuse", "resample", "accept"]  # what to do with an image of other metres per pixel than a run's
 BYTES = (0.0, 255.0)  # the range of files of 8 bits
 _NO_DATA_COLOUR = 128
 
@@ -47,10 +48,15 @@ class Bands:
         return PixelFormat(self.mean, self.std, self.nodata is not None)
 
     @property
+    def is_rgb(self) -> bool:
+        """Whether they are red, green and blue, in this order."""
+        return is_rgb(self.names)
+
+    @property
     def is_plain(self) -> bool:
         """Whether tiles are files of red, green and blue of 8 bits, without pixels that hold no data."""
-        is_rgb = self.indices == (1, 2, 3) and tuple(name.lower() for name in self.names) == RGB_NAMES
-        return is_rgb and self.ranges == (BYTES,) * 3 and self.nodata is None
+        is_rgb_file = self.indices == (1, 2, 3) and self.is_rgb
+        return is_rgb_file and self.ranges == (BYTES,) * 3 and self.nodata is None
 
     def as_shown(self, image: np.ndarray) -> np.ndarray:
         """A stored tile as a picture: the bands that are shown as RGB; grey where there are no data.
@@ -92,14 +98,14 @@ def bands_of_json(raw: Mapping[str, Any]) -> Bands:
         DataError: a key cannot be used; says what was expected.
     """
     names, indices = _named(raw.get("bands"))
-    count, is_rgb = len(names), tuple(name.lower() for name in names) == RGB_NAMES
+    count = len(names)
     ranges = raw.get("ranges")
     if ranges is None:
         ranges = [list(BYTES)] * count
     if not isinstance(ranges, list) or len(ranges) != count or not all(_is_range(pair) for pair in ranges):
         raise _unusable("ranges", f"{count} pairs of a lower and a higher number", ranges)
     mean, std = raw.get("mean"), raw.get("std")
-    if (mean is None or std is None) and not is_rgb:
+    if (mean is None or std is None) and not is_rgb(names):
         raise DataError("`bands` other than red, green, blue need `mean` and `std`, of their values in [0, 1]")
     mean, std = mean or list(IMAGENET_MEAN), std or list(IMAGENET_STD)
     if not _are_numbers(mean, count) or not _are_numbers(std, count) or not min(std) > 0:
@@ -114,6 +120,11 @@ def bands_of_json(raw: Mapping[str, Any]) -> Bands:
         _metres(raw.get("metres_per_pixel")),
         _nodata(raw.get("nodata")),
     )
+
+
+def is_rgb(names: Sequence[str]) -> bool:
+    """Whether names of bands are red, green and blue, in this order and any case."""
+    return tuple(name.lower() for name in names) == RGB_NAMES
 
 
 def default_display(names: Sequence[str]) -> tuple[int, ...]:

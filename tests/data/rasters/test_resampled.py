@@ -12,9 +12,9 @@ from rasterio.vrt import WarpedVRT
 
 from data.rasters import resampled
 from data.rasters.gdal import session
+from data.rasters.opening import open_scene
 from data.rasters.resampled import ResampledScene
 from data.rasters.scene import RasterScene
-from data.rasters.windowed import open_scene
 from tests.data.rasters.scene_files import AT, UTM, numbers, write_raster
 from utils.errors import DataError
 
