@@ -1,7 +1,7 @@
 """Checks of a data set's classes: values in masks, pixels and tiles of each class, scene labels."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from data.checking.findings import Finding, counted, listed
 from data.checking.mask_values import MaskValues, remarks
 from data.checking.surveyed_set import SurveyedSet
 from data.decoding.masks import MAX_OFF_PALETTE, wrong_values
+from data.descriptions import Description
 from data.lists.scene_labels import read_scene_labels
 from utils.errors import DataError
 
@@ -53,28 +54,28 @@ def palette(surveyed: SurveyedSet) -> Finding:
 
 
 def classes(surveyed: SurveyedSet) -> Finding:
-    """How often each pixel class occurs, in pixels and in tiles of each list; classes that never occur."""
-    counted = {part: _class_pixels(surveyed, names) for part, names in surveyed.lists.items()}
-    counted = {part: pixels for part, pixels in counted.items() if len(pixels)}
+    """How often each pixel class occurs, in pixels and in tiles of each list; classes that never occur.
+
+    A pixel of overlapping tiles counts once: for the tile whose centre is nearest.
+    """
+    counted, whole = {}, {}
+    for part, names in surveyed.lists.items():
+        masks = [mask for mask in (surveyed.tiles[name].mask for name in names) if mask and mask.class_pixels]
+        if masks:
+            counted[part] = np.array([mask.counted_pixels for mask in masks]).sum(axis=0)
+            whole[part] = np.array([mask.class_pixels for mask in masks])
     if not counted:
         return Finding("classes", "-", "no mask could be read" if surveyed.masks else "no masks")
     description, first = surveyed.description, next(iter(counted))
     usable = description.used_ids
-    shares = {part: pixels.sum(axis=0) / max(1, pixels.sum()) for part, pixels in counted.items()}
-    tiles = {part: (pixels > 0).sum(axis=0) for part, pixels in counted.items()}
-    absent = {part: [description.classes[i] for i in usable if not tiles[part][i]] for part in counted}
-    heading = "".join(f"{part + ' list: pixels':>20} {'tiles':>6}" for part in counted)
-    rows = [f"{'':<20}{heading}"]
-    for i in usable:
-        figures = "".join(f"{shares[part][i]:>20.2%} {tiles[part][i]:>6}" for part in counted)
-        rows.append(f"{description.classes[i]:<20}{figures}")
+    shares = {part: pixels / max(1, pixels.sum()) for part, pixels in counted.items()}
+    tiles = {part: (pixels > 0).sum(axis=0) for part, pixels in whole.items()}
+    rows = [*_class_rows(description, shares, tiles), *_on_overlap(surveyed)]
     values = {
-        part: {
-            description.classes[i]: {"pixels": int(counted[part][:, i].sum()), "tiles": int(tiles[part][i])}
-            for i in usable
-        }
-        for part in counted
+        part: {description.classes[i]: {"pixels": int(pixels[i]), "tiles": int(tiles[part][i])} for i in usable}
+        for part, pixels in counted.items()
     }
+    absent = {part: [description.classes[i] for i in usable if not tiles[part][i]] for part in counted}
     never = [f"in the {part} list {listed(names)}" for part, names in absent.items() if names]
     if never:
         return Finding("classes", "warn", "never occur: " + "; ".join(never), rows, values)
@@ -83,9 +84,21 @@ def classes(surveyed: SurveyedSet) -> Finding:
     return Finding("classes", "ok", text, rows, values)
 
 
-def _class_pixels(surveyed: SurveyedSet, names: Iterable[str]) -> np.ndarray:
-    masks = (surveyed.tiles[name].mask for name in names)
-    return np.array([mask.class_pixels for mask in masks if mask is not None and mask.class_pixels])
+def _class_rows(
+    description: Description, shares: Mapping[str, np.ndarray], tiles: Mapping[str, np.ndarray]
+) -> Iterator[str]:
+    """A table of classes: share of pixels and number of tiles in each list."""
+    yield f"{'':<20}" + "".join(f"{part + ' list: pixels':>20} {'tiles':>6}" for part in shares)
+    for i in description.used_ids:
+        figures = "".join(f"{shares[part][i]:>20.2%} {tiles[part][i]:>6}" for part in shares)
+        yield f"{description.classes[i]:<20}{figures}"
+
+
+def _on_overlap(surveyed: SurveyedSet) -> Iterator[str]:
+    found = {part: count for part, count in surveyed.overlapping.items() if count}
+    if found:
+        in_lists = (f"{count} of {len(surveyed.lists[part])} in the {part} list" for part, count in found.items())
+        yield f"tiles that overlap: {', '.join(in_lists)}; each pixel counts once"
 
 
 def class_count(surveyed: SurveyedSet) -> Finding:

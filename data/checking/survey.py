@@ -1,20 +1,24 @@
 """One pass over the files of a data set: what each tile holds, and what is wrong with it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from data.checking.mask_values import MaskValues
 from data.decoding.images import ImageHeader, image_file_header, misfit
 from data.decoding.masks import decode_mask, read_mask
 from data.decoding.orientation import UPRIGHT
 from data.descriptions import Description
+from data.footprints.of_set import counted_once
 from data.reader import TileReader
 from utils.compute.threads import in_threads
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX, count_classes
+
+if TYPE_CHECKING:  # with GDAL, PROJ and GEOS, which sets without places do not need
+    from data.footprints.counting import CountedOnce
 
 Size = tuple[int, int]
 Orientation = Literal["upright", "turned", "as stored"]
@@ -61,6 +65,7 @@ class SurveyedMask:
     Attributes:
         size, mode: as of an image.
         class_pixels: pixels of each class at the size of the file; empty where it cannot be read.
+        counted_pixels: those of them that no other tile of the list counts, where tiles overlap.
         ignored: pixels that say "no class".
         off_palette: pixels whose colour or id no class has.
         values: pixels by value in the file.
@@ -70,6 +75,7 @@ class SurveyedMask:
     size: Size | None = None
     mode: str | None = None
     class_pixels: tuple[int, ...] = ()
+    counted_pixels: tuple[int, ...] = ()
     ignored: int = 0
     off_palette: int = 0
     values: MaskValues = field(default_factory=MaskValues)
@@ -90,12 +96,21 @@ class SurveyedTile:
     mask: SurveyedMask | None
 
 
-def survey(reader: TileReader, names: Sequence[str]) -> list[SurveyedTile]:
-    """Decode every image and mask once, in threads; a file that cannot be used becomes a fault of its tile."""
+def survey(
+    reader: TileReader, names: Sequence[str], counted: "Mapping[str, CountedOnce] | None" = None
+) -> list[SurveyedTile]:
+    """Decode every image and mask once, in threads; a file that cannot be used becomes a fault of its tile.
+
+    Args:
+        reader: of the files.
+        names: of the tiles.
+        counted: which pixels a tile counts, by its name; tiles that are not there count all of theirs.
+    """
 
     def look_at(name: str) -> SurveyedTile:
-        image = _survey_image(reader, name)
-        return SurveyedTile(name, image, _survey_mask(reader, name, image.size) if reader.has_mask(name) else None)
+        image, once = _survey_image(reader, name), (counted or {}).get(name)
+        mask = _survey_mask(reader, name, image.size, once) if reader.has_mask(name) else None
+        return SurveyedTile(name, image, mask)
 
     return in_threads(look_at, names, "checking files", "tile")
 
@@ -134,7 +149,7 @@ def _orientation(header: ImageHeader) -> Orientation:
     return "upright" if header.orientation == UPRIGHT else "as stored"
 
 
-def _survey_mask(reader: TileReader, name: str, image_size: Size | None) -> SurveyedMask:
+def _survey_mask(reader: TileReader, name: str, image_size: Size | None, counted: "CountedOnce | None") -> SurveyedMask:
     path, description = reader.mask_path(name), reader.description
     found = SurveyedMask()
     try:
@@ -144,12 +159,14 @@ def _survey_mask(reader: TileReader, name: str, image_size: Size | None) -> Surv
     except DataError as error:
         return replace(found, fault=Fault("unreadable", path, str(error)))
     counts = count_classes(ids, 256).tolist()
+    once = count_classes(ids if counted is None else counted_once(ids, name, counted), description.num_classes)
     off = round(off_palette * ids.size)
     if image_size and (reason := misfit(path, header.size, image_size, description.size_tolerance)) is not None:
         found = replace(found, fault=Fault("size", path, reason))
     return replace(
         found,
         class_pixels=tuple(counts[: description.num_classes]),
+        counted_pixels=tuple(once.tolist()),
         ignored=counts[IGNORE_INDEX] - off,
         off_palette=off,
         values=values,

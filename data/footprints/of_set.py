@@ -86,10 +86,15 @@ class MasksCountedOnce:
         return len(self._masks)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        mask, counts = self._masks[index], self._counted.mask(self._names[index])
-        if counts is None:
-            return mask
-        if counts.shape != mask.shape:
-            size = mask.shape[1], mask.shape[0]
-            counts = cv2.resize(counts.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
-        return np.where(counts, mask, np.uint8(IGNORE_INDEX))
+        return counted_once(self._masks[index], self._names[index], self._counted)
+
+
+def counted_once(mask: np.ndarray, name: str, counted: "CountedOnce") -> np.ndarray:
+    """A tile's mask, 255 where other tiles count its pixels; arguments as of `MasksCountedOnce`."""
+    counts = counted.mask(name)
+    if counts is None:
+        return mask
+    if counts.shape != mask.shape:
+        size = mask.shape[1], mask.shape[0]
+        counts = cv2.resize(counts.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT) > 0
+    return np.where(counts, mask, np.uint8(IGNORE_INDEX))

@@ -205,6 +205,20 @@ def test_histogram_counts_pixels_and_tiles_of_each_list(capsys, custom_set):
     assert found["palette"]["values"]["ignored_share"] == 128 / 4096
 
 
+def test_class_shares_count_a_pixel_of_overlapping_tiles_once(capsys, tmp_path):
+    tiny = write_overlapping(tmp_path / "set")
+    classes = findings(capsys, tiny, 0)["classes"]
+    assert classes["values"]["data"] == {
+        "field": {"pixels": 48 * 32, "tiles": 4},
+        "forest": {"pixels": 48 * 16, "tiles": 4},
+        "water": {"pixels": 0, "tiles": 0},
+    }
+    assert "tiles that overlap: 4 of 4 in the data list; each pixel counts once" in classes["details"]
+    alone = findings(capsys, tiny, 0, **{"--data-list": write_list(tmp_path / "one.txt", tiny.names[:1])})["classes"]
+    assert alone["values"]["data"]["forest"]["pixels"] == 32 * 16
+    assert not any("overlap" in line for line in alone["details"])
+
+
 def test_tiles_without_masks_are_no_fault(capsys, custom_set):
     shutil.rmtree(custom_set.folder / "masks")
     found = findings(capsys, custom_set, 0)
