@@ -35,20 +35,27 @@ class ResampledScene:
     Args:
         scene: open; a palette must have been expanded.
         metres_per_pixel: of the view, the geometric mean of a pixel's sides; their proportion stays.
+        factor: instead of them, pixels of the scene along a side of one of the view, for scenes of unknown scale too.
 
     Attributes:
         factor: pixels of the scene along a side of one of the view.
-        metres_per_pixel: as asked for.
+        metres_per_pixel: of the view; None where those of the scene are not known.
         size, place: of the view.
 
     Raises:
         DataError: the scene's metres per pixel are not known, or are more than 16 times those asked for.
     """
 
-    def __init__(self, scene: WindowedScene, metres_per_pixel: float) -> None:
+    def __init__(
+        self, scene: WindowedScene, metres_per_pixel: float | None = None, *, factor: float | None = None
+    ) -> None:
         if scene.holds_indices:
             raise ValueError(f"{scene.path} holds indices of colours, which have no mean; open it with expand_palette")
-        self.factor = _factor(scene, metres_per_pixel)
+        if (metres_per_pixel is None) == (factor is None):
+            raise ValueError("a scene is brought to metres per pixel or by a factor, one of both")
+        self.factor = _finest(scene, factor) if metres_per_pixel is None else _factor(scene, metres_per_pixel)
+        if metres_per_pixel is None and scene.metres_per_pixel is not None:
+            metres_per_pixel = scene.metres_per_pixel * self.factor
         self.metres_per_pixel = metres_per_pixel
         self.size: Size = (_length(scene.size[0], self.factor), _length(scene.size[1], self.factor))
         self.place = _scaled(scene.place, self.factor)
@@ -161,6 +168,15 @@ class ResampledScene:
 
 
 # --- Scales -----------------------------------------------------------------------------------------------------------
+
+
+def _finest(scene: WindowedScene, factor: float | None) -> float:
+    """A factor that was given, where it is one that a scene can be brought by."""
+    if factor is None or not FINEST <= factor < math.inf:
+        raise DataError(
+            f"{scene.path} cannot be brought to pixels {factor} times as long as its own; expected {FINEST:g} or more"
+        )
+    return factor
 
 
 def _factor(scene: WindowedScene, wanted: float) -> float:

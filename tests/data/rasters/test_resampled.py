@@ -153,3 +153,28 @@ def test_a_scene_of_unknown_scale_cannot_be_resampled(tmp_path: Path, profile: d
 def test_a_scene_is_not_made_finer_without_end(tmp_path: Path):
     with pytest.raises(DataError, match="up to 16 times"):
         open_scene(write_raster(tmp_path / "a.tif", numbers(1, 8, 8)), 0.01)
+
+
+def test_a_scene_of_unknown_scale_is_resampled_by_a_factor(tmp_path: Path):
+    values = numbers(2, 12, 20)
+    path = write_raster(tmp_path / "a.tif", values, crs=None, transform=None)
+    with ResampledScene(RasterScene.open(path), factor=2) as scene:
+        assert (scene.factor, scene.metres_per_pixel, scene.place, scene.size) == (2, None, None, (6, 10))
+        found, valid = scene.read(0, 0, 6, 10, [1, 2])
+    np.testing.assert_array_equal(found, np.rint(values.reshape(2, 6, 2, 10, 2).mean(axis=(2, 4))))
+    assert valid.all()
+
+
+def test_a_factor_and_metres_per_pixel_say_the_same(tmp_path: Path):
+    path = write_raster(tmp_path / "a.tif", numbers(2, 12, 20))
+    with ResampledScene(RasterScene.open(path), factor=2) as scene, open_scene(path, 0.6) as other:
+        assert scene.metres_per_pixel == pytest.approx(0.6)
+        assert scene.place == other.place
+        np.testing.assert_array_equal(scene.read(0, 0, 6, 10, [1])[0], other.read(0, 0, 6, 10, [1])[0])
+
+
+@pytest.mark.parametrize("factor", [0.01, 0.0, float("inf"), float("nan")])
+def test_a_factor_that_is_none_is_refused(tmp_path: Path, factor: float):
+    path = write_raster(tmp_path / "a.tif", numbers(1, 8, 8), crs=None)
+    with RasterScene.open(path) as scene, pytest.raises(DataError, match=r"expected 0\.0625 or more"):
+        ResampledScene(scene, factor=factor)
