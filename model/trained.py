@@ -282,6 +282,26 @@ def find_checkpoint(path: Path) -> Path:
     return folder.network(steps[-1])
 
 
+def checkpoint_of(given: Path | None, run_dir: Path) -> Path:
+    """The checkpoint that the fields `checkpoint` and `checkpoint_dir` of settings mean.
+
+    Args:
+        given: the file; None: of the run, as `find_checkpoint` says.
+        run_dir: the run's folder.
+
+    Raises:
+        SettingsError: there is no such file or folder, or the folder holds no checkpoint.
+    """
+    if given is not None and not given.is_file():
+        raise SettingsError("{checkpoint} {} is no file; give a checkpoint<step>.pth or best.pth", given)
+    if given is None and not run_dir.is_dir():
+        raise SettingsError(
+            "{checkpoint_dir} {} is not a folder; give the folder of a training run, or {checkpoint} with a file",
+            run_dir,
+        )
+    return find_checkpoint(given or run_dir)
+
+
 def read_run(options: Path, backbone: str | None = None) -> RunRecord | None:
     """What an options.json says of a network; None where there is none.
 

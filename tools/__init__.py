@@ -10,10 +10,12 @@ __all__, __getattr__, __dir__ = public_names(
     __name__,
     {
         "EvaluationSettings": "settings",
+        "ExportSettings": "settings",
         "PredictionSettings": "settings",
         "SelectionSettings": "settings",
         "TrainingSettings": "settings",
         "evaluate": "auto_evaluate",
+        "export_network": "export",
         "make_maps": "predict",
         "select": "train_AL",
         "train": "train_s4gan",

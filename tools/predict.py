@@ -37,7 +37,7 @@ import torch
 
 from data.descriptions import Description
 from data.map_images import read_in_groups
-from model.trained import Trained, find_checkpoint, require_classes
+from model.trained import Trained, checkpoint_of, require_classes
 from tools.cli.crf_options import options_table
 from utils.compute.device import choose_device
 from utils.errors import DataError
@@ -85,15 +85,7 @@ def open_network(settings: PredictionSettings, description: Description | None, 
         OptionError: there is no checkpoint, nobody says what network it is, or the data set is another.
         DataError: the run or its checkpoint cannot be used.
     """
-    given, run_dir = settings.checkpoint, settings.checkpoint_dir
-    if given is not None and not given.is_file():
-        raise SettingsError("{checkpoint} {} is no file; give a checkpoint<step>.pth or best.pth", given)
-    if given is None and not run_dir.is_dir():
-        raise SettingsError(
-            "{checkpoint_dir} {} is not a folder; give the folder of a training run, or {checkpoint} with a file",
-            run_dir,
-        )
-    checkpoint = find_checkpoint(given or run_dir)
+    checkpoint = checkpoint_of(settings.checkpoint, settings.checkpoint_dir)
     options = checkpoint.parent / "options.json"
     record = None if options.is_file() else record_of_options(settings.backbone, description, checkpoint)
     network = Trained.open(checkpoint, settings.backbone, device, settings.machine.precision, record)

@@ -16,7 +16,7 @@ from model.methods.settings import MethodSettings
 from model.networks.names import BACKBONES
 from model.settings import LearnerSettings, NetworkSettings
 from utils.evaluation.settings import CRFSettings, RangeSettings, ViewSettings, WindowSettings
-from utils.fields import as_counts, as_one_of, as_paths, as_size, as_text, known_name
+from utils.fields import as_counts, as_one_of, as_paths, as_size, as_text, check_numbers, known_name
 from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
 from utils.selection.settings import QuerySettings
 from utils.settings import require
@@ -197,6 +197,45 @@ class PredictionSettings:
     def __post_init__(self) -> None:
         as_paths(self, "checkpoint", "checkpoint_dir", "save_dir")
         as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """Writing a network as an ONNX file: `tools/export.py`.
+
+    Attributes:
+        out: the file; its name ends in .onnx.
+        checkpoint: the network's file; None: of `checkpoint_dir`, best.pth or else the newest.
+        checkpoint_dir: folder of a run.
+        backbone: of the generator; None: as the run says.
+        tile_size: height and width of the input in pixels; None: those of the run's tiles.
+        tiles_overlap: percent of a tile that the next one covers, for QGIS Deepness.
+        batch: how many tiles the network takes at once: `dynamic` or `1`.
+        metres_per_pixel: ground size of a pixel; None: as the run says.
+        check_image: a scene in whose middle the file is also checked; None: on random values alone.
+        overwrite: replace the file.
+    """
+
+    out: Path
+    checkpoint: Path | None = None
+    checkpoint_dir: Path = Path("checkpoint")
+    backbone: str | None = None
+    tile_size: int | None = None
+    tiles_overlap: int = 25
+    batch: str = "dynamic"
+    metres_per_pixel: float | None = None
+    check_image: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        as_paths(self, "out", "checkpoint", "checkpoint_dir", "check_image")
+        require(self.out.suffix.lower() == ".onnx", "{out} is {}, expected a name that ends in .onnx", self.out)
+        as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
+        as_counts(self, "tile_size", least=16)
+        as_counts(self, "tiles_overlap", least=0)
+        require(self.tiles_overlap <= 90, "{tiles_overlap} is {}, expected a percentage of 0 to 90", self.tiles_overlap)
+        require(self.batch in ("dynamic", "1"), "{batch} is {}, expected 'dynamic' or '1'", repr(self.batch))
+        check_numbers(self, "metres_per_pixel", above=True)
 
 
 @dataclass(frozen=True)
