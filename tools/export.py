@@ -49,7 +49,7 @@ DIFFERENT_SCALE = 0.1  # share by which --metres-per-pixel may differ from the r
 def export_network(settings: ExportSettings) -> int:
     """Export a network; returns the exit code."""
     require_libraries()
-    check_free(settings)
+    check_paths(settings)
     trained = open_network(settings)
     record, side = trained.record, tile_size(settings, trained.record)
     check_resolution(settings, record)
@@ -66,16 +66,18 @@ def export_network(settings: ExportSettings) -> int:
     return 0
 
 
-def check_free(settings: ExportSettings) -> None:
-    """Refuse a name at which something lies.
+def check_paths(settings: ExportSettings) -> None:
+    """Refuse a name at which something lies, and an image that is not there, before the work begins.
 
     Raises:
-        SettingsError: a folder, or a file that is not to be replaced.
+        SettingsError: the name is a folder's, or of a file that is not to be replaced; or there is no such image.
     """
     if settings.out.is_dir():
         raise SettingsError("{out} {} is a folder; give the name of a file in it", settings.out)
     if settings.out.exists() and not settings.overwrite:
         raise SettingsError("{out} {} is there already; give {overwrite} to replace it, or another name", settings.out)
+    if settings.check_image is not None and not settings.check_image.is_file():
+        raise SettingsError("{check_image} {} is no file; give a scene", settings.check_image)
 
 
 def open_network(settings: ExportSettings) -> Trained:

@@ -121,6 +121,8 @@ def to_onnx(
             )
         assert program is not None  # dynamo gives one
         model = _plain(program.model_proto)
+        if (found := {opset.domain: opset.version for opset in model.opset_import}) != {"": OPSET}:
+            raise ValueError(f"it wrote opset {found}, expected {OPSET}")  # its converter only warns where it gives up
         onnx.helper.set_model_props(model, dict(metadata))
         model.doc_string = _described(metadata)
         onnx.checker.check_model(model)
