@@ -7,6 +7,7 @@ IR version 9 and opset 18: onnxruntime 1.17, which QGIS Deepness pins, reads no 
 """
 
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -37,7 +38,8 @@ class FoldedValues(nn.Module):
     def __init__(self, bands: Bands) -> None:
         super().__init__()
         self.marks_nodata = bands.nodata is not None
-        self.nodata = float(bands.nodata) / 255 if isinstance(bands.nodata, float | int) else None
+        is_told_apart = isinstance(bands.nodata, float | int) and math.isfinite(bands.nodata)  # what is infinite is not
+        self.nodata = float(bands.nodata) / 255 if is_told_apart else None
         lows = tuple(low for low, _ in bands.ranges)
         factors = tuple(255 / (high - low) for low, high in bands.ranges)
         for name, values in (("low", lows), ("factor", factors), ("mean", bands.mean), ("std", bands.std)):

@@ -69,3 +69,13 @@ def test_without_nodata_what_is_not_finite_is_the_end_of_the_range():
     values = np.array([np.nan, np.inf, -np.inf, 100], np.float32).reshape(1, 1, 4)
     bands = replace(FOUR, nodata=None, names=("a",), ranges=((0, 200),), mean=(0.0,), std=(1.0,))
     np.testing.assert_allclose(folded(values, bands)[0, 0], [0, 1, 0, 128 / 255], atol=1e-7)
+
+
+def test_an_infinite_nodata_value_leaves_the_other_values():
+    values = np.full((2, 4, 4), 100, np.float32)
+    values[:, :2] = np.inf
+    bands = bands_of((0, 3000), (0, 2000), nodata=np.inf)
+    found = folded(values, bands)
+    np.testing.assert_array_equal(found, as_in_training(values, bands))
+    assert (found[:, :2] == 0).all()
+    assert (found[:, 2:] != 0).all()
