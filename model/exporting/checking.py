@@ -20,7 +20,7 @@ from utils.paths import reason_of
 MOST_DIFFERENT = 0.01  # of a probability
 LEAST_EQUAL = 0.999  # share of pixels
 _PATCH = 16
-_WHOLE = 16  # from this width of a range on, random values are whole numbers
+_WHOLE = 16  # where a range reaches this, random values are whole numbers: a byte may be finer than float32 is there
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def random_values(bands: Bands, side: int, seed: int = 0) -> np.ndarray:
     for band, (low, high) in enumerate(bands.ranges):
         margin = 0.0 if (low, high) == BYTES else 0.1 * (high - low)
         drawn = low - margin + shares[:, band] * (high - low + 2 * margin)
-        values[:, band] = np.rint(drawn) if high - low >= _WHOLE else drawn
+        values[:, band] = np.rint(drawn) if max(-low, high) >= _WHOLE else drawn
     if isinstance(bands.nodata, float | int):
         values[:, :, : side // 4, : side // 4] = bands.nodata
     return values

@@ -38,8 +38,8 @@ class FoldedValues(nn.Module):
     def __init__(self, bands: Bands) -> None:
         super().__init__()
         self.marks_nodata = bands.nodata is not None
-        is_told_apart = isinstance(bands.nodata, float | int) and math.isfinite(bands.nodata)  # what is infinite is not
-        self.nodata = float(bands.nodata) / 255 if is_told_apart else None
+        nodata = bands.nodata  # an infinite one is no data anyway
+        self.nodata = float(nodata) / 255 if isinstance(nodata, float | int) and math.isfinite(nodata) else None
         lows = tuple(low for low, _ in bands.ranges)
         factors = tuple(255 / (high - low) for low, high in bands.ranges)
         for name, values in (("low", lows), ("factor", factors), ("mean", bands.mean), ("std", bands.std)):
