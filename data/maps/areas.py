@@ -1,0 +1,100 @@
+"""Areas of classes on a map: pixels, square metres and hectares, of each scene and of all together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
+from data.rasters.grids import Size
+from data.rasters.place import Place
+from utils.runs.files import write_text
+from utils.tables import table_text
+
+CLASS_AREAS = "class_areas.csv"
+TOTAL = "total"
+_COLUMNS = ("scene", "class", "pixels", "square_metres", "hectares", "share", "measured_on")
+
+
+class ClassAreas:
+    """Counts the pixels of each class of a map, and adds up what they cover on the ground.
+
+    Args:
+        num_classes: how many there are.
+        size: height and width of the map.
+        place: where it lies.
+
+    Attributes:
+        pixel_areas: of the map; `NoArea` says why they are not known.
+        pixels: of each class so far, int64 (C,).
+    """
+
+    def __init__(self, num_classes: int, size: Size, place: Place | None) -> None:
+        self.pixel_areas: PixelAreas | NoArea = pixel_areas(place, size)
+        self.pixels = np.zeros(num_classes, np.int64)
+        self._square_metres = np.zeros(num_classes)
+
+    def add(self, top: int, ids: np.ndarray) -> None:
+        """Add a strip of the map: its first row, and class ids, uint8 (rows, W); 255 and other ids are left out."""
+        known, classes = isinstance(self.pixel_areas, PixelAreas), len(self.pixels)
+        for row, values in enumerate(ids):  # one at a time: bincount takes 8 bytes a pixel
+            counts = np.bincount(values, minlength=256)[:classes]
+            self.pixels += counts
+            if not known:
+                continue
+            areas = self.pixel_areas.of_rows(top + row, 1)[0]
+            weighed = counts * areas if len(areas) == 1 else np.bincount(values, areas, minlength=256)[:classes]
+            self._square_metres += weighed
+
+    @property
+    def square_metres(self) -> np.ndarray | None:
+        """Of each class so far, float64 (C,); None where areas are not known."""
+        return self._square_metres if isinstance(self.pixel_areas, PixelAreas) else None
+
+    @property
+    def measured_on(self) -> str:
+        """Where areas come from: `projection`, `ellipsoid`, or why there are none, such as `no place, no area`."""
+        areas = self.pixel_areas
+        return areas.measure if isinstance(areas, PixelAreas) else f"{areas.word}, no area"
+
+
+def write_class_areas(path: Path, scenes: Mapping[str, ClassAreas], classes: Sequence[str]) -> None:
+    """Write `class_areas.csv`: a line a scene and class, and then a line a class of all scenes together.
+
+    Columns are `scene`, `class`, `pixels`, `square_metres`, `hectares`, `share` of the scene's pixels that have a
+    class, and `measured_on` (`projection` or `ellipsoid`). Where a scene has no place, its areas are empty, and so are
+    those of all scenes together.
+
+    Args:
+        path: the file.
+        scenes: areas by the scene's name.
+        classes: names, in the order of the ids.
+
+    Raises:
+        OptionError: the folder cannot be written.
+        DataError: the disk is full.
+    """
+    rows: list[Sequence[object]] = [_COLUMNS]
+    for name, areas in scenes.items():
+        rows += _lines(name, classes, areas.pixels, areas.square_metres, areas.measured_on)
+    if scenes:
+        parts = [areas.square_metres for areas in scenes.values()]
+        known = [part for part in parts if part is not None]
+        square_metres = np.sum(known, axis=0) if len(known) == len(parts) else None
+        measures = dict.fromkeys(areas.measured_on for areas in scenes.values())
+        pixels = np.sum([areas.pixels for areas in scenes.values()], axis=0)
+        rows += _lines(TOTAL, classes, pixels, square_metres, "; ".join(measures))
+    write_text(path, table_text(rows))
+
+
+def _lines(
+    scene: str, classes: Sequence[str], pixels: np.ndarray, square_metres: np.ndarray | None, measured_on: str
+) -> list[Sequence[object]]:
+    shares = pixels / max(1, int(pixels.sum()))
+    lines: list[Sequence[object]] = []
+    for index, name in enumerate(classes):
+        area = ["", ""]
+        if square_metres is not None:
+            area = [f"{square_metres[index]:.2f}", f"{square_metres[index] / 10_000:.6f}"]
+        lines.append((scene, name, int(pixels[index]), *area, f"{shares[index]:.6f}", measured_on))
+    return lines
