@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data.decoding.orientation import Size
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
-from data.rasters.grids import Size
 from data.rasters.place import Place
 from utils.runs.files import write_text
 from utils.tables import table_text
@@ -36,13 +36,14 @@ class ClassAreas:
 
     def add(self, top: int, ids: np.ndarray) -> None:
         """Add a strip of the map: its first row, and class ids, uint8 (rows, W); 255 and other ids are left out."""
-        known, classes = isinstance(self.pixel_areas, PixelAreas), len(self.pixels)
+        known = self.pixel_areas if isinstance(self.pixel_areas, PixelAreas) else None
+        classes = len(self.pixels)
         for row, values in enumerate(ids):  # one at a time: bincount takes 8 bytes a pixel
             counts = np.bincount(values, minlength=256)[:classes]
             self.pixels += counts
-            if not known:
+            if known is None:
                 continue
-            areas = self.pixel_areas.of_rows(top + row, 1)[0]
+            areas = known.of_rows(top + row, 1)[0]
             weighed = counts * areas if len(areas) == 1 else np.bincount(values, areas, minlength=256)[:classes]
             self._square_metres += weighed
 

@@ -10,8 +10,9 @@ import shapely
 from affine import Affine
 from pyproj.exceptions import CRSError, ProjError
 
+from data.decoding.orientation import Size
 from data.rasters.crs import Mapping2D, unit_of
-from data.rasters.grids import Size, apply
+from data.rasters.grids import apply
 from data.rasters.place import Place
 
 Measure = Literal["projection", "ellipsoid"]

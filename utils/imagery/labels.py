@@ -5,6 +5,7 @@ import numpy as np
 IGNORE_INDEX = 255  # padding, unlabelled pixels and pixels whose class is unknown
 UNKNOWN_SCENE = -1  # the scene class of a tile that has no label yet
 UNREADABLE = -2  # the scene class of a tile of a batch whose image could not be read
+PERCENT = 100  # what a probability of 1 is in a raster of percent
 MAX_CLASSES = 254  # ids 0..253; 254 marks values that no class has while a mask is decoded
 
 

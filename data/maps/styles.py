@@ -1,0 +1,113 @@
+"""Styles of QGIS (`.qml`): maps of class ids in the classes' colours, confidences in grey, polygons by class.
+
+QGIS applies a style that lies beside a file under its name (`map.qml` beside `map.tif`) as soon as the file is opened.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from utils.imagery.colours import RGB, format_colour
+from utils.imagery.labels import PERCENT
+
+_VERSION = "3.22.0-Białowieża"  # the oldest long-term release whose elements are used; newer ones read them
+_DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_OUTLINE = "35,35,35,128"  # of polygons: red, green, blue, opacity
+_OUTLINE_WIDTH = "0.1"  # millimetres
+
+
+def style_path(path: Path) -> Path:
+    """Where QGIS looks for the style of a file."""
+    return path.with_suffix(".qml")
+
+
+def ids_style(classes: Sequence[str], colours: Sequence[RGB]) -> str:
+    """The style of a raster of class ids: a palette with the classes' names."""
+    root, pipe = _raster()
+    renderer = SubElement(pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1")
+    SubElement(renderer, "rasterTransparency")
+    palette = SubElement(renderer, "colorPalette")
+    for index, (name, colour) in enumerate(zip(classes, colours, strict=True)):
+        colour_text = format_colour(colour).lower()
+        SubElement(palette, "paletteEntry", value=str(index), label=_text(name), color=colour_text, alpha="255")
+    return _document(_ended(root, pipe))
+
+
+def percent_style() -> str:
+    """The style of the first band of a raster of percent: grey, black for 0 and white for 100."""
+    root, pipe = _raster()
+    kind = {"type": "singlebandgray", "gradient": "BlackToWhite"}
+    renderer = SubElement(pipe, "rasterrenderer", kind, grayBand="1", opacity="1", alphaBand="-1")
+    SubElement(renderer, "rasterTransparency")
+    stretch = SubElement(renderer, "contrastEnhancement")
+    for tag, value in (("minValue", "0"), ("maxValue", str(PERCENT)), ("algorithm", "StretchToMinimumMaximum")):
+        SubElement(stretch, tag).text = value
+    return _document(_ended(root, pipe))
+
+
+def polygon_style(classes: Sequence[str], colours: Sequence[RGB], field: str) -> str:
+    """The style of polygons: a colour a class.
+
+    Args:
+        classes: names, which are the values of the field.
+        colours: RGB of each.
+        field: the name of the field that holds the class.
+    """
+    root = Element("qgis", version=_VERSION, styleCategories="Symbology")
+    renderer = SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field, symbollevels="0", forceraster="0")
+    renderer.set("enableorderby", "0")
+    categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
+    for index, (name, colour) in enumerate(zip(classes, colours, strict=True)):
+        text = _text(name)
+        SubElement(categories, "category", symbol=str(index), value=text, label=text, render="true", type="string")
+        symbol = SubElement(symbols, "symbol", name=str(index), type="fill", alpha="1", clip_to_extent="1")
+        layer = SubElement(symbol, "layer", {"class": "SimpleFill"}, enabled="1", locked="0")
+        layer.set("pass", "0")
+        properties = {
+            "color": ",".join(map(str, (*colour, 255))),
+            "outline_color": _OUTLINE,
+            "outline_style": "solid",
+            "outline_width": _OUTLINE_WIDTH,
+            "outline_width_unit": "MM",
+            "style": "solid",
+        }
+        options = SubElement(layer, "Option", type="Map")
+        for key, value in properties.items():
+            SubElement(options, "Option", name=key, value=value, type="QString")
+        for key, value in properties.items():  # what versions before 3.26 read
+            SubElement(layer, "prop", k=key, v=value)
+    SubElement(root, "blendMode").text = "0"
+    SubElement(root, "layerGeometryType").text = "2"
+    return _document(root)
+
+
+def category_names(names: Iterable[str]) -> Element:
+    """The names of a raster's values from 0, as GDAL's `.aux.xml` holds them for a band."""
+    element = Element("CategoryNames")
+    for name in names:
+        SubElement(element, "Category").text = _text(name)
+    return element
+
+
+def _raster() -> tuple[Element, Element]:
+    root = Element("qgis", version=_VERSION, styleCategories="Symbology")
+    return root, SubElement(root, "pipe")
+
+
+def _ended(root: Element, pipe: Element) -> Element:
+    SubElement(pipe, "brightnesscontrast", brightness="0", contrast="0", gamma="1")
+    SubElement(pipe, "huesaturation", saturation="0", grayscaleMode="0", colorizeOn="0")
+    SubElement(pipe, "rasterresampler", maxOversampling="2")
+    SubElement(root, "blendMode").text = "0"
+    return root
+
+
+def _document(root: Element) -> str:
+    ElementTree.indent(root, " ")
+    return _DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _text(name: str) -> str:
+    """A name without the control characters that XML cannot hold."""
+    return "".join(character if character.isprintable() else " " for character in name)
