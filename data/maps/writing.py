@@ -1,14 +1,18 @@
-"""Errors of GDAL while it writes, as a user is told of them."""
+"""Errors of GDAL and SQLite while they write, as a user is told of them."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from pyogrio.errors import DataLayerError, DataSourceError
 
 from data.rasters.gdal import ERRORS, reason_of_gdal, session
 from utils.errors import DataError, UserError
 from utils.runs.files import storage_error
 
+_ERRORS = (*ERRORS, DataSourceError, DataLayerError, RuntimeError, sqlite3.Error)
 _LITTLE = 1 << 20  # bytes: less room than that is no room
 
 
@@ -28,7 +32,7 @@ def writing(path: Path) -> Iterator[None]:
             yield
     except UserError:
         raise
-    except ERRORS as error:
+    except _ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise storage_error(path, error) from error
         raise DataError(f"{path} could not be written ({reason_of_gdal(error, path)}){_advice(path)}") from error

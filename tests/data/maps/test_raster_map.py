@@ -14,29 +14,10 @@ from data.rasters.crs import same_crs
 from data.rasters.gdal import session
 from data.rasters.place import GroundPoint, Place
 from data.rasters.scene import RasterScene
+from tests.data.maps.map_files import CLASSES, COLOURS, NORTH, UTM, ids_of, written
 from utils.errors import DataError, OptionError
 
-UTM = pyproj.CRS.from_epsg(32640).to_wkt()
-PLACE = Place(UTM, (10.0, 0, 500_000, 0, -10.0, 2_700_000))
-CLASSES, COLOURS = ("water", 'wood & "<field>"', "Wüste"), ((0, 0, 255), (0, 128, 0), (255, 255, 0))
 SIZE = (300, 530)  # more than a tile of 512
-
-
-def ids_of(size: tuple[int, int] = SIZE, seed: int = 0) -> np.ndarray:
-    ids = np.random.default_rng(seed).integers(0, 4, size).astype(np.uint8)
-    ids[ids == 3] = 255
-    return ids
-
-
-def written(files: MapFiles, ids: np.ndarray, place: Place | None = PLACE, heights: tuple[int, ...] = (), **more):
-    """Write a map in strips of some heights and then of 7 rows."""
-    tops = [0, *np.cumsum(heights).tolist()]
-    tops += range(tops[-1] + 7, len(ids), 7)
-    with MapWriter(files, ids.shape, place, CLASSES, COLOURS) as writer:
-        for top, end in zip(tops, [*tops[1:], len(ids)], strict=True):
-            writer.write(top, ids[top:end], **{key: value[..., top:end, :] for key, value in more.items()})
-        writer.finish()
-    return writer
 
 
 def test_a_map_has_grid_colours_names_and_nodata_of_its_scene_and_overviews_by_mode(tmp_path: Path):
@@ -48,7 +29,7 @@ def test_a_map_has_grid_colours_names_and_nodata_of_its_scene_and_overviews_by_m
         assert file.profile["compress"] == "deflate"
         assert (file.dtypes, file.nodata, file.shape) == (("uint8",), 255, (600, 600))
         assert file.crs.to_epsg() == 32640
-        assert tuple(file.transform)[:6] == PLACE.transform
+        assert tuple(file.transform)[:6] == NORTH.transform
         table = file.colormap(1)
         assert [table[index] for index in range(3)] == [(*colour, 255) for colour in COLOURS]
         assert json.loads(file.tags()["CLASSES"]) == list(CLASSES)
@@ -65,7 +46,7 @@ def test_a_map_has_grid_colours_names_and_nodata_of_its_scene_and_overviews_by_m
 
 
 def test_confidence_and_probabilities_are_percent_and_lack_data_where_the_map_does(tmp_path: Path):
-    ids = ids_of()
+    ids = ids_of(SIZE)
     shares = np.random.default_rng(1).random((3, *SIZE)).astype(np.float32)
     shares[:, ids == 255] = np.nan
     files = MapFiles(tmp_path / "a.tif", tmp_path / "a_confidence.tif", tmp_path / "a_probabilities.tif")
@@ -120,7 +101,7 @@ def test_nothing_lies_under_the_names_until_all_is_made(tmp_path: Path):
     files = MapFiles(tmp_path / "map.tif", tmp_path / "sure.tif")
     ids = ids_of((40, 30))
     (tmp_path / "map.tif").write_bytes(b"the map before")
-    with suppress(KeyboardInterrupt), MapWriter(files, ids.shape, PLACE, CLASSES, COLOURS) as writer:
+    with suppress(KeyboardInterrupt), MapWriter(files, ids.shape, NORTH, CLASSES, COLOURS) as writer:
         writer.write(0, ids[:30], confidence=np.ones((30, 30)))
         assert not (tmp_path / "sure.tif").exists()
         raise KeyboardInterrupt
@@ -136,7 +117,7 @@ def test_names_and_statistics_of_a_file_before_do_not_stay(tmp_path: Path):
 
 
 def test_strips_that_do_not_follow_one_another_are_refused(tmp_path: Path):
-    with MapWriter(MapFiles(tmp_path / "map.tif"), (40, 30), PLACE, CLASSES, COLOURS) as writer:
+    with MapWriter(MapFiles(tmp_path / "map.tif"), (40, 30), NORTH, CLASSES, COLOURS) as writer:
         writer.write(0, ids_of((10, 30)))
         with pytest.raises(ValueError, match="does not follow row 10"):
             writer.write(11, ids_of((10, 30)))
@@ -150,7 +131,7 @@ def test_strips_that_do_not_follow_one_another_are_refused(tmp_path: Path):
 def test_a_folder_that_is_a_file_is_refused_in_one_line(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="could not be written"):
-        MapWriter(MapFiles(tmp_path / "file" / "map.tif"), (4, 4), PLACE, CLASSES, COLOURS)
+        MapWriter(MapFiles(tmp_path / "file" / "map.tif"), (4, 4), NORTH, CLASSES, COLOURS)
 
 
 def test_an_error_of_gdal_names_the_map_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -164,7 +145,7 @@ def test_an_error_of_gdal_names_the_map_and_leaves_nothing(tmp_path: Path, monke
 
 
 def test_a_map_is_read_in_windows(tmp_path: Path):
-    ids = ids_of()
+    ids = ids_of(SIZE)
     written(MapFiles(tmp_path / "map.tif"), ids)
     with rasterio.open(tmp_path / "map.tif") as file:
         np.testing.assert_array_equal(file.read(1, window=Window(500, 250, 30, 50)), ids[250:, 500:])

@@ -1,0 +1,204 @@
+"""The polygons of maps in one GeoPackage, with class, area and scene.
+
+from data.maps.polygons import PolygonFile
+with PolygonFile(Path("maps.gpkg"), classes, colours) as file:
+    file.add("north", Path("north.tif"))
+    file.finish()
+"""
+
+import shutil
+import sqlite3
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyogrio
+import shapely
+
+from data.maps.outlines import regions_of
+from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
+from data.maps.styles import polygon_style, style_path
+from data.maps.writing import writing
+from data.rasters.crs import crs_name, crs_text, same_crs
+from data.rasters.place import Place
+from data.rasters.scene import RasterScene
+from utils.errors import DataError
+from utils.imagery.colours import RGB
+from utils.paths import private_name
+from utils.runs.files import make_folder, storage_errors, write_text
+from utils.wording import worded
+
+FIELDS = ("scene", "class", "id", "area_m2")
+LAYER = "map"
+_GEOMETRY = "geom"
+_TOGETHER = 20_000  # polygons that are written in one transaction
+_STYLES = """
+CREATE TABLE layer_styles (
+    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
+    f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
+    useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time DATETIME DEFAULT CURRENT_TIMESTAMP
+)
+"""  # as QGIS makes it, and reads it as the style of a layer
+
+
+@dataclass(frozen=True)
+class PolygonCount:
+    """How many polygons of a map were written, and how many were smaller than the least area."""
+
+    written: int
+    dropped: int
+
+
+def why_no_polygons(place: Place | None, min_area: float = 0.0) -> str | None:
+    """Why a scene can have no polygons, to follow its name in a message; None where it can.
+
+    Args:
+        place: where the scene lies.
+        min_area: of a polygon, in square metres; more than 0 asks for a CRS.
+    """
+    if place is None:
+        return "has no place, so that its polygons have none"
+    if place.gcps is not None:
+        return "is placed by ground control points alone; warp it to a grid first, such as by gdalwarp"
+    areas = pixel_areas(place, (1, 1))
+    if min_area > 0 and isinstance(areas, NoArea):
+        return worded("{}, so that {min_area} cannot be applied; leave it out", areas.reason)
+    return None
+
+
+class PolygonFile:
+    """A GeoPackage of the polygons of maps, under a private name until `finish`; a context manager.
+
+    A polygon is a connected region of pixels of one class that share edges. Its fields are `scene`, `class`, `id` (of
+    the class) and `area_m2`, as `class_areas.csv` measures areas; it is empty where the scene has no CRS. All scenes
+    of one CRS share a layer: the first CRS's is `map`, those of others end in its name. Styles lie in the file and
+    beside it.
+
+    Args:
+        path: the file.
+        classes: names, in the order of the ids.
+        colours: RGB of each.
+        min_area: in square metres; smaller polygons are left out.
+
+    Raises:
+        OptionError: the folder cannot be written.
+    """
+
+    def __init__(self, path: Path, classes: Sequence[str], colours: Sequence[RGB], min_area: float = 0.0) -> None:
+        self.path, self.classes, self.colours, self.min_area = path, tuple(classes), tuple(colours), min_area
+        self._layers: dict[str, str] = {}  # names by CRS
+        self._folder = private_name(path, ".part")
+        self._made = self._folder / "map.gpkg"
+        make_folder(path.parent)
+        with storage_errors(path):
+            self._folder.mkdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, scene: str, raster: Path) -> PolygonCount:
+        """Add the polygons of a map.
+
+        Args:
+            scene: its name.
+            raster: the map of class ids.
+
+        Raises:
+            DataError: the map cannot be read, has no place that polygons can have, or the disk is full.
+        """
+        with RasterScene.open(raster) as file:
+            place, size = file.place, file.size
+        if (fault := why_no_polygons(place, self.min_area)) is not None:
+            raise DataError(f"{scene} {fault}")
+        assert place is not None
+        areas, layer = pixel_areas(place, size), self._layer(place.crs)
+        written = dropped = 0
+        for polygons, ids in _batches(raster):
+            square_metres = areas.of_polygons(polygons) if isinstance(areas, PixelAreas) else np.full(len(ids), np.nan)
+            kept = ~(square_metres < self.min_area)
+            self._write(layer, place, scene, polygons[kept], ids[kept], square_metres[kept])
+            written, dropped = written + int(kept.sum()), dropped + int((~kept).sum())
+        return PolygonCount(written, dropped)
+
+    def finish(self) -> None:
+        """Add the styles and give the file its name; without a single map there is no file.
+
+        Raises:
+            OptionError: the folder cannot be written.
+            DataError: the disk is full.
+        """
+        if not self._layers:
+            return
+        style = polygon_style(self.classes, self.colours, FIELDS[1])
+        with writing(self.path), closing(sqlite3.connect(self._made)) as file, file:
+            file.execute(_STYLES)
+            file.execute(
+                "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
+                "VALUES ('layer_styles', 'attributes', 'layer_styles')"
+            )
+            for name in self._layers.values():
+                file.execute(
+                    "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
+                    "styleName, styleQML, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, 1, '', '')",
+                    (name, _GEOMETRY, name, style),
+                )
+        with storage_errors(self.path):
+            self._made.replace(self.path)
+        write_text(style_path(self.path), style)
+
+    def _layer(self, crs: str) -> str:
+        """The name of the layer of a CRS."""
+        for known, name in self._layers.items():
+            if same_crs(known, crs):
+                return name
+        name = LAYER
+        if self._layers:
+            words = "".join(letter if letter.isalnum() else "_" for letter in crs_name(crs))
+            name = f"{LAYER}_{words}"
+            if name.lower() in {other.lower() for other in self._layers.values()}:
+                name += f"_{len(self._layers) + 1}"
+        self._layers[crs] = name
+        return name
+
+    def _write(
+        self, layer: str, place: Place, scene: str, polygons: np.ndarray, ids: np.ndarray, square_metres: np.ndarray
+    ) -> None:
+        a, b, c, d, e, f = place.transform
+        matrix, offset = np.array([[a, b], [d, e]]), np.array([c, f])
+        on_map = shapely.transform(polygons, lambda points: points @ matrix.T + offset)
+        names = np.array(self.classes, object)[ids] if len(ids) else np.array([], object)
+        columns = [np.full(len(ids), scene, object), names, ids.astype(np.int32), square_metres]
+        with writing(self.path), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")
+            pyogrio.raw.write(
+                self._made, shapely.to_wkb(on_map), columns, list(FIELDS), driver="GPKG", layer=layer,
+                geometry_type="Polygon", crs=crs_text(place.crs) if place.crs else None,
+                append=self._made.exists() and layer in pyogrio.list_layers(self._made)[:, 0],
+                layer_options={"GEOMETRY_NAME": _GEOMETRY},
+            )  # fmt: skip
+
+
+def _batches(raster: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Polygons of a map in (column, row), and their class ids; one empty batch where it has none."""
+    polygons: list[np.ndarray] = []
+    ids: list[np.ndarray] = []
+    count, was_given = 0, False
+    for regions in regions_of(raster):
+        polygons.append(regions.polygons)
+        ids.append(regions.ids)
+        count += len(regions.ids)
+        if count >= _TOGETHER:
+            yield np.concatenate(polygons), np.concatenate(ids)
+            polygons, ids, count, was_given = [], [], 0, True
+    if count or not was_given:
+        yield np.concatenate(polygons), np.concatenate(ids)
