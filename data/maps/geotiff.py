@@ -31,7 +31,7 @@ _BLOCK_WIDTH = 512  # of the temporary file's tiles
 _BLOCK_HEIGHT = 128  # at most: rows are held until they fill a row of tiles
 _HELD = 64 << 20  # bytes of rows that are held, unless the map is wider still
 _TEMPORARY = {"compress": "DEFLATE", "zlevel": 1}
-_FINAL = {"compress": "DEFLATE", "predictor": "NO", "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
+_FINAL = {"compress": "DEFLATE", "predictor": "NO", "level": 3, "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
 
 
 @dataclass(frozen=True)
