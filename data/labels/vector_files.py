@@ -1,9 +1,9 @@
-"""Reading a layer of polygons with their classes: GeoPackage, GeoJSON, Shapefile."""
+"""Reading polygons, with their classes or without: GeoPackage, GeoJSON, Shapefile."""
 
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from data.labels.polygon_classes import PolygonClasses
 from utils.errors import DataError, OptionError
 from utils.paths import no_file, reason_of, remedy_of
 from utils.suggest import first_names, unknown
+from utils.wording import worded
 
 VECTOR_ENDINGS = (".gpkg", ".geojson", ".json", ".shp")
 _MAGIC = (b"SQLite format 3\0", b"{", b"\0\0\x27\x0a")  # how these begin; GDAL would open others, which may fetch
@@ -26,14 +27,28 @@ _NO_FIELD = "give the field with the classes as --label-field"
 
 
 @dataclass(frozen=True)
-class Layer:
-    """Polygons with their classes, in the order of their file.
+class Use:
+    """What polygons are read for, in the words of messages, with fields of settings as of `utils.wording`.
+
+    Attributes:
+        option: with which the file is given.
+        to_choose: what to do where it has several layers.
+        rule: what its features are to be.
+    """
+
+    option: str
+    to_choose: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Polygons in the order of their file.
 
     Attributes:
         path: the file.
         crs: as WKT or `EPSG:n`; None where the file has none.
         polygons: shapely polygons and multipolygons, valid, shape (N,).
-        ids: class ids, uint8, 255 for values that mean "no class", shape (N,).
         numbers: the features' own numbers in the file, for messages, shape (N,).
         remarks: lines to be said of the file.
     """
@@ -41,13 +56,26 @@ class Layer:
     path: Path
     crs: str | None
     polygons: np.ndarray
-    ids: np.ndarray
     numbers: np.ndarray
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer(Polygons):
+    """Polygons with their classes.
+
+    Attributes:
+        ids: class ids, uint8, 255 for values that mean "no class", shape (N,).
+    """
+
+    ids: np.ndarray
+
+
+_LABELS = Use("--masks", "choose one with --label-layer", "labels are polygons")
 
 
 def read_layer(path: Path, classes: PolygonClasses, field: str | None, layer: str | None = None) -> Layer:
-    """Read the polygons of one layer.
+    """Read the polygons of one layer with their classes.
 
     Args:
         path: the file.
@@ -59,29 +87,26 @@ def read_layer(path: Path, classes: PolygonClasses, field: str | None, layer: st
         OptionError: no such file, layer or field, or a choice is needed.
         DataError: damaged, without polygons, with other geometries, or with values that are no class.
     """
-    if (fault := no_file(path)) is not None:
-        raise OptionError(f"{path} {fault}; check --masks")
-    _check_kind(path)
-    chosen = _layer(path, layer)
+    chosen = _layer(path, layer, _LABELS)
     column = _field(path, chosen, field)
-    meta, numbers, geometries, values = _read(path, chosen, column)
-    where = f"{path}, field {column}"
-    if not len(geometries):
-        raise DataError(f"{path}, layer {chosen}, holds no features; draw polygons, or give another file")
-    polygons = _parsed(path, geometries)
-    has_shape = ~(shapely.is_missing(polygons) | shapely.is_empty(polygons))
-    remarks = []
-    if not has_shape.all():
-        if not has_shape.any():
-            raise DataError(f"{path}, layer {chosen}, has no geometry in any of its {len(polygons)} features")
-        remarks.append(f"{path}: {_features(numbers[~has_shape])} without a geometry left out")
-    polygons, numbers, values = polygons[has_shape], numbers[has_shape], values[has_shape]
-    _only_polygons(path, polygons, numbers)
-    ids = classes.ids_of(where, values, numbers)
-    polygons, mended = _mended(path, polygons, numbers)
-    if mended:
-        remarks.append(f"{path}: {mended} invalid polygon{'s' if mended > 1 else ''} made valid, their area unchanged")
-    return Layer(path, meta["crs"], polygons, ids, numbers, tuple(remarks))
+    found, (values,) = _found(path, chosen, [column], _LABELS)
+    ids = classes.ids_of(f"{path}, field {column}", values, found.numbers)
+    found = _valid(found)
+    return Layer(path, found.crs, found.polygons, found.numbers, found.remarks, ids)
+
+
+def read_polygons(path: Path, use: Use) -> Polygons:
+    """Read the polygons of a file of one layer.
+
+    Args:
+        path: the file.
+        use: what they are for.
+
+    Raises:
+        OptionError: no such file, or several layers.
+        DataError: damaged, without polygons, with other geometries, or with some that can have several meanings.
+    """
+    return _valid(_found(path, _layer(path, None, use), [], use)[0])
 
 
 # --- Layers and fields ------------------------------------------------------------------------------------------------
@@ -97,7 +122,10 @@ def _check_kind(path: Path) -> None:
         raise DataError(f"{path} is no GeoPackage, GeoJSON or Shapefile (.shp); replace the file")
 
 
-def _layer(path: Path, wanted: str | None) -> str:
+def _layer(path: Path, wanted: str | None, use: Use) -> str:
+    if (fault := no_file(path)) is not None:
+        raise OptionError(worded(f"{{}} {fault}; check {use.option}", path))
+    _check_kind(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -108,7 +136,8 @@ def _layer(path: Path, wanted: str | None) -> str:
     if not names:
         raise DataError(f"{path} holds no layer with a geometry ({len(layers)} layers); give a file with polygons")
     if wanted is None and len(names) > 1:
-        raise OptionError(f"{path} holds {len(names)} layers ({first_names(names, 8)}); choose one with --label-layer")
+        held = f"{path} holds {len(names)} layers ({first_names(names, 8)})"
+        raise OptionError(worded(f"{{}}; {use.to_choose}", held))
     if wanted is not None and wanted not in names:
         raise OptionError(f"{path}: {unknown('layer', wanted, names)}")
     return wanted if wanted is not None else names[0]
@@ -128,17 +157,36 @@ def _field(path: Path, layer: str, wanted: str | None) -> str:
     return wanted if wanted is not None else fields[0]
 
 
-def _read(path: Path, layer: str, column: str) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray]:
+def _found(path: Path, layer: str, columns: list[str], use: Use) -> tuple[Polygons, list[np.ndarray]]:
+    """The polygons of a layer as they are drawn, valid or not, and the values of some fields."""
+    meta, numbers, geometries, values = _read(path, layer, columns)
+    if not len(geometries):
+        raise DataError(f"{path}, layer {layer}, holds no features; draw polygons, or give another file")
+    polygons = _parsed(path, geometries)
+    has_shape = ~(shapely.is_missing(polygons) | shapely.is_empty(polygons))
+    remarks: tuple[str, ...] = ()
+    if not has_shape.all():
+        if not has_shape.any():
+            raise DataError(f"{path}, layer {layer}, has no geometry in any of its {len(polygons)} features")
+        remarks = (f"{path}: {_features(numbers[~has_shape])} without a geometry left out",)
+    polygons, numbers = polygons[has_shape], numbers[has_shape]
+    _only_polygons(path, polygons, numbers, use)
+    return Polygons(path, meta["crs"], polygons, numbers, remarks), [column[has_shape] for column in values]
+
+
+def _read(
+    path: Path, layer: str, columns: list[str]
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray, list[np.ndarray]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on measures, on rings that GDAL closes
-            meta, numbers, geometries, (values,) = pyogrio.raw.read(
-                path, layer=layer, columns=[column], force_2d=True, return_fids=True
+            meta, numbers, geometries, values = pyogrio.raw.read(
+                path, layer=layer, columns=columns, force_2d=True, return_fids=True
             )
     except (DataSourceError, GeometryError, ValueError, RuntimeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged ({_reason(path, error)}); replace the file") from error
     order = np.argsort(numbers, kind="stable")  # the order of the file, whatever a spatial index makes of it
-    return meta, numbers[order], geometries[order], values[order]
+    return meta, numbers[order], geometries[order], [column[order] for column in values]
 
 
 # --- Geometries -------------------------------------------------------------------------------------------------------
@@ -153,21 +201,33 @@ def _parsed(path: Path, geometries: np.ndarray) -> np.ndarray:
         ) from error
 
 
-def _only_polygons(path: Path, polygons: np.ndarray, numbers: np.ndarray) -> None:
+def _only_polygons(path: Path, polygons: np.ndarray, numbers: np.ndarray, use: Use) -> None:
     kinds = shapely.get_type_id(polygons)
     if (others := ~np.isin(kinds, _POLYGONS)).any():
         names = sorted({geometry.geom_type for geometry in polygons[others]})
         raise DataError(
             f"{path}: {_features(numbers[others])} of {len(polygons)} with {' and '.join(names)} for a "
-            "geometry; labels are polygons"
+            f"geometry; {use.rule}"
         )
     infinite = ~np.isfinite(shapely.bounds(polygons)).all(axis=1)
     if infinite.any():
         raise DataError(f"{path}: {_features(numbers[infinite])} with coordinates that are no numbers; mend them")
 
 
-def _mended(path: Path, polygons: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, int]:
-    """Valid polygons, and how many were not."""
+def _valid(found: Polygons) -> Polygons:
+    polygons, count = mended(found.path, found.polygons, found.numbers)
+    if not count:
+        return found
+    remark = f"{found.path}: {count} invalid polygon{'s' if count > 1 else ''} made valid, their area unchanged"
+    return replace(found, polygons=polygons, remarks=(*found.remarks, remark))
+
+
+def mended(path: Path | str, polygons: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, int]:
+    """Valid polygons, and how many were not.
+
+    Raises:
+        DataError: what is valid would have another area, so that it is open what was meant.
+    """
     invalid = np.flatnonzero(~shapely.is_valid(polygons))
     if not len(invalid):
         return polygons, 0

@@ -36,7 +36,7 @@ from utils.wording import worded
 FIELDS = ("scene", "class", "id", "area_m2")
 LAYER = "map"
 _GEOMETRY = "geom"
-_TOGETHER = 20_000  # polygons that are written in one transaction
+_TOGETHER = 500_000  # corners of polygons that are written in one transaction
 _STYLES = """
 CREATE TABLE layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
@@ -196,7 +196,7 @@ def _batches(raster: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for regions in regions_of(raster):
         polygons.append(regions.polygons)
         ids.append(regions.ids)
-        count += len(regions.ids)
+        count += int(shapely.get_num_coordinates(regions.polygons).sum())
         if count >= _TOGETHER:
             yield np.concatenate(polygons), np.concatenate(ids)
             polygons, ids, count, was_given = [], [], 0, True

@@ -10,7 +10,7 @@ from shapely import LineString, MultiPolygon, Point, Polygon, box
 
 from data.checking.mask_values import MaskValues
 from data.descriptions import Description
-from data.labels import polygons as module
+from data.labels import placed_polygons as module
 from data.labels.polygon_classes import PolygonClasses
 from data.labels.polygons import PolygonLabels
 from data.labels.vector_files import read_layer
