@@ -3,15 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
-from rasterio.control import GroundControlPoint
-from rasterio.crs import CRS
 from shapely import MultiPolygon, Point, Polygon, box
 
 from data.maps.area_of_interest import AreaOfInterest
+from data.maps.raster_map import MapFiles
 from data.rasters.crs import crs_way
 from data.rasters.opening import open_scene
+from data.rasters.place import GroundPoint, Place
 from data.rasters.scene import RasterScene
 from tests.data.labels.test_polygons import vector_file
+from tests.data.maps.map_files import UTM as WKT
+from tests.data.maps.map_files import written
 from tests.data.rasters.raster_files import UTM, write_raster
 from utils.errors import DataError, OptionError
 from utils.wording import fields_called
@@ -144,7 +146,8 @@ def test_a_scene_without_a_grid_is_refused(tmp_path: Path, scene: Path):
 
 
 def test_a_scene_of_control_points_alone_is_refused(tmp_path: Path):
-    points = [GroundControlPoint(r, c, 300_000 + 10 * c, 2_700_000 - 9 * r) for r, c in ((0, 0), (0, 40), (30, 7))]
-    scene = write_raster(tmp_path / "gcps.tif", np.ones(SIZE, np.uint8), gcps=points, crs=CRS.from_string(UTM))
+    points = tuple(GroundPoint(r, c, 300_000 + 10 * c, 2_700_000 - 9 * r) for r, c in ((0, 0), (0, 40), (30, 7)))
+    scene = tmp_path / "gcps.tif"
+    written(MapFiles(scene), np.zeros(SIZE, np.uint8), Place(WKT, TRANSFORM, points))
     area = vector_file(tmp_path / "area.gpkg", [at(0, 0, 9, 9)], None)
     assert "gcps.tif is placed by ground control points alone" in refusal(area, scene)
