@@ -18,7 +18,7 @@ from utils.suggest import first_names
 from utils.wording import worded
 
 REPLACED = ".replaced"  # holds the run before until the new one has something to show
-_UNFINISHED = r"\..+\.(\d+-)?[0-9a-f]+\.part"  # what a process leaves that is killed while it writes a file
+_UNFINISHED = r"\..+\.(\d+-)?[0-9a-f]+\.part"  # what a process leaves that is killed while it writes
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,7 @@ class OutputFolder:
         was_run = self.holds_run
         ours, others = self._look()
         with storage_errors(self.path):
-            for path in self._unfinished():
-                path.unlink(missing_ok=True)
+            self.remove_unfinished()
             self._is_begun = True
             self._move(ours, self.path, self._aside, first=self.kind.record)
         if was_run and others:
@@ -157,9 +156,14 @@ class OutputFolder:
         return sum(path.lstat().st_size for path in (*(self.path / name for name in self._look()[0]), *aside))
 
     def remove_unfinished(self) -> None:
-        """Remove the temporary files that a process left which was killed while it wrote."""
-        for path in self._unfinished():
-            path.unlink(missing_ok=True)
+        """Remove the temporary files and folders that a process left which was killed while it wrote."""
+        for _, path in self._entries():
+            if not _is_unfinished(path):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def _holds_worth(self) -> bool:
         return any(re.fullmatch(self.kind.worth, name) for name in self._look()[0])
@@ -168,9 +172,11 @@ class OutputFolder:
         """Paths below the folder: files of ours, and files and folders of others."""
         ours, others = [], []
         for name, path in self._entries():
+            if _is_unfinished(path):
+                continue
             if self.is_ours(name) and not path.is_dir():
                 ours.append(name)
-            elif not re.fullmatch(self.kind.people, name) and not re.fullmatch(_UNFINISHED, path.name):
+            elif not re.fullmatch(self.kind.people, name):
                 others.append(f"{name}/" if path.is_dir() else name)
         return ours, others
 
@@ -182,13 +188,12 @@ class OutputFolder:
             if path.name not in self.kind.folders or path.is_symlink() or not path.is_dir():
                 yield path.name, path
                 continue
-            for folder, _, names in os.walk(path):
-                for name in sorted(names):
+            for folder, folders, names in os.walk(path):
+                unfinished = [name for name in folders if _is_unfinished(Path(name))]
+                folders[:] = [name for name in folders if name not in unfinished]
+                for name in sorted(names + unfinished):
                     below = Path(folder, name)
                     yield below.relative_to(self.path).as_posix(), below
-
-    def _unfinished(self) -> list[Path]:
-        return [path for _, path in self._entries() if re.fullmatch(_UNFINISHED, path.name)]
 
     # --- refusing -----------------------------------------------------------------------------------------------------
 
@@ -271,6 +276,10 @@ class OutputFolder:
         if source == self.path:
             for name in self.kind.folders:
                 _remove_empty(source / name)
+
+
+def _is_unfinished(path: Path) -> bool:
+    return re.fullmatch(_UNFINISHED, path.name) is not None
 
 
 def _remove_empty(folder: Path) -> None:

@@ -196,8 +196,25 @@ def test_a_resumed_run_removes_what_a_killed_process_left_half_written(old):
     (old / ".result1.txt.12-ab.part").write_text("half")
     (old / "events" / ".e.1.12-ab.part").write_text("half")
     (old / ".mine.part").write_text("mine")
+    for folder in (old, old / "events" / "deep"):
+        (folder / ".map.tif.12-ab.part").mkdir(parents=True)
+        (folder / ".map.tif.12-ab.part" / "result2.txt").write_text("half")
     with open_folder(old).claim(resume=True):
         assert [path.name for path in old.rglob("*.part")] == [".mine.part"]
+
+
+def test_what_a_half_written_folder_holds_is_neither_a_file_of_ours_nor_of_others(old, capsys):
+    half = old / "events" / ".map.tif.12-ab.part"
+    folder = open_folder(old)
+    with folder.claim(overwrite=True):
+        half.mkdir()
+        (half / "e.9").write_text("half")
+        before = folder.replaceable_bytes()
+        (half / "e.9").write_text("half of it")
+        assert folder.replaceable_bytes() == before
+        folder.begin()
+        assert not half.exists()
+    assert ".part" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
