@@ -37,6 +37,7 @@ FIELDS = ("scene", "class", "id", "area_m2")
 LAYER = "map"
 _GEOMETRY = "geom"
 _TOGETHER = 500_000  # corners of polygons that are written in one transaction
+_OPTIONS = {"VERSION": "1.2"}  # of GeoPackage, which programs of 2018 and later read without a warning
 _STYLES = """
 CREATE TABLE layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
@@ -149,7 +150,8 @@ class PolygonFile:
             for name in self._layers.values():
                 file.execute(
                     "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
-                    "styleName, styleQML, useAsDefault, description, owner) VALUES ('', '', ?, ?, ?, ?, 1, '', '')",
+                    "styleName, styleQML, useAsDefault, description, owner, update_time) "
+                    "VALUES ('', '', ?, ?, ?, ?, 1, '', '', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
                     (name, _GEOMETRY, name, style),
                 )
         with storage_errors(self.path):
@@ -184,7 +186,7 @@ class PolygonFile:
                 self._made, shapely.to_wkb(on_map), columns, list(FIELDS), driver="GPKG", layer=layer,
                 geometry_type="Polygon", crs=crs_text(place.crs) if place.crs else None,
                 append=self._made.exists() and layer in pyogrio.list_layers(self._made)[:, 0],
-                layer_options={"GEOMETRY_NAME": _GEOMETRY},
+                layer_options={"GEOMETRY_NAME": _GEOMETRY}, dataset_options=_OPTIONS,
             )  # fmt: skip
 
 

@@ -89,6 +89,10 @@ def test_styles_lie_in_the_file_and_beside_it(tmp_path: Path):
     with closing(sqlite3.connect(tmp_path / "map.gpkg")) as found:
         rows = found.execute("SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles")
         assert rows.fetchall() == [("map", "geom", style, 1)]
+        assert found.execute("PRAGMA user_version").fetchone() == (10_200,)  # older programs warn of newer
+        assert (
+            found.execute("SELECT update_time FROM layer_styles").fetchone()[0].endswith("Z")
+        )  # as the standard has it
 
 
 def test_a_scene_without_a_crs_has_polygons_without_areas(tmp_path: Path):
