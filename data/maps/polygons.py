@@ -22,12 +22,12 @@ import shapely
 
 from data.maps.outlines import regions_of
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
-from data.maps.styles import polygon_style, style_path
+from data.maps.styles import may_replace_style, polygon_style, style_path
 from data.maps.writing import writing
 from data.rasters.crs import crs_name, crs_text, same_crs
 from data.rasters.place import Place
 from data.rasters.scene import RasterScene
-from utils.errors import DataError
+from utils.errors import DataError, warn
 from utils.imagery.colours import RGB
 from utils.paths import private_name
 from utils.runs.files import make_folder, storage_errors, write_text
@@ -49,10 +49,17 @@ CREATE TABLE layer_styles (
 
 @dataclass(frozen=True)
 class PolygonCount:
-    """How many polygons of a map were written, and how many were smaller than the least area."""
+    """Polygons of a map.
+
+    Attributes:
+        written: how many were.
+        dropped: how many were not, as they are smaller than the least area.
+        dropped_square_metres: area of those together, which belongs to no polygon.
+    """
 
     written: int
     dropped: int
+    dropped_square_metres: float = 0.0
 
 
 def why_no_polygons(place: Place | None, min_area: float = 0.0) -> str | None:
@@ -84,7 +91,8 @@ class PolygonFile:
         path: the file.
         classes: names, in the order of the ids.
         colours: RGB of each.
-        min_area: in square metres; smaller polygons are left out.
+        min_area: in square metres; smaller polygons are left out, and what they cover belongs to no polygon, while the
+            tables of areas still count it. 0: all are written.
 
     Raises:
         OptionError: the folder cannot be written.
@@ -123,13 +131,14 @@ class PolygonFile:
             raise DataError(f"{scene} {fault}")
         assert place is not None
         areas, layer = pixel_areas(place, size), self._layer(place.crs)
-        written = dropped = 0
+        written, dropped, lost = 0, 0, 0.0
         for polygons, ids in _batches(raster):
             square_metres = areas.of_polygons(polygons) if isinstance(areas, PixelAreas) else np.full(len(ids), np.nan)
             kept = ~(square_metres < self.min_area)
             self._write(layer, place, scene, polygons[kept], ids[kept], square_metres[kept])
             written, dropped = written + int(kept.sum()), dropped + int((~kept).sum())
-        return PolygonCount(written, dropped)
+            lost += float(square_metres[~kept].sum())
+        return PolygonCount(written, dropped, lost)
 
     def finish(self) -> None:
         """Add the styles and give the file its name; without a single map there is no file.
@@ -156,7 +165,10 @@ class PolygonFile:
                 )
         with storage_errors(self.path):
             self._made.replace(self.path)
-        write_text(style_path(self.path), style)
+        if may_replace_style(beside := style_path(self.path)):
+            write_text(beside, style)
+        else:
+            warn(f"{beside} stays, as it is not of these polygons; {self.path} holds their style itself")
 
     def _layer(self, crs: str) -> str:
         """The name of the layer of a CRS."""

@@ -13,6 +13,7 @@ from utils.imagery.labels import PERCENT
 
 _VERSION = "3.22.0-Białowieża"  # the oldest long-term release whose elements are used; newer ones read them
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+_BEGINNING = 500  # characters of a style, in which its version and its kind stand
 _OUTLINE = "35,35,35,128"  # of polygons: red, green, blue, opacity
 _OUTLINE_WIDTH = "0.1"  # millimetres
 
@@ -20,6 +21,17 @@ _OUTLINE_WIDTH = "0.1"  # millimetres
 def style_path(path: Path) -> Path:
     """Where QGIS looks for the style of a file."""
     return path.with_suffix(".qml")
+
+
+def may_replace_style(path: Path) -> bool:
+    """Whether no style lies at a path but one of polygons that `polygon_style` made; any other may be a person's."""
+    if not path.exists():
+        return True
+    try:
+        beginning = path.read_text(encoding="utf-8")[:_BEGINNING]
+    except (OSError, UnicodeError):
+        return False
+    return f'version="{_VERSION}"' in beginning and "<renderer-v2" in beginning
 
 
 def ids_style(classes: Sequence[str], colours: Sequence[RGB]) -> str:

@@ -58,7 +58,7 @@ def test_smaller_polygons_than_the_least_area_are_left_out_and_counted(tmp_path:
     ids[3, 3] = ids[9, 9:11] = 1
     map_file(tmp_path / "map.tif", ids, NORTH)
     with PolygonFile(tmp_path / "map.gpkg", CLASSES, COLOURS, min_area=200.0) as file:
-        assert file.add("scene", tmp_path / "map.tif") == PolygonCount(2, 1)
+        assert file.add("scene", tmp_path / "map.tif") == PolygonCount(2, 1, 100.0)
         file.finish()
     assert sorted(layer(tmp_path / "map.gpkg")[2]["area_m2"].tolist()) == [200, 39_700]
 
@@ -82,17 +82,28 @@ def test_scenes_of_one_crs_share_a_layer_and_others_have_their_own(tmp_path: Pat
 
 def test_styles_lie_in_the_file_and_beside_it(tmp_path: Path):
     map_file(tmp_path / "map.tif", ids_of((5, 5)), NORTH)
-    with PolygonFile(tmp_path / "map.gpkg", CLASSES, COLOURS) as file:
+    with PolygonFile(tmp_path / "polygons.gpkg", CLASSES, COLOURS) as file:
         file.add("scene", tmp_path / "map.tif")
         file.finish()
-    style = (tmp_path / "map.qml").read_text(encoding="utf-8")
-    with closing(sqlite3.connect(tmp_path / "map.gpkg")) as found:
+    style = (tmp_path / "polygons.qml").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(tmp_path / "polygons.gpkg")) as found:
         rows = found.execute("SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles")
         assert rows.fetchall() == [("map", "geom", style, 1)]
         assert found.execute("PRAGMA user_version").fetchone() == (10_200,)  # older programs warn of newer
         assert (
             found.execute("SELECT update_time FROM layer_styles").fetchone()[0].endswith("Z")
         )  # as the standard has it
+
+
+def test_the_style_of_another_file_of_that_name_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    map_file(tmp_path / "map.tif", ids_of((5, 5)), NORTH)
+    raster_style = (tmp_path / "map.qml").read_text(encoding="utf-8")
+    for name in ("map.gpkg", "other.gpkg", "other.gpkg"):
+        with PolygonFile(tmp_path / name, CLASSES, COLOURS) as file:
+            file.add("scene", tmp_path / "map.tif")
+            file.finish()
+    assert (tmp_path / "map.qml").read_text(encoding="utf-8") == raster_style
+    assert capsys.readouterr().err.count("stays, as it is not of these polygons") == 1
 
 
 def test_a_scene_without_a_crs_has_polygons_without_areas(tmp_path: Path):
