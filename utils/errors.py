@@ -1,6 +1,7 @@
 """What a user is told: errors that can be mended, each one line and an exit code without a traceback; and warnings."""
 
 import sys
+from typing import Any
 
 from utils.console import one_line
 
@@ -12,6 +13,14 @@ class UserError(Exception):
     """
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whatever makes an error of this kind, it goes from one process to another as the words that it has."""
+        return _remade, (type(self), self.args)
+
+
+def _remade(kind: type[UserError], words: tuple[Any, ...]) -> UserError:
+    return kind.__new__(kind, *words)
 
 
 class DataError(UserError, ValueError):
