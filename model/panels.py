@@ -10,7 +10,7 @@ from PIL import Image
 from model.methods.method import Method
 from utils.batches import MaskedBatch
 from utils.drawing.pictures import beside, colourise, legend_of, notice, picture_grid, with_legend
-from utils.evaluation.evaluate import predict_probabilities
+from utils.evaluation.views import predict_probabilities
 from utils.imagery.bands import RGB_BANDS, Bands
 from utils.imagery.colours import RGB
 from utils.imagery.images import unpack

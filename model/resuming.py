@@ -13,7 +13,7 @@ from utils.settings import SettingsError
 FREE_ON_RESUME = {
     "cache_dir", "cache_limit", "checkpoint_dir", "compile", "cuda", "device", "eval_every", "generator_viz_dir", "gpu",
     "keep_last", "log_every", "max_hours", "no_cache", "num_workers", "overwrite", "resume", "save_after_iter",
-    "save_pred_every", "save_state_every", "save_viz",
+    "save_pred_every", "save_state_every", "save_viz", "val_batch_size",
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ ids = network.predict(image)          # uint8 RGB (H, W, 3) of any size -> class
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +19,21 @@ from torch import Tensor
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.names import BACKBONES
 from model.weights.loading import load_network, read_network
+from model.window_maps import Keep, WindowMaps, window_classifier
 from utils.compute.device import choose_device, place
-from utils.compute.precision import autocast, keep_convolutions_in, resolve_precision
+from utils.compute.precision import keep_convolutions_in, resolve_precision
 from utils.errors import DataError, OptionError
 from utils.evaluation.crf import refine_batch
-from utils.evaluation.evaluate import BrokenMapsError
 from utils.evaluation.settings import CRFSettings, WindowSettings
-from utils.evaluation.windows import Classify, blended_strips
+from utils.evaluation.windows import (
+    MOST_AT_ONCE,
+    PIXELS_AT_ONCE,
+    ReadableImage,
+    WindowPlan,
+    Windows,
+    largest_window,
+)
 from utils.imagery.colours import RGB
-from utils.imagery.images import network_input, normalise, to_unit_range
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import VALID
 from utils.runs.folder import RunFolder
@@ -33,6 +41,10 @@ from utils.runs.record import RunRecord, read_record
 from utils.runs.settings import MachineSettings
 from utils.settings import SettingsError
 from utils.wording import worded
+
+
+def _unchanged(maps: Tensor) -> Tensor:
+    return maps
 
 
 class Trained:
@@ -107,6 +119,7 @@ class Trained:
 
     # --- maps ---------------------------------------------------------------------------------------------------------
 
+    @torch.inference_mode()
     def predict(
         self,
         images: np.ndarray,
@@ -121,7 +134,7 @@ class Trained:
                 or the run's bands after their ranges (`utils.imagery.ranges.to_uint8`), and where its set may lack data
                 a last channel that is 255 where there are some. Their pixels show the ground as large as those of the
                 training tiles.
-            windows: how images larger than a window are read; None: windows of the tile size that overlap by half.
+            windows: how images larger than a window are read; None: by the defaults of `WindowSettings`.
             crf: refine the probabilities of each window by the dense CRF; None: do not.
             finished: told after each strip how many images, or what part of them, it has finished.
 
@@ -132,72 +145,113 @@ class Trained:
             OptionError: the array is no such image, or nobody says how large a window is.
             DataError: the network's output is not finite.
         """
-        several = _several(images, self.pixels.channels)
+        several, settings = _several(images, self.pixels.channels), windows or WindowSettings()
         ids = np.empty(several.shape[:3], np.uint8)
-        for top, probabilities in self._strips(several, windows or WindowSettings(), crf):
-            rows = probabilities.shape[2]
-            ids[:, top : top + rows] = probabilities.argmax(dim=1).cpu().numpy()
-            finished(len(several) * rows / several.shape[1])
+        for first, top, strip in self._maps(settings, crf, _likeliest, for_ids=True).strips_of_several(several):
+            ids[first : first + len(strip), top : top + strip.shape[1]] = strip.cpu().numpy()
+            finished(len(strip) * strip.shape[1] / several.shape[1])
         if self.pixels.has_validity:
             ids[several[..., -1] != VALID] = IGNORE_INDEX
         return ids[0] if images.ndim == 3 else ids
 
+    @torch.inference_mode()
     def probabilities(
         self, images: np.ndarray, windows: WindowSettings | None = None, crf: CRFSettings | None = None
     ) -> np.ndarray:
         """Class probabilities, in [0, 1]; float32, shape (C, H, W) or (N, C, H, W). Arguments as of `predict`."""
-        several = _several(images, self.pixels.channels)
-        strips = [strip.cpu().numpy() for _, strip in self._strips(several, windows or WindowSettings(), crf)]
-        maps = np.concatenate(strips, axis=2)
+        several, settings = _several(images, self.pixels.channels), windows or WindowSettings()
+        maps = np.empty((len(several), len(self.classes), *several.shape[1:3]), np.float32)
+        for first, top, strip in self._maps(settings, crf).strips_of_several(several):
+            maps[first : first + len(strip), :, top : top + strip.shape[2]] = strip.cpu().numpy()
         return maps[0] if images.ndim == 3 else maps
 
+    @torch.inference_mode()
+    def strips(
+        self,
+        image: ReadableImage,
+        windows: WindowSettings | None = None,
+        crf: CRFSettings | None = None,
+        rows: Sequence[int] | None = None,
+        keep: Keep = _unchanged,
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Class probabilities of an image of any size, a row of windows at a time, from top to bottom.
+
+        They are 0 where the image has nothing to show for a window.
+
+        Of the probabilities, a row of windows is in memory, 4·C bytes a pixel; of the image, the windows of two
+        batches. A thread reads the next windows while the network works.
+
+        Args:
+            image: what is read; C channels as of `predict`.
+            windows, crf: as of `predict`.
+            rows: numbers of the rows of `plan` that are wanted, so that processes can share an image; None: all.
+            keep: what is kept of the probabilities of a window, (C, rows, columns) -> (..., rows, columns), such as
+                their largest.
+
+        Yields:
+            First row of a strip, and what is kept of its probabilities, by default all: float32, shape (C, rows, W), on
+            the network's device. Strips tile the image.
+
+        Raises:
+            OptionError: nobody says how large a window is.
+            DataError: the network's output is not finite.
+        """
+        yield from self._maps(windows or WindowSettings(), crf, keep).strips(image, rows)
+
+    @torch.inference_mode()
+    def classified(
+        self, images: np.ndarray, windows: WindowSettings | None = None, crf: CRFSettings | None = None
+    ) -> Iterator[Tensor]:
+        """Class probabilities of images one after the other, float32, shape (C, H, W), on the network's device.
+
+        Arguments and errors as of `predict`.
+        """
+        maps = self._maps(windows or WindowSettings(), crf)
+        parts = maps.strips_of_several(_several(images, self.pixels.channels))
+        for _, strips in groupby(parts, lambda part: part[0]):
+            yield from torch.cat([strip for _, _, strip in strips], dim=2)
+
+    def at_once(self, size: tuple[int, int], windows: WindowSettings | None = None) -> int:
+        """How many images of a height and width make a batch; one where it is read in windows, which make their own."""
+        return self._windows(windows or WindowSettings()).tiles_at_once(size)
+
+    def plan(self, size: tuple[int, int], windows: WindowSettings | None = None) -> WindowPlan:
+        """The windows of an image of a height and width."""
+        return self._windows(windows or WindowSettings()).plan(size)
+
     def window(self, windows: WindowSettings) -> tuple[int, int]:
-        """Height and width that the network sees at once.
+        """Height and width of the largest window that the network sees at once.
 
         Raises:
             SettingsError: neither the settings nor the run say.
         """
-        size = windows.input_size or self.tile_size
+        size = windows.input_size or largest_window(self.record.crop, self.tile_size)
         if size is None:
             raise SettingsError(
                 "nothing beside {} says how large its training tiles were; give {input_size}", self.checkpoint
             )
         return size
 
-    @torch.inference_mode()
-    def _strips(
-        self, images: np.ndarray, windows: WindowSettings, crf: CRFSettings | None
-    ) -> Iterator[tuple[int, Tensor]]:
-        """First rows of strips, and their finite probabilities (N, C, rows, W), from top to bottom."""
-        batch = torch.from_numpy(images).permute(0, 3, 1, 2)
-        classify = self._classifier(windows.flip, crf)
-        for top, strip in blended_strips(batch, classify, self.window(windows), windows.overlap, windows.batch_size):
-            if not torch.isfinite(strip).all():
-                raise BrokenMapsError
-            yield top, strip
+    def _windows(self, settings: WindowSettings) -> Windows:
+        """How this network reads images: those smaller than its training crops are padded to them, as in training."""
+        largest, crop = self.window(settings), self.record.crop or (0, 0)
+        least = (min(crop[0], largest[0]), min(crop[1], largest[1]))
+        at_once = (settings.batch_size, PIXELS_AT_ONCE[self.device.type], MOST_AT_ONCE[self.device.type])
+        return Windows(largest, least, settings.overlap, *at_once)
 
-    def _classifier(self, flip: bool, crf: CRFSettings | None) -> Classify:
-        """From uint8 images (B, C, H, W) to class probabilities, float32; refined ones are on the CPU."""
+    def _maps(
+        self, settings: WindowSettings, crf: CRFSettings | None, keep: Keep = _unchanged, for_ids: bool = False
+    ) -> WindowMaps:
+        """What makes maps; `for_ids`: what is kept of them is the likeliest classes."""
+        refine = None if crf is None else partial(self._refined, crf=crf)
+        classify = window_classifier(
+            self.network, self.device, self.precision, self.pixels, settings.flip, refine, for_ids
+        )
+        blank = torch.zeros(len(self.classes), device=self.device)
+        return WindowMaps(self._windows(settings), classify, blank, keep)
 
-        def plain(images: Tensor) -> Tensor:
-            inputs = self._inputs(images)
-            with autocast(self.precision, self.device):
-                logits = self.network(inputs)
-            return logits.float().softmax(dim=1)
-
-        def averaged(images: Tensor) -> Tensor:
-            return (plain(images) + plain(images.flip(3)).flip(3)) / 2 if flip else plain(images)
-
-        if crf is None:
-            return averaged
-        return lambda images: refine_batch(averaged(images), self.shown(images), crf)
-
-    def _inputs(self, images: Tensor) -> Tensor:
-        """Normalised bands, float32, (B, bands, H, W), on the device; 0 where there are no data."""
-        if not self.pixels.has_validity:
-            return normalise(to_unit_range(images, self.device), None, self.pixels)
-        sizes = torch.tensor([images.shape[2:]] * len(images))
-        return network_input(images, sizes, self.device, self.pixels)
+    def _refined(self, maps: Tensor, images: Tensor, crf: CRFSettings) -> Tensor:
+        return refine_batch(maps, self.shown(images), crf)
 
     def shown(self, images: Tensor) -> Tensor:
         """The bands of stored images that pictures show as red, green and blue, uint8 (B, 3, H, W)."""
@@ -240,6 +294,11 @@ def require_classes(record: RunRecord, classes: Sequence[str], source: Path) -> 
         f"the {len(record.classes)} classes in {source} differ from the data set's {len(classes)}: {found}; give the "
         "data set that the run was trained on"
     )
+
+
+def _likeliest(maps: Tensor) -> Tensor:
+    """Ids of the likeliest classes, uint8 (rows, columns), of maps (C, rows, columns)."""
+    return maps.argmax(dim=0).to(torch.uint8)
 
 
 def _several(images: np.ndarray, channels: int) -> np.ndarray:

@@ -49,10 +49,11 @@ from utils.console import say
 from utils.errors import DataError
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch
-from utils.evaluation.evaluate import BrokenMapsError
 from utils.evaluation.notes import on_ignored_label, on_labelled_tiles, on_overlapping_tiles
 from utils.evaluation.report.results import RESULTS, Results
 from utils.evaluation.tile_lists import ListScorer
+from utils.evaluation.views import BrokenMapsError
+from utils.evaluation.windows import MOST_AT_ONCE, PIXELS_AT_ONCE, Windows, largest_window
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
 from utils.runs.output import OutputFolder
@@ -60,7 +61,7 @@ from utils.runs.record import RunRecord
 from utils.settings import SettingsError
 
 SKIPPED = 4  # exit code: finished, but some checkpoints or the test list were left out
-BATCH_SIZES = {"cpu": 4, "cuda": 16}  # on a CPU a larger batch takes memory and saves no time
+PUBLISHED_SIZE = (320, 320)  # that smaller tiles are padded to, where the run does not say
 
 
 def evaluate(settings: EvaluationSettings) -> int:
@@ -83,6 +84,7 @@ def evaluate_into(folder: OutputFolder, settings: EvaluationSettings, device: to
         with stop:
             wait_for_run(run_folder, stop)
     record = record_of_run(run_folder, settings.range.backbone, description)
+    settings = replace(settings, input_size=settings.input_size or record.crop or PUBLISHED_SIZE)
     network = Trained(record, device, settings.machine.precision)
     plan = (record.num_steps, record.save_pred_every)
     checkpoints = Checkpoints(settings.range, network.read, network.load, stop, *plan)
@@ -151,16 +153,26 @@ def record_of_run(folder: RunFolder, backbone: str | None, description: Descript
     return record
 
 
+def windows_of(settings: EvaluationSettings, tile: tuple[int, int], device: torch.device) -> Windows:
+    """How tiles of a size are read."""
+    assert settings.input_size is not None  # it is settled
+    largest = largest_window(settings.input_size, tile)
+    assert largest is not None  # both are known
+    at_once = (settings.batch_size, PIXELS_AT_ONCE[device.type], MOST_AT_ONCE[device.type])
+    return Windows(largest, settings.input_size, Windows.overlap, *at_once)
+
+
 def open_list(
     settings: EvaluationSettings, path: Path, description: Description, device: torch.device
 ) -> EvaluationTiles:
     """The tiles of a list, opened once for all checkpoints."""
+    assert settings.input_size is not None  # it is settled
     return EvaluationTiles.open(
         settings.data,
         path,
         description,
         settings.input_size,
-        settings.batch_size or BATCH_SIZES[device.type],
+        lambda tile: windows_of(settings, tile, device).tiles_at_once(tile),
         loader_workers(settings.machine.num_workers, device),
         pin_memory=device.type == "cuda",
         as_filed=settings.eval_size == "file",
@@ -183,6 +195,7 @@ def scorer_of(
         settings.machine.random_seed,
         labelled,
         network.pixels,
+        windows_of(settings, tiles.tile_size, network.device),
     )
 
 
@@ -205,7 +218,7 @@ def conditions_of(settings: EvaluationSettings, network: Trained, tiles: Evaluat
         "parameters": sum(parameter.numel() for parameter in network.network.parameters()),
         "checkpoint_bytes": sum(4 * tensor.numel() for tensor in network.network.state_dict().values()),
         "tile_size": list(tiles.tile_size),
-        "window": [max(pair) for pair in zip(settings.input_size, tiles.tile_size, strict=True)],
+        "window": list(windows_of(settings, tiles.tile_size, network.device).plan(tiles.tile_size).window),
         "batch_size": tiles.batch_size,
         "precision": network.precision,
         "device": str(network.device),

@@ -47,6 +47,7 @@ from utils.runs.record import RunRecord
 from utils.settings import SettingsError
 
 SKIPPED = 4  # exit code: finished, but some images were left out
+GROUP = 8  # images of one size that come together
 WITHOUT_EFFECT = {"overwrite", "save_dir", "cuda", "gpu", "num_workers", "random_seed"}  # no map depends on them
 
 
@@ -66,7 +67,7 @@ def make_maps(settings: PredictionSettings) -> int:
         record = record_of(settings, network, window)
         skipped: list[str] = []
         with Progress(len(images), "predicting", "image", leave=True) as progress:
-            for group, pixels in read_in_groups(images, window, windows.batch_size, skipped):
+            for group, pixels in read_in_groups(images, window, windows.batch_size or GROUP, skipped):
                 ids = network.predict(pixels, windows, settings.crf, progress.update)
                 folder.begin_with(images, record)  # not before: without a map, an earlier prediction stays
                 for number_in_group, image in enumerate(group):

@@ -30,6 +30,8 @@ class TrainingSettings:
         data: the data set and the list of all its training tiles.
         method: what the training method is told, and by its `name` which one is meant.
         val_list: tiles with masks to validate on; None: no validation.
+        val_batch_size: of them in a batch, or windows of tiles that are larger than a window; None: of no more pixels
+            than a training batch has.
         samples: crops and batches.
         labelled: which tiles are labelled.
         network: the networks and their first weights.
@@ -41,6 +43,7 @@ class TrainingSettings:
     data: DataSettings
     method: MethodSettings
     val_list: Path | None = None
+    val_batch_size: int | None = None
     samples: SampleSettings = field(default_factory=SampleSettings)
     labelled: LabelledSettings = field(default_factory=LabelledSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -50,6 +53,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         as_paths(self, "val_list")
+        as_counts(self, "val_batch_size")
         parts, batch = self.method.accumulate, self.samples.batch_size
         require(batch % parts == 0, "{accumulate} {} does not divide {batch_size} {}", parts, batch)
         name = method_name(self.method)  # refuses an unknown one
@@ -127,9 +131,10 @@ class EvaluationSettings:
         data: the data set and the list that the checkpoint is chosen on.
         test_list: tiles that only the chosen checkpoint is scored on; None: none.
         ignore_label: mask id that is not scored, beside 255; None: that of the run.
-        input_size: height and width in pixels that smaller tiles are padded to.
+        input_size: height and width in pixels that smaller tiles are padded to; None: as in training, else 320×320.
         eval_size: score at `tile` size, or on the grid of each mask `file`.
-        batch_size: tiles of a batch; None: 4 on a CPU, 16 on a GPU.
+        batch_size: tiles of a batch, or windows of tiles that are larger than a window; None: by their size, up to 4 on
+            a CPU and 16 on a GPU.
         range: the checkpoints.
         views: of each tile.
         resamples: of the bootstrap, for intervals.
@@ -142,7 +147,7 @@ class EvaluationSettings:
     data: DataSettings
     test_list: Path | None = None
     ignore_label: int | None = None
-    input_size: tuple[int, int] = (320, 320)
+    input_size: tuple[int, int] | None = None
     eval_size: str = "tile"
     batch_size: int | None = None
     range: RangeSettings = field(default_factory=RangeSettings)

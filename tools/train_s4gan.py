@@ -58,6 +58,7 @@ from utils.compute.device import choose_device, loader_workers, machine_in_words
 from utils.compute.precision import resolve_precision
 from utils.console import say
 from utils.evaluation.notes import on_labelled_tiles, on_overlapping_tiles
+from utils.evaluation.windows import Windows, largest_window
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
@@ -88,7 +89,7 @@ def train(settings: TrainingSettings) -> int:
             record_of(settings, tiles, method, from_imagenet),
             tiles.labelled,
             streams.names,
-            validate=None if validation is None else lambda: validate(validation, method),
+            validate=None if validation is None else lambda: validate(settings, validation, method),
             draw=lambda step: draw_tiles(settings, tiles, method, step),
         )
         try:
@@ -167,13 +168,27 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Evalua
         return None
     called = worded("{val_list} {}", path)
     tiles = EvaluationTiles.open(
-        settings.data, path, training.description, samples.input_size, samples.batch_size, called=called
+        settings.data,
+        path,
+        training.description,
+        samples.input_size,
+        lambda tile: validation_windows(settings, tile).tiles_at_once(tile),
+        called=called,
     )
     if learned := on_labelled_tiles(tiles.names, training.labelled, path):
         say(f"warning: {learned}", file=sys.stderr)
     if overlap := on_overlapping_tiles(tiles.overlapping, tiles.names, path):
         say(overlap)
     return tiles
+
+
+def validation_windows(settings: TrainingSettings, tile: tuple[int, int]) -> Windows:
+    """How validation reads tiles of a size: a batch has no more pixels than one that this process trains on."""
+    crop, share = settings.samples.input_size, distributed.world_size() * settings.method.accumulate
+    most = max(1, settings.samples.batch_size // share)
+    largest = largest_window(crop, tile)
+    assert largest is not None  # both are known
+    return Windows(largest, crop, Windows.overlap, settings.val_batch_size, most * crop[0] * crop[1], most)
 
 
 def with_fitting_method(settings: TrainingSettings, tiles: Tiles) -> TrainingSettings:
@@ -228,9 +243,10 @@ def record_of(settings: TrainingSettings, tiles: Tiles, method: Method, from_ima
     )
 
 
-def validate(tiles: EvaluationTiles, method: Method) -> float | None:
+def validate(settings: TrainingSettings, tiles: EvaluationTiles, method: Method) -> float | None:
     """Mean IoU on the validation list; the processes share the tiles."""
-    return mean_iou(method, tiles.loader, tiles.description.num_classes)
+    windows = validation_windows(settings, tiles.tile_size)
+    return mean_iou(method, tiles.loader, tiles.description.num_classes, windows)
 
 
 def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: int) -> Image.Image:
@@ -260,11 +276,10 @@ def report(settings: TrainingSettings, tiles: Tiles, folder: RunFolder, finished
         say(f"{reason}: state saved after step {finished}; the same command with --resume goes on")
         return max(distributed.gather_objects(stop.exit_code))
     say(f"checkpoints, curves and pictures: {folder.path}")
-    data, size, tile_size = settings.data, settings.samples.input_size, tiles.reader.tile_size
+    data, crop = settings.data, settings.samples.input_size
     if steps := folder.steps():
-        window = (max(size[0], tile_size[0]), max(size[1], tile_size[1]))  # the one that validation used
         places = (data.data_dir, data.data_list, tiles.description, folder.path)
-        say(str(evaluation(data.dataset, *places, steps, window, settings.val_list)))
+        say(str(evaluation(data.dataset, *places, steps, crop, settings.val_list)))
     elif folder.best.is_file():
         say(str(prediction(data.dataset, data.data_dir, data.data_list, folder.best, None, None)))
     return 0

@@ -1,6 +1,6 @@
 """The tiles of a list that networks are scored on: opened once, with the mask of each, in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +80,7 @@ class EvaluationTiles:
         path: Path | None = None,
         description: Description | None = None,
         input_size: tuple[int, int] = (320, 320),
-        batch_size: int = 4,
+        batch_size: int | Callable[[tuple[int, int]], int] = 4,
         workers: int = 0,
         pin_memory: bool = False,
         as_filed: bool = False,
@@ -92,7 +92,8 @@ class EvaluationTiles:
             data: the data set and its cache.
             path: the list; None: that of `data`.
             description: of the data set, where it is not to be read, such as one that ignores a label.
-            input_size, batch_size, workers, pin_memory: as of the class.
+            input_size, workers, pin_memory: as of the class.
+            batch_size: tiles of a batch, or what tells it from the height and width of a tile.
             as_filed: masks are scored at the size of their files; where a mask's is not its tile's in the scene, the
                 pixels that count once are brought to it by nearest neighbour.
             called: what messages call the list; None: its path.
@@ -109,7 +110,8 @@ class EvaluationTiles:
         tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, names, cache))
         require_labelled_pixels(tiles.masks, called)
         masks = distributed.main_first(lambda: open_masks_as_filed(tiles, cache)) if as_filed else None
-        return cls(path, tiles, input_size, batch_size, workers, pin_memory, masks, counted)
+        at_once = batch_size if isinstance(batch_size, int) else batch_size(tiles.reader.tile_size)
+        return cls(path, tiles, input_size, at_once, workers, pin_memory, masks, counted)
 
     @property
     def description(self) -> Description:

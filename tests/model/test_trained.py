@@ -12,6 +12,7 @@ from model.trained import Trained
 from tests.conftest import CUSTOM, picture, write_image
 from utils.errors import DataError, OptionError
 from utils.evaluation.settings import CRFSettings, WindowSettings
+from utils.evaluation.windows import ArrayImage
 from utils.imagery.bands import Bands
 from utils.imagery.images import normalise, to_unit_range
 from utils.runs.record import RunRecord
@@ -166,3 +167,62 @@ def test_what_is_no_array_is_refused_in_words(run, images):
 def test_another_precision_is_refused_with_the_nearest(run):
     with pytest.raises(OptionError, match="unknown precision 'float16'; did you mean fp16"):
         Trained.open(run, device=CPU, precision="float16")
+
+
+# --- large images -----------------------------------------------------------------------------------------------------
+
+WINDOWS = WindowSettings((32, 32), overlap=0.25)
+
+
+class Holed(ArrayImage):
+    """Its upper left window shows nothing."""
+
+    def read(self, top, left, height, width):
+        return None if (top, left) == (0, 0) else super().read(top, left, height, width)
+
+
+def test_strips_are_the_probabilities_of_rows_of_windows(run):
+    trained, image = opened(run), picture(7, (70, 50))
+    expected = torch.from_numpy(trained.probabilities(image, WINDOWS))
+    plan = trained.plan((70, 50), WINDOWS)
+    strips = list(trained.strips(ArrayImage(image), WINDOWS))
+    assert [top for top, _ in strips] == [row.first for row in plan.rows]
+    assert torch.equal(torch.cat([strip for _, strip in strips], dim=1), expected)
+    for number, row in enumerate(plan.rows):
+        ((top, strip),) = trained.strips(ArrayImage(image), WINDOWS, rows=[number])
+        assert top == row.first
+        assert torch.equal(strip, expected[:, row.first : row.last])
+    likeliest = [strip for _, strip in trained.strips(ArrayImage(image), WINDOWS, keep=lambda maps: maps.argmax(dim=0))]
+    assert torch.equal(torch.cat(likeliest), expected.argmax(dim=0))
+
+
+def test_probabilities_are_0_where_an_image_shows_nothing(run):
+    trained, image = opened(run), picture(7, (70, 50))
+    plan = trained.plan((70, 50), WINDOWS)
+    whole = torch.cat([strip for _, strip in trained.strips(Holed(image), WINDOWS)], dim=1)
+    expected = trained.probabilities(image, WINDOWS)
+    expected[:, : plan.rows[0].last, : plan.columns[0].last] = 0
+    np.testing.assert_allclose(whole.numpy(), expected, atol=1e-6)  # batches of other sizes round differently
+
+
+@pytest.mark.parametrize("size", [(20, 30), (32, 32), (50, 40)])
+def test_images_of_one_size_are_classified_one_after_the_other(run, size):
+    trained, images = opened(run), np.stack([picture(seed, size) for seed in range(5)])
+    maps = list(trained.classified(images, WINDOWS))
+    assert {(tuple(one.shape), one.dtype) for one in maps} == {((3, *size), torch.float32)}
+    np.testing.assert_array_equal(torch.stack(maps).numpy(), trained.probabilities(images, WINDOWS))
+    assert trained.at_once(size, WINDOWS) == (4 if max(size) <= 32 else 1)
+
+
+def test_images_smaller_than_a_training_crop_are_padded_as_in_evaluation(run, tmp_path):
+    record = json.loads((run / "options.json").read_text()) | {"options": {"input_size": [48, 40]}}
+    (tmp_path / "options.json").write_text(json.dumps(record))
+    (tmp_path / "checkpoint90.pth").write_bytes((run / "checkpoint90.pth").read_bytes())
+    trained, image = opened(tmp_path), picture(3, (20, 27))
+    padded = torch.zeros(1, 3, 48, 40)
+    padded[:, :, :20, :27] = normalised(image)
+    with torch.inference_mode():
+        expected = trained.network(padded)[0, :, :20, :27]
+    np.testing.assert_array_equal(trained.predict(image), expected.argmax(dim=0))
+    np.testing.assert_allclose(trained.probabilities(image), expected.softmax(dim=0), atol=1e-6)
+    assert not np.allclose(trained.probabilities(image), opened(run / "checkpoint90.pth").probabilities(image))

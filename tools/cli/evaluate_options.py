@@ -23,7 +23,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Evalua
     add_crf_options(parser)
     options = parser.parse_args(argv)
     settings = parsed(parser, EvaluationSettings, options, crf=crf_settings(options))
-    refuse_huge_batch(parser, "--batch-size", settings.batch_size or 1, settings.input_size)
+    refuse_huge_batch(parser, "--batch-size", settings.batch_size or 1, settings.input_size or (320, 320))
     return settings
 
 
@@ -42,9 +42,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--input-size",
         type=image_size,
-        default=(320, 320),
         metavar="H,W",
-        help="pixels that smaller tiles are padded to",
+        help="pixels that smaller tiles are padded to; default as in training, else 320,320",
     )
     data.add_argument(
         "--eval-size",
@@ -81,7 +80,10 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )
     machine.add_argument("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     machine.add_argument(
-        "--batch-size", type=batch_size, metavar="N", help="tiles of a batch; default 4 on a CPU, 16 on a GPU"
+        "--batch-size",
+        type=batch_size,
+        metavar="N",
+        help="tiles, or windows of larger tiles, of a batch; default by size, up to 4 on a CPU, 16 on a GPU",
     )
 
 

@@ -146,7 +146,7 @@ def evaluation(
         dataset, data_dir, data_list, description: the data set and the training list.
         checkpoint_dir: folder of the run.
         steps: of the checkpoints that are there, in order.
-        window: height and width that the network sees; validation while training used the same.
+        window: height and width that smaller tiles are padded to; validation while training did the same.
         val_list: the list that was validated on; None: val.txt beside the training list, if it is there.
     """
     chosen_on = val_list or _scorable(data_list.with_name("val.txt"), data_dir, description, other_than=data_list)

@@ -9,6 +9,7 @@ from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
 from tools.settings import PredictionSettings
 from utils.compute.number_formats import PRECISIONS
+from utils.evaluation.settings import WindowSettings
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> PredictionSettings:
@@ -73,11 +74,22 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
 
 def _add_prediction(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("prediction").add_argument
-    add("--input-size", type=image_size, metavar="H,W", help="pixels of a window; default the tile size of the run")
-    add("--overlap", type=number(0, 0.9), default=0.5, metavar="R", help="share of a window that the next one covers")
+    add(
+        "--input-size",
+        type=image_size,
+        metavar="H,W",
+        help="pixels of the largest window; smaller images are seen at once; default the run's tile size, at most 768",
+    )
+    add(
+        "--overlap",
+        type=number(0, 0.9),
+        default=WindowSettings.overlap,
+        metavar="R",
+        help="share of the largest window that neighbours have in common, as context of one another",
+    )
     add("--flip", action="store_true", help="average with the prediction of the mirrored image")
     add("--crf", action="store_true", help="refine each window by a dense CRF: seconds a window, on the CPU")
-    add("--batch-size", type=batch_size, default=8, metavar="N", help="windows of a batch")
+    add("--batch-size", type=batch_size, metavar="N", help="windows, or small images, of a batch; default by size")
     add("--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto")
     add("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     add("--debug", action="store_true", help="show a traceback with an error")

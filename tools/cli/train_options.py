@@ -23,6 +23,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Traini
     _add_results(parser)
     options = parser.parse_args(argv)
     refuse_huge_batch(parser, "--batch-size", options.batch_size // options.accumulate, options.input_size)
+    refuse_huge_batch(parser, "--val-batch-size", options.val_batch_size or 1, options.input_size)
     method = parsed(parser, METHODS[method_of(options)].settings, options)
     return parsed(parser, TrainingSettings, options, method=method)
 
@@ -35,6 +36,12 @@ def method_of(options: argparse.Namespace) -> str:
 def _add_data(parser: argparse.ArgumentParser) -> None:
     data = add_data_options(parser, "--dataset", "--dataset-name", default=None)
     data.add_argument("--val-list", type=Path, metavar="FILE", help="tiles with masks to validate on; none by default")
+    data.add_argument(
+        "--val-batch-size",
+        type=batch_size,
+        metavar="N",
+        help="of them, or windows of larger ones, in a batch; default: no more pixels than in a training batch",
+    )
     data.add_argument("--num-classes", type=count(2), metavar="N", help="pixel classes; checked, not needed")
     data.add_argument(
         "--ignore-label",

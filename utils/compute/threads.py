@@ -1,8 +1,8 @@
 """One kind of work on many items, in threads: for decoders and encoders, which release Python's lock."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from utils.compute.machine import usable_cores
@@ -47,3 +47,21 @@ def stream_in_threads(
                     ahead.append(pool.submit(work, items[place + threads * _AHEAD]))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def one_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+    """Work on items in one thread, which begins with the next item while the caller has the result of the last.
+
+    At most two results are in memory beside the caller's; closing the generator ends the work.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        ahead: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                ahead.append(thread.submit(work, item))
+                if len(ahead) > 1:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            thread.shutdown(wait=True, cancel_futures=True)

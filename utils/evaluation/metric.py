@@ -50,6 +50,10 @@ class TileMatrices:
         """Add tiles: class maps of shape (B, H, W); pixels whose truth is `ignore_index` do not count."""
         self._parts.append(_counted(truth, prediction, self.num_classes, ignore_index).to(torch.int32))
 
+    def add(self, tile: ConfusionMatrix) -> None:
+        """Add one tile, counted part by part."""
+        self._parts.append(tile.counts[None].to(self.device, torch.int32))
+
     @property
     def tiles(self) -> Tensor:
         """The tiles' matrices in the order of their adding, int32, shape (N, C, C), rows are the truth."""

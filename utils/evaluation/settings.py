@@ -115,18 +115,21 @@ class ViewSettings:
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """How an image of any size is read in windows whose class probabilities are blended.
+    """How an image of any size is read in windows.
 
     Attributes:
-        input_size: height and width of a window in pixels; None: the tile size of the run.
-        overlap: least share of a window, in [0, 1), that the next one covers.
-        batch_size: windows of a batch.
+        input_size: height and width in pixels of the largest window; smaller images are seen at once. None: those of
+            the run's tiles, at most 768, or of its crops where they are larger.
+        overlap: least share of the largest window, in [0, 1), that neighbours have in common; each gives half of it,
+            and sees the other half as context.
+        batch_size: windows, or smaller images of one size, of a batch; None: by their pixels, as many as hold 768×768
+            on a CPU and eight times that on a GPU.
         flip: average with the mirrored windows.
     """
 
     input_size: tuple[int, int] | None = None
-    overlap: float = 0.5
-    batch_size: int = 8
+    overlap: float = 0.125
+    batch_size: int | None = None
     flip: bool = False
 
     def __post_init__(self) -> None:

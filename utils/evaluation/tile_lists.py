@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 
 from utils.batches import MaskedBatch
 from utils.compute import distributed
-from utils.evaluation.evaluate import PLAIN, Refine, evaluate, predict_probabilities
+from utils.evaluation.evaluate import IN_WINDOWS, evaluate
 from utils.evaluation.intervals import Ends, Interval, class_intervals, mean_iou_interval
+from utils.evaluation.large_tiles import Refine, likeliest
 from utils.evaluation.metric import Scores, TileMatrices
 from utils.evaluation.notes import count_labelled
 from utils.evaluation.settings import ViewSettings
+from utils.evaluation.views import PLAIN, maps_for_ids
+from utils.evaluation.windows import Windows
 from utils.imagery.colours import RGB
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.progress import progress
@@ -120,6 +124,7 @@ class ListScorer:
         resamples, seed: of the bootstrap, for intervals.
         labelled: names of the tiles whose masks the network has learned from; None: not known.
         pixels: how images are stored and normalised.
+        windows: how tiles larger than a window are read.
 
     Attributes:
         num_labelled: how many tiles of the list are among those; None: not known.
@@ -137,8 +142,9 @@ class ListScorer:
         seed: int = 0,
         labelled: Collection[str] | None = None,
         pixels: PixelFormat = RGB_PIXELS,
+        windows: Windows = IN_WINDOWS,
     ) -> None:
-        self.pixels = pixels
+        self.pixels, self.windows = pixels, windows
         self.network, self.tiles, self.device, self.precision = network, tiles, device, precision
         self.views, self.refine, self.resamples, self.seed = views, refine, resamples, seed
         self.num_labelled = None if labelled is None else count_labelled(tiles.names, labelled)
@@ -172,6 +178,7 @@ class ListScorer:
             tiles.masks_as_filed,
             keep if len(tiles.names) * height * width <= _KEPT_BYTES else None,
             self.pixels,
+            self.windows,
         )
         scores = self._scores(plain), self._scores(refined) if refined else None
         return CheckpointScores(step, *scores, kept, time.perf_counter() - started)
@@ -188,8 +195,12 @@ class ListScorer:
     @torch.inference_mode()
     def predictions(self, tiles: Sequence[int]) -> list[np.ndarray]:
         """Class ids that the network predicts for some tiles, uint8, at tile size."""
-        maps = (
-            predict_probabilities(self.network, batch, self.device, self.precision, self.views, self.pixels)
-            for batch in self.tiles.one_by_one(tiles)
+        classify = partial(
+            maps_for_ids,
+            self.network,
+            device=self.device,
+            precision=self.precision,
+            views=self.views,
+            pixels=self.pixels,
         )
-        return [probabilities.argmax(dim=1)[0].to("cpu", torch.uint8).numpy() for probabilities in maps]
+        return [likeliest(batch, self.windows, classify) for batch in self.tiles.one_by_one(tiles)]

@@ -57,6 +57,14 @@ class RunRecord:
         """Steps between its checkpoints; None where its options do not say."""
         return self._count("save_pred_every")
 
+    @property
+    def crop(self) -> tuple[int, int] | None:
+        """Height and width of its training crops; None where its options do not say."""
+        size = self.options.get("input_size")
+        if not (isinstance(size, list | tuple) and len(size) == 2 and all(type(s) is int and s > 0 for s in size)):
+            return None
+        return size[0], size[1]
+
     def _count(self, name: str) -> int | None:
         value = self.options.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -33,7 +33,7 @@ def test_everything_is_measured_and_written_as_markdown(monkeypatch, tmp_path):
         ("learner: fitting, batch 4", "tiles/s"),
         ("learner: scoring, batch 32", "tiles/s"),
         ("evaluation", "tiles/s"),
-        ("maps in windows, overlap 0.5", "megapixels/s"),
+        ("maps in windows", "megapixels/s"),
         ("checkpoint: size of both networks", "MB"),
         ("checkpoint: holds training up", "ms"),
         ("checkpoint: written in the background", "ms"),

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.evaluation.evaluate import BrokenMapsError, evaluate, predict_probabilities
+from utils.evaluation.evaluate import evaluate
 from utils.evaluation.settings import ViewSettings
+from utils.evaluation.views import BrokenMapsError, predict_probabilities
+from utils.evaluation.windows import Windows
 
 CPU = torch.device("cpu")
 C = 4
@@ -275,3 +277,57 @@ def test_maps_that_are_not_finite_are_no_maps(value, refine):
 def test_what_a_network_says_of_the_padding_need_not_be_finite():
     matrix, _ = evaluate(outside(lambda part: part.fill_(float("nan"))), [make_batch((30, 20), (40, 40))], C, CPU)
     assert matrix.scores().mean_iou == 1
+
+
+# --- tiles that are larger than a window ------------------------------------------------------------------------------
+
+WINDOWS = Windows((16, 16), overlap=0.25)
+
+
+@pytest.mark.parametrize("masks", ["of the tile", "on a grid of their own"])
+def test_tiles_larger_than_a_window_score_as_when_they_are_seen_at_once(masks):
+    """With a network that sees a pixel alone, and errs; refined maps are other ones."""
+    batch, seen = make_batch((30, 20), (40, 40), num_tiles=3), []
+    grids = [patch.repeat_interleave(2, 0)[:59] for patch in batch.mask[:, :30, :20]]
+    given = {"masks_of": (lambda _: grids) if masks != "of the tile" else None}
+
+    def network(images: Tensor) -> Tensor:
+        seen.append(tuple(images.shape[2:]))
+        logits = read_classes(images)
+        return logits + 20 * F.one_hot((images[:, 0] > 0.3).long(), C).permute(0, 3, 1, 2)
+
+    def refine(maps: Tensor, images: Tensor) -> Tensor:
+        assert maps.shape[2:] == images.shape[2:]
+        return maps.roll(1, dims=1)
+
+    expected = evaluate(network, [batch], C, CPU, refine=refine, **given)
+    assert set(seen) == {(40, 40)}
+    seen.clear()
+    found = evaluate(network, [batch], C, CPU, refine=refine, windows=WINDOWS, **given)
+    assert set(seen) == {(16, 16)}
+    assert expected[0].scores().pixel_accuracy < 1
+    for of_windows, at_once in zip(found, expected, strict=True):
+        assert torch.equal(of_windows.tiles, at_once.tiles)
+
+
+def test_predictions_of_large_tiles_can_be_kept():
+    batch = make_batch((30, 20), (40, 40))
+    kept = []
+    evaluate(read_classes, [batch], C, CPU, keep=lambda of, prediction: kept.append((of, prediction)), windows=WINDOWS)
+    assert len(kept) == 1
+    assert kept[0][0] is batch
+    assert torch.equal(kept[0][1].long(), batch.image[:, 0, :30, :20].long() // 50)
+
+
+@pytest.mark.parametrize("refine", [None, lambda probabilities, _: probabilities])
+def test_a_window_that_is_not_finite_makes_no_scores(refine):
+    calls = iter(range(100))
+
+    def network(images: Tensor) -> Tensor:
+        logits = read_classes(images)
+        if next(calls) == 3:  # of the second tile's first row of windows
+            logits[0, 2, 3, 4] = float("nan")
+        return logits
+
+    with pytest.raises(BrokenMapsError, match="NaN or infinite"):
+        evaluate(network, [make_batch((30, 20), (40, 40))], C, CPU, refine=refine, windows=WINDOWS)

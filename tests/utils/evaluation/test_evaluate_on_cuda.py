@@ -6,6 +6,7 @@ maps come from and go to.
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,14 @@ from model.networks.deeplabv2 import DeepLabV2
 from tests.fake_cuda import CUDA, fake_cuda, nothing_waits, output_types
 from tests.plain_s4gan import Batch
 from utils.compute.device import place
-from utils.compute.precision import autocast, keep_convolutions_in
+from utils.compute.precision import keep_convolutions_in
 from utils.evaluation import evaluate as evaluate_module
-from utils.evaluation.evaluate import PLAIN, evaluate, predict_probabilities
+from utils.evaluation import large_tiles
+from utils.evaluation.evaluate import evaluate
 from utils.evaluation.metric import ConfusionMatrix
 from utils.evaluation.settings import ViewSettings
-from utils.evaluation.windows import blended_strips
-from utils.imagery.images import normalise, to_unit_range
+from utils.evaluation.views import PLAIN, predict_probabilities
+from utils.evaluation.windows import ArrayImage, Windows, classified_pieces, strips_of
 
 C = 4
 BATCH = Batch(
@@ -111,16 +113,23 @@ def test_a_confusion_matrix_never_waits_for_the_device():
     assert matrix.counts.device == CUDA
 
 
-def classify(images: Tensor, network: DeepLabV2) -> Tensor:
-    with autocast("bf16", CUDA):
-        logits = network(normalise(to_unit_range(images, CUDA)))
-    return logits.float().softmax(dim=1)
-
-
-def test_windows_are_blended_on_the_device():
-    strips = blended_strips(BATCH.image, partial(classify, network=network_in("bf16")), (24, 16), 0.5, 4)
+def test_strips_of_windows_are_made_on_the_device():
+    image = np.zeros((32, 32, 3), np.uint8)
+    plan = Windows((24, 16), overlap=0.5).plan((32, 32))
+    classify = partial(predict_probabilities, network_in("bf16"), device=CUDA, precision="bf16")
     with torch.inference_mode():
+        strips = strips_of(classified_pieces(ArrayImage(image), plan, classify, 4), 32, lambda maps: maps)
         tops, parts = zip(*strips, strict=True)
-    assert tops == (0, 8)
+    assert tops == (0, 16)
     assert {(part.dtype, part.device) for part in parts} == {(torch.float32, CUDA)}
-    assert sum(part.shape[2] for part in parts) == 32
+    assert sum(part.shape[1] for part in parts) == 32
+
+
+def test_large_tiles_are_counted_without_waiting_for_the_device(read, monkeypatch):
+    tile = ArrayImage(np.zeros((24, 28, 3), np.uint8))  # fake tensors, as batches are in here, make no arrays
+    monkeypatch.setattr(large_tiles, "_tile", lambda batch, index: tile)
+    network = network_in("bf16")
+    with nothing_waits():
+        matrices, _ = evaluate(network, [BATCH], C, CUDA, "bf16", windows=Windows((16, 16)))
+    assert (matrices.tiles.device, tuple(matrices.tiles.shape)) == (CUDA, (2, C, C))
+    assert read == [CUDA]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from utils.evaluation.settings import ViewSettings
 from utils.evaluation.tile_lists import ListScorer
+from utils.evaluation.windows import Windows
 from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 CPU = torch.device("cpu")
@@ -99,3 +100,13 @@ def test_intervals_are_over_scenes_where_they_are_known():
 def test_tiles_that_were_learned_from_are_counted():
     assert scorer(Tiles(3), labelled=["tile2", "elsewhere"]).num_labelled == 1
     assert scorer(Tiles(3)).num_labelled is None
+
+
+def test_tiles_larger_than_a_window_have_the_same_scores_and_maps():
+    tiles, windows = Tiles(5), Windows((4, 5), overlap=0.25)
+    expected, found = scorer(tiles).evaluate(1), scorer(tiles, windows=windows).evaluate(1)
+    assert torch.equal(found.plain.tiles, expected.plain.tiles)
+    for tile, prediction in found.predictions.items():
+        np.testing.assert_array_equal(prediction, tiles.shown[tile])
+    (again,) = scorer(tiles, windows=windows).predictions([3])
+    np.testing.assert_array_equal(again, tiles.shown[3])
