@@ -173,11 +173,13 @@ def _sizes(summary: Mapping[str, Any]) -> str:
     times = [row["seconds"] for row in summary["checkpoints"]]
     tiles, window = summary["data_list"]["tiles"], summary["window"]
     speed = tiles * len(times) / max(0.01, sum(times))
-    padded = "" if window == summary["tile_size"] else f", padded to {_by(window)}"
+    is_read_in_windows = any(side < of_tile for side, of_tile in zip(window, summary["tile_size"], strict=True))
+    how = "read in windows of" if is_read_in_windows else "padded to"
+    seen = "" if window == summary["tile_size"] else f", {how} {_by(window)}"
     rows = [
         ("network", f"{summary['backbone']}, {summary['parameters'] / 1e6:.1f} million parameters"),
         ("checkpoint file", as_size(summary["checkpoint_bytes"])),
-        ("tile", f"{_by(summary['tile_size'])} pixels{padded}"),
+        ("tile", f"{_by(summary['tile_size'])} pixels{seen}"),
         ("scored at", "the size of each mask file" if summary["options"]["eval_size"] == "file" else "tile size"),
         ("precision", f"{summary['precision']} on {summary['device']}"),
         ("processes", str(summary["processes"])),
