@@ -33,11 +33,12 @@ from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.settings import NetworkSettings
 from model.training import TrainingRun
-from tests.conftest import TinySet, contents, error_line, write_image, write_list, write_overlapping
+from tests.conftest import TinySet, contents, error_line, write_custom, write_image, write_list, write_overlapping
 from tests.tools.test_train_AL import before
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
 from tools.settings import TrainingSettings
+from utils.evaluation import views, windows
 from utils.runs.pace import Pace
 from utils.runs.settings import KeepingSettings, MachineSettings
 from utils.settings import SettingsError
@@ -376,6 +377,40 @@ def test_validation_scores_a_pixel_in_several_tiles_once(tmp_path: Path, capsys:
     (tiny.folder / "tiles.csv").unlink()
     run(options(tiny, tmp_path / "whole", "--supervised-only", **changes))
     assert validation_of(tmp_path / "whole") != [validated]
+
+
+@pytest.mark.parametrize(("size", "given", "expected"), [
+    ((80, 70), {}, (1, 32, 40)),  # windows, of no more pixels than two crops
+    ((80, 70), {"val_batch_size": 3}, (2, 32, 40)),  # as many as lie beside one another
+    ((30, 24), {"val_batch_size": 3}, (3, 32, 32)),
+    ((30, 24), {}, (2, 32, 32)),
+])  # fmt: skip
+def test_validation_has_a_batch_size_and_reads_large_tiles_in_windows_as_evaluation_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], given: dict, expected: tuple[int, int, int]
+):
+    monkeypatch.setattr(windows, "LARGEST", 40)
+    tiny = write_custom(tmp_path / "custom", size=size)
+    network_input, seen = views.network_input, []
+
+    def watched(images: Tensor, *rest: Any) -> Tensor:
+        seen.append((len(images), *images.shape[2:]))
+        return network_input(images, *rest)
+
+    changes = {"data_list": tiny.list_path, "val_list": tiny.list_path, "num_steps": 1, "eval_every": 1} | given
+    with monkeypatch.context() as patched:
+        patched.setattr(views, "network_input", watched)
+        run(options(tiny, tmp_path / "run", "--supervised-only", **changes))
+    assert max(seen) == expected
+    evaluation = {
+        "dataset": "custom", "data-dir": tiny.folder, "data-list": tiny.list_path, "checkpoint-dir": tmp_path / "run",
+        "save-dir": tmp_path / "scores", "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    words = [str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]
+    assert auto_evaluate.main([*words, "--all"]) == 0
+    with (tmp_path / "scores" / "scores.csv").open() as file:
+        (scores,) = csv.DictReader(file)
+    (validated,) = validation_of(tmp_path / "run")
+    assert float(validated) == pytest.approx(float(scores["mean_iou"]), abs=1e-6)
 
 
 def test_validation_leaves_out_the_ignored_label_and_names_tiles_that_were_learned_from(
