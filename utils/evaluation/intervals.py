@@ -14,6 +14,7 @@ LEVEL = 0.95
 FEWEST_UNITS = 50  # below, percentiles of resampled means are too narrow to be believed
 FEWEST_UNITS_OF_A_CLASS = 30  # that hold it: simulated intervals then cover the truth in 91 %, with 10 in 80 %
 _DRAWS_AT_A_TIME = 2_000_000  # resampled units, 8 bytes each
+_SUMS_AT_A_TIME = 8_000_000  # numbers that they add up to, likewise
 Ends = tuple[float | None, float | None]
 
 
@@ -64,7 +65,7 @@ def mean_iou_interval(
     if len(sums) < FEWEST_UNITS or not present.any():
         return Interval(None, None, len(sums), unit)
     scores = resampled_mean_iou(sums[:, :, present], resamples, np.random.default_rng(seed))
-    low, high = _ends(scores)
+    low, high = ends_of(scores)
     return Interval(float(low), float(high), len(sums), unit)
 
 
@@ -91,26 +92,32 @@ def class_intervals(
     for name, (part, whole) in class_ratios(*drawn.transpose(1, 0, 2)).items():
         scores = np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
         for column in np.flatnonzero(np.isfinite(scores).any(axis=0)):  # else: never predicted, no user's accuracy
-            low, high = _ends(scores[:, column])
+            low, high = ends_of(scores[:, column])
             intervals[name][known[column]] = (float(low), float(high))
     return intervals
 
 
-def _ends(scores: np.ndarray) -> np.ndarray:
-    """Both ends of the middle 95 % of resampled scores."""
+def ends_of(scores: np.ndarray) -> np.ndarray:
+    """Both ends of the middle 95 % of resampled scores, shape (resamples, ...) -> (2, ...)."""
     tail = 50 * (1 - LEVEL)
-    return np.nanpercentile(scores, [tail, 100 - tail])
+    return np.nanpercentile(scores, [tail, 100 - tail], axis=0)
 
 
 def unit_sums(tiles: Tensor, groups: Sequence[Hashable] | None = None) -> np.ndarray:
     """Pixels of each class that a unit has right, in the truth, and predicted: float64, shape (U, 3, C)."""
     counts = tiles.cpu().to(torch.int64)
-    sums = torch.stack([counts.diagonal(dim1=1, dim2=2), counts.sum(dim=2), counts.sum(dim=1)], dim=1).double()
+    sums = torch.stack([counts.diagonal(dim1=1, dim2=2), counts.sum(dim=2), counts.sum(dim=1)], dim=1)
+    return added_up(sums, groups).numpy()
+
+
+def added_up(of_tiles: Tensor, groups: Sequence[Hashable] | None = None) -> Tensor:
+    """What tiles hold, (N, ...), added up over those of a group, in the order in which groups occur: float64."""
+    values = of_tiles.double()
     if groups is None:
-        return sums.numpy()
+        return values
     order = {group: row for row, group in enumerate(dict.fromkeys(groups))}
     rows = torch.tensor([order[group] for group in groups], dtype=torch.int64)
-    return torch.zeros(len(order), *sums.shape[1:], dtype=sums.dtype).index_add_(0, rows, sums).numpy()
+    return torch.zeros(len(order), *values.shape[1:], dtype=values.dtype).index_add_(0, rows, values)
 
 
 def resampled_mean_iou(sums: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -132,15 +139,17 @@ def resampled_mean_iou(sums: np.ndarray, resamples: int, rng: np.random.Generato
 
 
 def resampled_sums(sums: np.ndarray, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The sums of as many units as there are, drawn with replacement: shapes (some resamples, 3, C).
+    """The sums of as many units as there are, drawn with replacement: shapes (some resamples, ...).
 
     Args:
-        sums, resamples, rng: as of `resampled_mean_iou`.
+        sums: of each unit, shape (U, ...).
+        resamples, rng: as of `resampled_mean_iou`.
     """
-    units, _, classes = sums.shape
-    flat = sums.reshape(units, 3 * classes)
-    for start in range(0, resamples, rows := max(1, _DRAWS_AT_A_TIME // units)):
+    units = len(sums)
+    flat = sums.reshape(units, -1)
+    rows = max(1, min(_DRAWS_AT_A_TIME // units, _SUMS_AT_A_TIME // flat.shape[1]))
+    for start in range(0, resamples, rows):
         number = min(rows, resamples - start)
         drawn = rng.integers(units, size=(number, units)) + units * np.arange(number)[:, None]
         times = np.bincount(drawn.ravel(), minlength=number * units).reshape(number, units)
-        yield (times @ flat).reshape(number, 3, classes)
+        yield (times @ flat).reshape(number, *sums.shape[1:])
