@@ -21,6 +21,7 @@ from data.settings import DataSettings
 from data.tiles import Tiles, open_masks_as_filed, open_tiles
 from utils.compute import distributed
 from utils.errors import DataError
+from utils.evaluation.tile_lists import TilePlace
 from utils.imagery.colours import RGB
 from utils.suggest import first_names
 from utils.wording import worded
@@ -65,6 +66,7 @@ class EvaluationTiles:
         self.batch_size, self._file_masks = batch_size, file_masks
         self._input_size = input_size
         self.overlapping = None if counted is None else counted.overlapping
+        self._counted = counted
         scored = tiles
         if counted is not None and counted.overlapping and tiles.masks is not None:
             scored = replace(tiles, masks=MasksCountedOnce(tiles.masks, tiles.labelled, counted))
@@ -144,6 +146,24 @@ class EvaluationTiles:
         if self.description.group is None:
             return None
         return [scene or name for name, scene in self.description.groups_of(self.names).items()]
+
+    @cached_property
+    def places(self) -> list[TilePlace | None] | None:
+        """Where each tile was cut from its scene, None for one without a record; None where there are no records."""
+        if self._counted is None:
+            return None
+        records = {record.name: record for record in self._counted.records}
+        found = [records.get(name) for name in self.names]
+        return [None if r is None else TilePlace(r.scene, r.row, r.column, r.height, r.width) for r in found]
+
+    @property
+    def metres_per_pixel(self) -> float | None:
+        """Ground size of a tile's pixel; None where it is not known."""
+        return self.description.bands.metres_per_pixel
+
+    def counted(self, index: int) -> np.ndarray | None:
+        """The pixels of its place that a tile counts, bool (height, width); None where it counts all."""
+        return None if self._counted is None else self._counted.mask(self.names[index])
 
     def __len__(self) -> int:
         return len(self.tiles)

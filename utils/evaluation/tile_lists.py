@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,16 @@ from utils.progress import progress
 _KEPT_BYTES = 32_000_000  # of predictions that wait for being pictured; of longer lists they are made again
 
 
+class TilePlace(NamedTuple):
+    """Where a tile was cut: its scene, and row and column of its first pixel, height and width there, in pixels."""
+
+    scene: str
+    row: int
+    column: int
+    height: int
+    width: int
+
+
 class ListTiles(Protocol):
     """The tiles of a list with their masks; any object with these fields will do.
 
@@ -40,6 +50,8 @@ class ListTiles(Protocol):
         scenes: the scene of each tile; None: each tile stands for itself.
         batch_size: tiles of a batch.
         overlapping: how many tiles share pixels of a scene with another, which are scored once; None: not known.
+        places: where each tile was cut, None for one of which it is not known; None: of none.
+        metres_per_pixel: ground size of a tile's pixel; None: not known.
         loader: this process's share of the batches, in the order of the list; batches have a field `tile`, positions
             in the list.
     """
@@ -60,6 +72,10 @@ class ListTiles(Protocol):
     def scenes(self) -> Sequence[Hashable] | None: ...  # noqa: D102
     @property
     def tile_size(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def places(self) -> Sequence[TilePlace | None] | None: ...  # noqa: D102
+    @property
+    def metres_per_pixel(self) -> float | None: ...  # noqa: D102
 
     def image(self, index: int) -> np.ndarray:
         """Image of a tile, uint8 (H, W, 3)."""
@@ -67,6 +83,10 @@ class ListTiles(Protocol):
 
     def mask(self, index: int) -> np.ndarray:
         """Ids of a tile, uint8 (H, W)."""
+        ...
+
+    def counted(self, index: int) -> np.ndarray | None:
+        """Pixels of the scene that a tile counts, bool, of the height and width of its place; None: all."""
         ...
 
     def one_by_one(self, tiles: Sequence[int]) -> Iterable[MaskedBatch]:

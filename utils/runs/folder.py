@@ -19,7 +19,7 @@ TRAINING = Kind(
     record="options.json",
     record_key="options",
     files=rf"{_CHECKPOINT}|(last|best)\.pth|options\.json|metrics\.csv|labelled_names\.txt"
-    rf"|(curves|tiles)\.png|{EVENTS}",
+    rf"|(curves|tiles)\.png|calibration\.json|{EVENTS}",
     worth=r"checkpoint\d+\.pth|(last|best)\.pth|options\.json",
     folders=("tensorboard",),
     can_resume=True,

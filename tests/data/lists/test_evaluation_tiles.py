@@ -99,3 +99,20 @@ def test_a_tiles_csv_that_cannot_be_used_is_named(tmp_path: Path):
     (tiny.folder / "tiles.csv").write_text("name\n")
     with pytest.raises(DataError, match=r"tiles\.csv, line 1: no column scene"):
         opened(tiny)
+
+
+def test_places_of_the_tiles_and_what_each_counts_are_known_where_there_are_records(tmp_path: Path):
+    tiny = write_overlapping(tmp_path / "custom")
+    tiles = opened(tiny, input_size=(32, 32))
+    places = tiles.places
+    assert places is not None
+    assert places[1] == ("scene", 0, 16, 32, 32)
+    counted = np.zeros((48, 48), int)
+    for index, place in enumerate(places):
+        assert place is not None
+        own = tiles.counted(index)
+        assert own is not None
+        counted[place.row : place.row + 32, place.column : place.column + 32] += own
+    assert (counted == 1).all()
+    alone = opened(write_custom(tmp_path / "alone", 2), input_size=(32, 32))
+    assert (alone.places, alone.counted(0), alone.metres_per_pixel) == (None, None, None)

@@ -27,7 +27,7 @@ class Tiles:
     """Tiles of 8×8 whose red channel is 100 times the class, the first rows of each of the wrong class."""
 
     path, classes, colours, tile_size, batch_size = Path("val.txt"), ("a", "b"), ((0, 0, 0), (9, 9, 9)), (8, 8), 2
-    legend, overlapping = (classes, colours), None
+    legend, overlapping, places, metres_per_pixel = (classes, colours), None, None, None
 
     def __init__(self, count: int, scenes: list[str] | None = None) -> None:
         self.names, self.scenes = [f"tile{n}" for n in range(count)], scenes
@@ -47,6 +47,9 @@ class Tiles:
 
     def mask(self, index: int) -> np.ndarray:
         return self.masks[index].numpy()
+
+    def counted(self, index: int) -> np.ndarray | None:
+        return None
 
     def one_by_one(self, tiles) -> list[Batch]:
         return [self.batch([tile]) for tile in tiles]
