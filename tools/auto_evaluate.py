@@ -47,11 +47,16 @@ from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers
 from utils.console import say
 from utils.errors import DataError
+from utils.evaluation.calibration.record import FILE as CALIBRATION
+from utils.evaluation.calibration.record import calibrate, digest_of, write_calibration
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.notes import on_ignored_label, on_labelled_tiles, on_overlapping_tiles
+from utils.evaluation.report.comparison import Confidence
+from utils.evaluation.report.pictures import typical_tile
 from utils.evaluation.report.results import RESULTS, Results
-from utils.evaluation.tile_lists import ListScorer
+from utils.evaluation.report.scene import SceneCanvas, chosen_scene
+from utils.evaluation.tile_lists import CheckpointScores, ListScorer
 from utils.evaluation.views import BrokenMapsError
 from utils.evaluation.windows import MOST_AT_ONCE, PIXELS_AT_ONCE, Windows, largest_window
 from utils.runs.folder import RunFolder
@@ -117,14 +122,20 @@ def evaluate_into(folder: OutputFolder, settings: EvaluationSettings, device: to
             why = f": {checkpoints.why_none}" if checkpoints.why_none else ""
             raise DataError(f"no checkpoint of {run_folder.path} could be evaluated{why}")
         best = results.best.step
-        if test_list is not None and (reason := checkpoints.reason_to_end()):
+        reason = checkpoints.reason_to_end()
+        if test_list is not None and reason:
             results.notes.append(f"{reason} before the test list was scored")
             say(results.notes[-1], file=sys.stderr)
         elif test_list is not None:
             checkpoints.return_to(best)
             test = test_list.evaluate(best)
+        confidence = None
+        if not reason and not settings.no_calibration:
+            checkpoints.return_to(best)
+            confidence = confidence_of(results, test, test_list)
+        keep_digest(results, run_folder.network(best), confidence)
         seconds = time.perf_counter() - started
-        results.finish(test, test_list, checkpoints.skipped, seconds, checkpoints.return_to)
+        results.finish(test, test_list, checkpoints.skipped, seconds, checkpoints.return_to, confidence)
     say_next(settings, run_folder, record, best, lists[-1])
     distributed.stop()
     is_incomplete = checkpoints.say_left_out() or (test_list is not None and test is None)
@@ -199,6 +210,34 @@ def scorer_of(
     )
 
 
+def confidence_of(results: Results, test: CheckpointScores | None, test_list: ListScorer | None) -> Confidence:
+    """Measure the confidence of the chosen checkpoint, and picture a scene; all processes have to."""
+    assert results.best is not None  # it is chosen
+    shown, on = (test, test_list) if test and test_list else (results.best, results.chosen_on)
+    canvas = SceneCanvas(on.tiles, chosen_scene(on.tiles, typical_tile(shown.plain.tiles)))
+    calibration = calibrate(results.chosen_on, test_list if test else None, canvas.keep)
+    canvas.gather(on.device)
+    return Confidence(calibration, canvas)
+
+
+def keep_digest(results: Results, checkpoint: Path, confidence: Confidence | None) -> None:
+    """Say in the results which file they are of, and beside that file which temperature it needs."""
+    if not distributed.is_main():
+        return
+    try:
+        digest = digest_of(checkpoint)
+    except OSError:  # a training has removed it since
+        return
+    results.conditions["checkpoint_sha256"] = digest
+    if confidence is None:
+        return
+    if remark := write_calibration(checkpoint, digest, confidence.calibration):
+        results.notes.append(remark)
+        say(f"warning: {remark}", file=sys.stderr)
+    else:
+        results.conditions["calibration_file"] = str(checkpoint.with_name(CALIBRATION))
+
+
 def notes_on(lists: Sequence[EvaluationTiles], labelled: Sequence[str], ignored: int, trained: int) -> list[str]:
     """Say what has to be known beside the scores, and give it to the report: masks learned from, labels left out,
     tiles that overlap."""
@@ -218,6 +257,7 @@ def conditions_of(settings: EvaluationSettings, network: Trained, tiles: Evaluat
         "parameters": sum(parameter.numel() for parameter in network.network.parameters()),
         "checkpoint_bytes": sum(4 * tensor.numel() for tensor in network.network.state_dict().values()),
         "tile_size": list(tiles.tile_size),
+        "metres_per_pixel": tiles.metres_per_pixel or network.record.bands.metres_per_pixel,
         "window": list(windows_of(settings, tiles.tile_size, network.device).plan(tiles.tile_size).window),
         "batch_size": tiles.batch_size,
         "precision": network.precision,

@@ -138,6 +138,8 @@ class EvaluationSettings:
         range: the checkpoints.
         views: of each tile.
         resamples: of the bootstrap, for intervals.
+        no_calibration: leave out one more pass over each list with the chosen checkpoint, which measures its
+            confidence, fits its temperature and pictures a scene.
         crf: also score maps refined by a dense CRF; None: do not.
         machine: where it runs.
         save_dir: folder of results.
@@ -153,6 +155,7 @@ class EvaluationSettings:
     range: RangeSettings = field(default_factory=RangeSettings)
     views: ViewSettings = field(default_factory=ViewSettings)
     resamples: int = 1000
+    no_calibration: bool = False
     crf: CRFSettings | None = None
     machine: MachineSettings = field(default_factory=MachineSettings)
     save_dir: Path = Path("results")

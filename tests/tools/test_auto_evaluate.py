@@ -1,6 +1,7 @@
 """tools/auto_evaluate.py on drawn tiles of 32×32 and networks that were never trained."""
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -39,6 +40,8 @@ from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate
 from utils.evaluation import checkpoints as checkpoints_module
 from utils.evaluation import tile_lists, windows
+from utils.evaluation.areas import adjusted_areas_of_summary
+from utils.evaluation.calibration import read_calibration
 from utils.evaluation.metric import CLASS_SCORES
 from utils.evaluation.settings import WindowSettings
 from utils.evaluation.tile_lists import ListScorer
@@ -47,7 +50,7 @@ from utils.runs import interrupt
 from utils.runs.files import save_tensors
 
 STEPS = (7, 30, 200)
-PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
+PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png", "scene.png", "reliability.png", "areas.png")
 
 
 def save_generator(folder: Path, step: int, classes: int = 3) -> None:
@@ -77,12 +80,17 @@ def run(tmp_path_factory) -> Path:
     return folder
 
 
-def argv(tiny: TinySet, run: Path, out: Path, *flags: str, **changes: object) -> list[str]:
+def argv(tiny: TinySet, run: Path, out: Path, *flags: str, calibrated: bool = False, **changes: object) -> list[str]:
+    """The command's words; confidence is measured, which takes time, only where a test asks for it."""
     options = {
         "--dataset": tiny.dataset, "--data-dir": tiny.folder, "--data-list": tiny.list_path, "--checkpoint-dir": run,
         "--save-dir": out, "--input-size": "32,32", "--device": "cpu", "--precision": "fp32",
     } | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}  # fmt: skip
-    return [*(str(part) for pair in options.items() for part in pair), *flags]
+    return [
+        *(str(part) for pair in options.items() for part in pair),
+        *flags,
+        *([] if calibrated else ["--no-calibration"]),
+    ]
 
 
 def rows_of(out: Path) -> dict[int, dict[str, str]]:
@@ -100,7 +108,7 @@ def results(tiny, run, tmp_path_factory) -> Path:
     lists = {"data_list": tiny.folder / "val.txt", "test_list": tiny.folder / "test.txt"}
     write_list(lists["data_list"], tiny.names[:4])
     write_list(lists["test_list"], tiny.names[4:])
-    assert auto_evaluate.main(argv(tiny, run, out, "--all", **lists)) == 0
+    assert auto_evaluate.main(argv(tiny, run, out, "--all", calibrated=True, **lists)) == 0
     return out
 
 
@@ -237,14 +245,88 @@ def test_processes_share_the_tiles_and_write_what_one_does(results, tiny, run, t
 
     def work() -> int:
         torch.set_num_threads(1)
-        return auto_evaluate.main(argv(tiny, run, tmp_path / "out", "--all", **lists))
+        return auto_evaluate.main(argv(tiny, run, tmp_path / "out", "--all", calibrated=True, **lists))
 
     assert in_processes(2, work) == [0, 0]
     assert (tmp_path / "out" / "scores.csv").read_text() == (results / "scores.csv").read_text()
     together, alone = summary_of(tmp_path / "out"), summary_of(results)
     assert together["processes"] == 2
     assert together["test_list"]["scores"] == alone["test_list"]["scores"]
+    assert together["confusion"] == alone["confusion"]
+    for key in ("temperature", "ece_before", "ece_after", "nll_after", "pixels"):
+        assert together["calibration"][key] == pytest.approx(alone["calibration"][key], abs=1e-6)
+    pictures = [np.array(Image.open(folder / "scene.png"), np.int16) for folder in (tmp_path / "out", results)]
+    assert np.abs(pictures[0] - pictures[1]).max() <= 2  # a batch of another size is rounded otherwise
     assert len(list((tmp_path / "out" / "tensorboard").iterdir())) == 1
+
+
+# --- How far the map can be trusted ----------------------------------------------------------------------------------
+
+
+def test_the_temperature_is_kept_beside_the_checkpoint_that_it_was_fitted_to(tiny, run, tmp_path, capsys):
+    folder, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(run, folder)
+    lists = {"data_list": tiny.folder / "val.txt", "test_list": tiny.folder / "test.txt"}
+    assert auto_evaluate.main(argv(tiny, folder, out, "--all", calibrated=True, **lists)) == 0
+    summary, kept = summary_of(out), json.loads((folder / "calibration.json").read_text())
+    best = folder / f"checkpoint{summary['chosen']['step']}.pth"
+    assert kept["checkpoint_sha256"] == summary["checkpoint_sha256"] == hashlib.sha256(best.read_bytes()).hexdigest()
+    assert (kept["list"], kept["measured_on"]) == (str(lists["data_list"]), str(lists["test_list"]))
+    assert {key: summary["calibration"][key] for key in ("temperature", "ece_before")} == {
+        key: kept[key] for key in ("temperature", "ece_before")
+    }
+    assert summary["calibration"]["file"] == str(folder / "calibration.json")
+    assert kept["pixels"] == summary["test_list"]["pixels"]  # tiles so small are taken whole
+    assert read_calibration(folder, best) == kept["temperature"]
+    assert "confidence: expected calibration error" in capsys.readouterr().out
+
+
+def test_calibration_can_be_left_out(tiny, run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    (folder / "calibration.json").unlink(missing_ok=True)
+    out = tmp_path / "out"
+    assert auto_evaluate.main(argv(tiny, folder, out, start_eval=7, end_eval=7)) == 0
+    assert not (folder / "calibration.json").exists()
+    assert [name for name in PICTURES if (out / name).exists()] == [
+        "classes.png", "confusion.png", "tiles.png", "areas.png",
+    ]  # fmt: skip
+    summary = summary_of(out)
+    assert (summary["calibration"], summary["scene"]) == (None, None)
+    assert "Can it be trusted" not in (out / "report.html").read_text()
+
+
+def test_the_areas_on_the_list_itself_are_those_in_truth_and_the_summary_adjusts_others(run, tmp_path):
+    tiny = write_custom(tmp_path / "custom", count=60, version=2, metres_per_pixel=5)
+    out = tmp_path / "out"
+    assert auto_evaluate.main(argv(tiny, run, out, start_eval=7, end_eval=7)) == 0
+    summary = summary_of(out)
+    truth, prediction = direct(run, tiny, 7, tiny.names)
+    for index, entry in enumerate(summary["areas"]["classes"]):
+        assert entry["mapped_share"] == pytest.approx((prediction == index).mean())
+        assert entry["adjusted_share"] == pytest.approx((truth == index).mean())
+        assert entry["adjusted_hectares"] == pytest.approx((truth == index).sum() * 25 / 10_000)
+    assert (summary["metres_per_pixel"], summary["areas"]["units"]) == (5, 60)
+    mapped = {name: float((prediction == index).sum()) for index, name in enumerate(CUSTOM["classes"])}
+    areas = adjusted_areas_of_summary(out / "summary.json", mapped)
+    assert [row.area for row in areas.rows] == pytest.approx([(truth == index).sum() for index in range(3)])
+    assert "5 m a pixel" in (out / "report.html").read_text()
+
+
+def test_a_scene_is_pictured_whole(run, tmp_path):
+    overlapping, out = write_overlapping(tmp_path / "custom"), tmp_path / "out"
+    assert auto_evaluate.main(argv(overlapping, run, out, calibrated=True, start_eval=7, end_eval=7)) == 0
+    assert summary_of(out)["scene"] == {
+        "name": "scene", "tiles": 4, "height": 48, "width": 48,
+        "text": "Scene scene, 48 × 48 pixels, put together from 4 tiles of the list",
+    }  # fmt: skip
+
+
+def test_the_report_goes_in_the_order_of_a_user_s_questions(results):
+    assert re.findall("<h2>(.*?)</h2>", (results / "report.html").read_text()) == [
+        "How good is it", "Can it be trusted where it is sure", "How much area each class has",
+        "Where it is right and wrong", "Which checkpoint", "Sizes, times and options",
+    ]  # fmt: skip
 
 
 # --- What is written -------------------------------------------------------------------------------------------------
@@ -295,7 +377,7 @@ def test_pictures_and_events_are_there(results):
 
 
 def test_one_checkpoint_has_no_curve_and_is_not_called_the_best(tiny, run, tmp_path):
-    assert auto_evaluate.main(argv(tiny, run, tmp_path, start_eval=7, end_eval=7)) == 0
+    assert auto_evaluate.main(argv(tiny, run, tmp_path, calibrated=True, start_eval=7, end_eval=7)) == 0
     assert not (tmp_path / "miou.png").exists()
     text = (tmp_path / "report.html").read_text()
     assert "step 7, the only checkpoint evaluated" in text

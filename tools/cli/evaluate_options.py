@@ -94,6 +94,11 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     add("--flip", action="store_true", help="average with the mirrored tile")
     add("--scales", type=_scales, default=(1.0,), metavar="S,…", help="average over the tile resized by these factors")
     add("--resamples", type=count(100, 100_000), default=1000, metavar="N", help="of the bootstrap, for intervals")
+    add(
+        "--no-calibration",
+        action="store_true",
+        help="leave out the pass over each list that measures confidence, fits its temperature and pictures a scene",
+    )
     add("--crf", action="store_true", help="also score maps refined by a dense CRF")
 
 

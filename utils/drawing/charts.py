@@ -10,9 +10,9 @@ import numpy as np
 from utils.console import valid_text
 from utils.drawing.pictures import save_figure
 
-_INK, _BAR, _MARK, _PALE = "#1f2933", "#2a6f97", "#d1495b", "#9fb3c8"
-LINE_COLOURS = (_BAR, _MARK, "#6a994e")
-_WIDTH = 5.6  # inches: 616 pixels, whose letters can still be read where a page is 400 pixels wide
+INK, BAR, MARK, PALE = "#1f2933", "#2a6f97", "#d1495b", "#9fb3c8"
+LINE_COLOURS = (BAR, MARK, "#6a994e")
+WIDTH = 5.6  # inches: 616 pixels, whose letters can still be read where a page is 400 pixels wide
 _TITLE = 64  # characters of a line of a title
 _WITH_NUMBERS = 25  # classes up to which a confusion matrix has its numbers written into it
 
@@ -44,20 +44,20 @@ def save_score_curve(
         best: the chosen step.
         test_score: what the chosen checkpoint scores on the test list.
     """
-    figure = new_figure(_WIDTH, 3.8)
+    figure = new_figure(WIDTH, 3.8)
     axis = figure.subplots()
     values = np.array([np.nan if score is None else score for score in scores])
     low, high = (np.array([np.nan if ends[i] is None else ends[i] for ends in band], float) for i in (0, 1))
     if np.isfinite(low).any():
-        axis.fill_between(steps, low, high, color=_BAR, alpha=0.18, linewidth=0, label="95 % interval")
-    axis.plot(steps, values, color=_BAR, linewidth=1.4, marker="." if len(steps) < 60 else None, label="mean IoU")
+        axis.fill_between(steps, low, high, color=BAR, alpha=0.18, linewidth=0, label="95 % interval")
+    axis.plot(steps, values, color=BAR, linewidth=1.4, marker="." if len(steps) < 60 else None, label="mean IoU")
     at = steps.index(best)
     if np.isfinite(values[at]):
-        axis.plot([best], [values[at]], "o", color=_MARK, markersize=8, label=f"step {best}: {values[at]:.3f}")
+        axis.plot([best], [values[at]], "o", color=MARK, markersize=8, label=f"step {best}: {values[at]:.3f}")
     if test_score is not None:
-        axis.plot([best], [test_score], "D", color=_INK, markersize=6, label=f"on the test list: {test_score:.3f}")
+        axis.plot([best], [test_score], "D", color=INK, markersize=6, label=f"on the test list: {test_score:.3f}")
     axis.set(xlabel="step", ylabel="mean IoU")
-    _title(axis, title)
+    set_title(axis, title)
     if len(steps) < 10:
         axis.set_xticks(list(steps))
     axis.grid(alpha=0.3)
@@ -85,13 +85,13 @@ def save_confusion(path: Path, title: str, counts: np.ndarray, names: Sequence[s
     axis.set_xticks(range(len(columns)), [valid_text(names[i]) for i in columns], rotation=90, fontsize=8)
     axis.set_yticks(range(len(true)), [valid_text(names[i]) for i in true], fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
-    _title(axis, title)
+    set_title(axis, title)
     if len(columns) <= _WITH_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.005:
                 axis.text(
                     column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=7,
-                    color="white" if share > 0.55 else _INK,
+                    color="white" if share > 0.55 else INK,
                 )  # fmt: skip
     bar = figure.colorbar(shown, ax=axis, fraction=0.04, pad=0.02, ticks=[0, 0.5, 1])
     bar.ax.set_yticklabels(["0 %", "50 %", "100 %"], fontsize=8)
@@ -118,16 +118,16 @@ def save_class_bars(
     """
     columns = zip(ious, shares, names, ends, strict=True)
     rows = sorted((iou, share, name, interval) for iou, share, name, interval in columns if iou is not None)
-    figure = new_figure(_WIDTH, max(2.0, 1.3 + 0.26 * len(rows)))
+    figure = new_figure(WIDTH, max(2.0, 1.3 + 0.26 * len(rows)))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2, 1])
     figure.suptitle("\n".join(wrap(title, _TITLE)), fontsize=11)
     for place, (iou, share, _, (low, high)) in enumerate(rows):
-        left.barh(place, iou, color=_BAR, height=0.7)
+        left.barh(place, iou, color=BAR, height=0.7)
         if low is not None and high is not None:
-            left.plot([low, high], [place, place], color=_MARK, linewidth=2.2, solid_capstyle="butt")
-        _write(left, f"{iou:.3f}", max(iou, high or 0), place)
-        right.barh(place, share, color=_PALE, height=0.7)
-        _write(right, f"{share:.1%}", share, place)
+            left.plot([low, high], [place, place], color=MARK, linewidth=2.2, solid_capstyle="butt")
+        write_beside(left, f"{iou:.3f}", max(iou, high or 0), place)
+        right.barh(place, share, color=PALE, height=0.7)
+        write_beside(right, f"{share:.1%}", share, place)
     has_intervals = any(low is not None for *_, (low, _) in rows)
     left.set_xlabel("IoU, with its 95 % interval in red" if has_intervals else "IoU")
     right.set_xlabel("share of the pixels")
@@ -141,10 +141,11 @@ def save_class_bars(
     save_figure(path, figure)
 
 
-def _write(axis: Any, text: str, x: float, y: float) -> None:
+def write_beside(axis: Any, text: str, x: float, y: float) -> None:
+    """Write a number to the right of the end of a bar."""
     axis.annotate(text, (x, y), (3, 0), textcoords="offset points", va="center", fontsize=8)
 
 
-def _title(axis: Any, title: str) -> None:
+def set_title(axis: Any, title: str) -> None:
     """Above a chart, in as many lines as it takes."""
     axis.set_title("\n".join(wrap(title, _TITLE)), fontsize=11)

@@ -46,7 +46,7 @@ def count_in_windows(
     kept = torch.zeros(len(batch.image), *size, dtype=torch.uint8) if keep is not None and masks is None else None
     for index in range(len(batch.image)):
         mask = batch.mask[index, : size[0], : size[1]] if masks is None else masks[index]
-        pieces = classified_pieces(_tile(batch, index), plan, both, windows.at_once(plan.window))
+        pieces = classified_pieces(tile_image(batch, index), plan, both, windows.at_once(plan.window))
         matrices = [ConfusionMatrix(each.num_classes, device) for each in (plain, refined) if each is not None]
         for truth, maps, piece in _beside_truth(pieces, mask, size):
             broken += ~torch.isfinite(maps).all().to(device)
@@ -70,13 +70,13 @@ def likeliest(batch: ImageBatch, windows: Windows, classify: Classify) -> np.nda
     if plan.is_single:
         return classify(batch).argmax(dim=1)[0].to("cpu", torch.uint8).numpy()
     ids = np.empty(size, np.uint8)
-    pieces = classified_pieces(_tile(batch, 0), plan, classify, windows.at_once(plan.window))
+    pieces = classified_pieces(tile_image(batch, 0), plan, classify, windows.at_once(plan.window))
     for top, strip in strips_of(pieces, size[1], lambda maps: maps.argmax(dim=0).to(torch.uint8)):
         ids[top : top + len(strip)] = strip.cpu().numpy()
     return ids
 
 
-def _tile(batch: ImageBatch, index: int) -> ArrayImage:
+def tile_image(batch: ImageBatch, index: int) -> ArrayImage:
     """A tile without its padding."""
     height, width = size_inside(batch)
     return ArrayImage(batch.image[index, :, :height, :width].permute(1, 2, 0).cpu().numpy())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 
 from utils.compute import distributed
-from utils.evaluation.evaluate import predict_probabilities
+from utils.evaluation.large_tiles import tile_image
 from utils.evaluation.tile_lists import ListScorer
+from utils.evaluation.views import predict_probabilities, size_inside
+from utils.evaluation.windows import classified_pieces
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import VALID
 from utils.progress import progress
@@ -107,7 +110,7 @@ class _TilePixels:
 
 def _scored(batch: Any, scorer: ListScorer) -> tuple[Tensor, Tensor]:
     """Masks of a batch, 255 where there are no data, and where there are some; uint8 and bool, (B, h, w)."""
-    height, width = batch.size.tolist()[0]
+    height, width = size_inside(batch)
     masks, valid = batch.mask[:, :height, :width], torch.ones(len(batch.mask), height, width, dtype=torch.bool)
     if scorer.pixels.has_validity:
         valid = batch.image[:, -1, :height, :width] == VALID
@@ -115,12 +118,25 @@ def _scored(batch: Any, scorer: ListScorer) -> tuple[Tensor, Tensor]:
 
 
 def _pieces(scorer: ListScorer, batch: Any) -> Iterator[tuple[int, int, int, Tensor]]:
-    """The tiles of a batch: number in the batch, top, left, and probabilities, float32 (C, h, w), on the CPU."""
-    maps = predict_probabilities(
-        scorer.network, batch, scorer.device, scorer.precision, scorer.views, scorer.pixels
-    ).cpu()
-    for number, one in enumerate(maps):
-        yield number, 0, 0, one
+    """The tiles of a batch, large ones in windows: number in the batch, first row and column, and probabilities,
+    float32 (C, h, w), on the CPU."""
+    classify = partial(
+        predict_probabilities,
+        scorer.network,
+        device=scorer.device,
+        precision=scorer.precision,
+        views=scorer.views,
+        pixels=scorer.pixels,
+    )
+    plan = scorer.windows.plan(size_inside(batch))
+    if plan.is_single:
+        for number, one in enumerate(classify(batch).cpu()):
+            yield number, 0, 0, one
+        return
+    for number in range(len(batch.image)):
+        image = tile_image(batch, number)
+        for piece in classified_pieces(image, plan, classify, scorer.windows.at_once(plan.window)):
+            yield number, piece.row.first, piece.column.first, piece.maps.cpu()
 
 
 def _stacked(rows: list[Tensor], none: Tensor) -> Tensor:

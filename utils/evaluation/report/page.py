@@ -8,6 +8,7 @@ from typing import Any
 from utils.drawing.html import cards, details, number, page, paragraph, picture, section, swatch, table
 from utils.evaluation.intervals import FEWEST_UNITS_OF_A_CLASS
 from utils.evaluation.metric import CLASS_SCORES
+from utils.evaluation.report.trust import area_section, confidence_section
 from utils.runs.files import write_text
 from utils.runs.space import as_size
 from utils.wording import worded
@@ -30,21 +31,19 @@ def write_report(
     shown = test or summary["data_list"]
     on = _shown_list(summary)
     parts = [
-        paragraph(f"{summary['dataset']} · {summary['backbone']} · {_chosen(summary['chosen'])}", soft=True),
+        paragraph(f"{_source(summary)} · {_chosen(summary['chosen'])}", soft=True),
         _numbers(shown),
         paragraph(_reading(summary)),
         *(paragraph(note[:1].upper() + note[1:] + ".") for note in summary["notes"]),
-        section("Which checkpoint", picture(pictures.get("miou.png"), _curve_caption(summary))),
         section(
-            "Which classes",
+            "How good is it",
+            picture(pictures.get("scene.png"), _scene_caption(summary, on)),
             paragraph(_class_words(shown)),
             _classes(summary["classes"], colours),
             picture(pictures.get("classes.png"), f"IoU of each class and its share of the labelled pixels, on {on}."),
-            picture(
-                pictures.get("confusion.png"),
-                f"What each true class (row) is taken for, in percent of its pixels, on {on}.",
-            ),
         ),
+        confidence_section(summary, pictures, on),
+        area_section(summary, pictures, colours, on),
         section(
             "Where it is right and wrong",
             picture(
@@ -52,8 +51,16 @@ def write_report(
                 f"Tiles with the best, the median and the worst mean IoU of {on}; wrong pixels are red, pixels "
                 "without a label black.",
             ),
+            picture(
+                pictures.get("confusion.png"),
+                f"What each true class (row) is taken for, in percent of its pixels, on {on}.",
+            ),
         ),
-        section("Scores of every checkpoint", _checkpoints(summary)),
+        section(
+            "Which checkpoint" if summary["chosen"]["of"] > 1 else "Scores of the checkpoint",
+            picture(pictures.get("miou.png"), _curve_caption(summary)),
+            _checkpoints(summary),
+        ),
         section("Left out", _skipped(summary["skipped"])),
         section("Sizes, times and options", _sizes(summary), details("Options", _options(summary["options"]))),
     ]
@@ -64,6 +71,22 @@ def _shown_list(summary: Mapping[str, Any]) -> str:
     if summary["test_list"]:
         return "the test list"
     return "the list that the checkpoint was chosen on" if summary["chosen"]["of"] > 1 else summary["data_list"]["path"]
+
+
+def _source(summary: Mapping[str, Any]) -> str:
+    """Data set, size of a pixel on the ground, backbone."""
+    metres = summary.get("metres_per_pixel")
+    pixel = [] if metres is None else [f"{metres:g} m a pixel"]
+    return " · ".join([summary["dataset"], *pixel, summary["backbone"]])
+
+
+def _scene_caption(summary: Mapping[str, Any], on: str) -> str:
+    if summary["scene"] is None:
+        return ""
+    return (
+        f"{summary['scene']['text']}, of {on}. Confidence is the probability of the class on the map, from a guess "
+        "(dark blue) to certainty (yellow), at the temperature below."
+    )
 
 
 def _chosen(chosen: Mapping[str, Any]) -> str:
@@ -173,6 +196,7 @@ def _sizes(summary: Mapping[str, Any]) -> str:
     times = [row["seconds"] for row in summary["checkpoints"]]
     tiles, window = summary["data_list"]["tiles"], summary["window"]
     speed = tiles * len(times) / max(0.01, sum(times))
+    metres = summary.get("metres_per_pixel")
     is_read_in_windows = any(side < of_tile for side, of_tile in zip(window, summary["tile_size"], strict=True))
     how = "read in windows of" if is_read_in_windows else "padded to"
     seen = "" if window == summary["tile_size"] else f", {how} {_by(window)}"
@@ -180,6 +204,7 @@ def _sizes(summary: Mapping[str, Any]) -> str:
         ("network", f"{summary['backbone']}, {summary['parameters'] / 1e6:.1f} million parameters"),
         ("checkpoint file", as_size(summary["checkpoint_bytes"])),
         ("tile", f"{_by(summary['tile_size'])} pixels{seen}"),
+        ("a pixel on the ground", "not known" if metres is None else f"{metres:g} m"),
         ("scored at", "the size of each mask file" if summary["options"]["eval_size"] == "file" else "tile size"),
         ("precision", f"{summary['precision']} on {summary['device']}"),
         ("processes", str(summary["processes"])),

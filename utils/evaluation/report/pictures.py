@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from utils.drawing.accuracy_charts import save_areas, save_reliability
 from utils.drawing.charts import save_class_bars, save_confusion, save_score_curve
 from utils.drawing.pictures import (
     WRONG_COLOUR,
@@ -18,12 +19,13 @@ from utils.drawing.pictures import (
     save_picture,
     with_legend,
 )
+from utils.evaluation.calibration.record import Calibration
 from utils.evaluation.metric import tile_mean_iou
-from utils.evaluation.report.summary import Comparison, shares_of
+from utils.evaluation.report.comparison import Comparison, shares_of
 from utils.evaluation.tile_lists import CheckpointScores, ListScorer
 from utils.imagery.labels import IGNORE_INDEX
 
-PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png")
+PICTURES = ("miou.png", "classes.png", "confusion.png", "tiles.png", "reliability.png", "areas.png", "scene.png")
 _MANY_TILES = 24  # from here on two tiles of each kind are shown, else one
 
 
@@ -51,6 +53,34 @@ def draw(folder: Path, comparison: Comparison, return_to: Callable[[int], None])
     title = f"IoU of each class: {where}"
     save_class_bars(folder / "classes.png", title, classes, scores.class_iou, shares_of(scores), ends)
     save_picture(folder / "tiles.png", _tiles(shown, on, return_to))
+    _draw_areas(folder / "areas.png", comparison, where)
+    if comparison.confidence is not None:
+        calibration = comparison.confidence.calibration
+        save_picture(folder / "scene.png", comparison.confidence.canvas.draw(calibration.temperature))
+        _draw_reliability(folder / "reliability.png", calibration, where)
+
+
+def _draw_areas(path: Path, comparison: Comparison, where: str) -> None:
+    """Shares of the area on the map and error-adjusted."""
+    if (areas := comparison.areas) is None:
+        return
+    whole, names = sum(areas.mapped), comparison.shown[1].tiles.classes
+    mapped, adjusted = ([area / whole for area in each] for each in (areas.mapped, areas.areas))
+    ends = [(None, None) if low is None or high is None else (low / whole, high / whole) for low, high in areas.ends]
+    save_areas(path, f"Share of the area of each class: {where}", names, mapped, adjusted, ends)
+
+
+def _draw_reliability(path: Path, calibration: Calibration, where: str) -> None:
+    """Accuracy against confidence, before and after temperature."""
+    temperature = calibration.temperature
+    curves = [
+        (f"{name}, calibration error {each.error:.3f}", (each.share, each.confidence, each.accuracy))
+        for name, each in (
+            ("as the network says", calibration.before),
+            (f"at temperature {temperature:.2f}", calibration.after),
+        )
+    ]
+    save_reliability(path, f"How often it is right where it is so sure: {where}", curves)
 
 
 def draw_curve(path: Path, comparison: Comparison) -> None:
@@ -94,6 +124,14 @@ def _predictions(
         return [shown.predictions[tile] for tile in tiles]
     return_to(shown.step)
     return on.predictions(tiles)
+
+
+def typical_tile(tiles: Tensor) -> int:
+    """Position of a tile with the middle mean IoU of those that have one, confusion matrices (N, C, C)."""
+    scores = tile_mean_iou(tiles)
+    order = scores.argsort(descending=True, stable=True)
+    ranking = order[scores[order].isfinite()]
+    return int(ranking[(len(ranking) - 1) // 2]) if len(ranking) else 0
 
 
 def extreme_tiles(tiles: Tensor, names: Sequence[str]) -> list[tuple[str, int]]:

@@ -10,9 +10,10 @@ from utils.compute import distributed
 from utils.console import say, valid_text
 from utils.evaluation.intervals import Interval
 from utils.evaluation.metric import Scores
+from utils.evaluation.report.comparison import Comparison, Confidence, Row, in_words, rank
 from utils.evaluation.report.page import write_report
 from utils.evaluation.report.pictures import PICTURES, draw, draw_curve
-from utils.evaluation.report.summary import COLUMNS, Comparison, Row, in_words, rank, say_comparison, summary_of
+from utils.evaluation.report.summary import COLUMNS, say_comparison, summary_of
 from utils.evaluation.tile_lists import CheckpointScores, ListScorer
 from utils.runs.files import storage_errors, write_json, write_text
 from utils.runs.folder import EVENTS
@@ -101,6 +102,7 @@ class Results:
         skipped: Mapping[int, str],
         seconds: float,
         return_to: Callable[[int], None],
+        confidence: Confidence | None = None,
     ) -> None:
         """Write and say what is known only in the end: the best scores, the summary, the pictures, the report.
 
@@ -109,10 +111,11 @@ class Results:
             skipped: reasons by step.
             seconds: of the whole evaluation.
             return_to: gives the network the weights of a step again.
+            confidence: of the chosen checkpoint on the test list, else on the other; None: not measured.
         """
         if self.best is None or not distributed.is_main():
             return
-        comparison = Comparison(self.rows, self.best, self.chosen_on, test, test_list)
+        comparison = Comparison(self.rows, self.best, self.chosen_on, test, test_list, confidence)
         write_json(self.path / f"best_scores_{self.best.step}.json", self.best.plain.scores.published())
         if comparison.refined is not None and comparison.refined.refined is not None:
             path = self.path / f"best_scores_crf_{comparison.refined.step}.json"

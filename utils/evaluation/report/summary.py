@@ -1,91 +1,15 @@
-"""What an evaluation comes to: a row a checkpoint, the chosen one, and the words and numbers for both."""
+"""The words and numbers for what an evaluation comes to: `summary.json`, and what is said in the end."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
 from typing import Any
 
 from utils.console import say
-from utils.evaluation.intervals import Ends, Interval
-from utils.evaluation.metric import CLASS_SCORES, Scores, fraction
-from utils.evaluation.tile_lists import CheckpointScores, ListScorer, ListScores
+from utils.evaluation.areas.of_summary import KEY, confusion_summary
+from utils.evaluation.metric import CLASS_SCORES, fraction
+from utils.evaluation.report.comparison import Comparison, Row, in_words, shares_of
+from utils.evaluation.tile_lists import CheckpointScores, ListScorer
 
 COLUMNS = ("mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou")
-
-
-@dataclass(frozen=True)
-class Row:
-    """What is kept of a checkpoint once the next one is evaluated."""
-
-    step: int
-    seconds: float
-    scores: Scores
-    interval: Interval
-    refined: Scores | None
-    refined_interval: Interval | None
-
-    @classmethod
-    def of(cls, evaluation: CheckpointScores) -> "Row":
-        """A checkpoint's row; its tiles' counts are left behind."""
-        plain, refined = evaluation.plain, evaluation.refined
-        others = (refined.scores, refined.interval) if refined else (None, None)
-        return cls(evaluation.step, evaluation.seconds, plain.scores, plain.interval, *others)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The chosen checkpoint, what it was chosen from, and what it scores where nothing was chosen.
-
-    Attributes:
-        rows: all checkpoints in the order of their evaluation.
-        best: the chosen one, on the list that the choice was made on.
-        chosen_on: that list.
-        test, test_list: the chosen one on the test list; None without one.
-    """
-
-    rows: Sequence[Row]
-    best: CheckpointScores
-    chosen_on: ListScorer
-    test: CheckpointScores | None = None
-    test_list: ListScorer | None = None
-
-    @property
-    def shown(self) -> tuple[CheckpointScores, ListScorer]:
-        """What pictures and the table of classes show: the test list where there is one."""
-        return (self.test, self.test_list) if self.test and self.test_list else (self.best, self.chosen_on)
-
-    @cached_property
-    def class_intervals(self) -> Mapping[str, Sequence[Ends]]:
-        """Intervals of the scores of each class, where `shown` looks."""
-        shown, on = self.shown
-        return on.class_intervals(shown.plain)
-
-    @property
-    def is_optimistic(self) -> bool:
-        """Whether what is shown is the list that one of several checkpoints was chosen on."""
-        return self.test is None and len(self.rows) > 1
-
-    @property
-    def refined(self) -> Row | None:
-        """The checkpoint whose refined maps score best; None where nothing was refined."""
-        rows = [row for row in self.rows if row.refined is not None]
-        return max(rows, key=lambda row: (rank(row.refined), -row.step), default=None)
-
-
-def rank(scores: Scores | None) -> float:
-    """What checkpoints are compared by."""
-    return -1.0 if scores is None or scores.mean_iou is None else scores.mean_iou
-
-
-def shares_of(scores: Scores) -> list[float]:
-    """Share of the labelled pixels that each class has."""
-    return [pixels / max(1, sum(scores.class_pixels)) for pixels in scores.class_pixels]
-
-
-def in_words(on_list: ListScores) -> str:
-    """Scores and interval as a phrase."""
-    scores = on_list.scores
-    return f"mean IoU {fraction(scores.mean_iou)}, pixel accuracy {fraction(scores.pixel_accuracy)}; {on_list.interval}"
 
 
 def summary_of(
@@ -115,6 +39,10 @@ def summary_of(
         "test_list": _list_summary(comparison.test_list, test, False) if test and comparison.test_list else None,
         "crf": _refined_summary(comparison.refined),
         "classes": _class_summary(comparison),
+        "calibration": _calibration_summary(comparison, conditions.get("calibration_file")),
+        "scene": _scene_summary(comparison),
+        "areas": _area_summary(comparison),
+        KEY: _confusion_summary(comparison),
         "checkpoints": [_row_summary(row) for row in comparison.rows],
         "skipped": [{"step": step, "reason": reason} for step, reason in sorted(skipped.items())],
         "seconds": round(seconds, 2),
@@ -152,6 +80,59 @@ def _class_summary(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
+def _calibration_summary(comparison: Comparison, file: str | None) -> dict[str, Any] | None:
+    if comparison.confidence is None:
+        return None
+    return {"file": file, **comparison.confidence.calibration.as_plain()}
+
+
+def _confusion_summary(comparison: Comparison) -> dict[str, Any]:
+    tiles, learned = comparison.shown[1].tiles, comparison.shown[1].num_labelled
+    is_optimistic = comparison.is_optimistic or bool(learned)
+    return confusion_summary(comparison.units, tiles.classes, str(tiles.path), is_optimistic)
+
+
+def _area_summary(comparison: Comparison) -> dict[str, Any] | None:
+    """Areas on the list that is shown, as shares, and in hectares where the size of a pixel is known."""
+    areas, tiles = comparison.areas, comparison.shown[1].tiles
+    if areas is None:
+        return None
+    whole, metres = sum(areas.mapped), tiles.metres_per_pixel
+    hectares = None if metres is None else metres**2 / 10_000  # of a pixel
+    rows = zip(tiles.classes, areas.mapped, areas.areas, areas.ends, strict=True)
+    return {
+        "overall_accuracy": areas.overall,
+        "unit": areas.unit,
+        "units": areas.units,
+        "why_no_intervals": areas.why_none or None,
+        "classes": [
+            {
+                "name": name,
+                "mapped_share": mapped / whole,
+                "adjusted_share": adjusted / whole,
+                "low": None if low is None else low / whole,
+                "high": None if high is None else high / whole,
+                "mapped_hectares": None if hectares is None else mapped * hectares,
+                "adjusted_hectares": None if hectares is None else adjusted * hectares,
+            }
+            for name, mapped, adjusted, (low, high) in rows
+        ],
+    }
+
+
+def _scene_summary(comparison: Comparison) -> dict[str, Any] | None:
+    if comparison.confidence is None:
+        return None
+    scene, tiles = comparison.confidence.canvas.scene, comparison.shown[1].tiles
+    return {
+        "name": scene.name,
+        "tiles": len(scene.members),
+        "height": scene.height,
+        "width": scene.width,
+        "text": scene.in_words(tiles.metres_per_pixel),
+    }
+
+
 def _row_summary(row: Row) -> dict[str, Any]:
     values = {name: getattr(row.scores, name) for name in COLUMNS}
     values |= {"low": row.interval.low, "high": row.interval.high}
@@ -181,6 +162,8 @@ def say_comparison(comparison: Comparison) -> None:
     )
     if refined is not None and refined.refined is not None:
         say(f"with CRF: step {refined.step}, mean IoU {fraction(refined.refined.mean_iou)} (chosen on this list)")
+    if comparison.confidence is not None:
+        say(comparison.confidence.calibration.in_words())
     if test is not None and comparison.test_list is not None:
         say(f"on the test list {comparison.test_list.tiles.path}: {in_words(test.plain)}")
         if test.refined is not None:

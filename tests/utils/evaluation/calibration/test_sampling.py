@@ -7,6 +7,7 @@ from tests.utils.evaluation.test_tile_lists import Tiles, scorer
 from utils.compute import distributed
 from utils.evaluation.calibration import sampling
 from utils.evaluation.calibration.sampling import ConfidenceSample, sample_confidence
+from utils.evaluation.windows import Windows
 
 
 def sampled(tiles: Tiles, keep=None) -> ConfidenceSample:
@@ -63,3 +64,17 @@ def test_processes_have_the_sample_of_one():
     for found in in_processes(2, work):
         for part in ("probabilities", "labels", "weights"):
             assert torch.equal(getattr(found, part), getattr(alone, part))
+
+
+def test_tiles_larger_than_a_window_are_sampled_and_handed_on_in_pieces():
+    tiles, kept = Tiles(2), np.full((2, 8, 8), 255)
+
+    def keep(tile: int, top: int, left: int, maps: torch.Tensor) -> None:
+        assert max(maps.shape[1:]) < 8
+        kept[tile, top : top + maps.shape[1], left : left + maps.shape[2]] = maps.argmax(dim=0)
+
+    in_windows = sample_confidence(scorer(tiles, windows=Windows((4, 4), (4, 4))), keep)
+    np.testing.assert_array_equal(kept, tiles.shown)
+    whole = sampled(tiles)
+    torch.testing.assert_close(in_windows.probabilities, whole.probabilities)
+    assert torch.equal(in_windows.labels, whole.labels)
