@@ -93,7 +93,7 @@ class TileReader:
             )
         shrinks = image.shape[0] >= height and image.shape[1] >= width
         area = self.description.resample == "area" and shrinks
-        return _resized(image, self.tile_size, cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+        return resized(image, self.tile_size, cv2.INTER_AREA if area else cv2.INTER_LINEAR)
 
     def mask(self, name: str) -> np.ndarray:
         """A tile's class ids at tile size: decoded first, then resized by nearest neighbour.
@@ -199,7 +199,7 @@ def names_with_masks(reader: TileReader, names: Sequence[str], needs_folder: boo
     return found
 
 
-def _resized(image: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
+def resized(image: np.ndarray, size: tuple[int, int], interpolation: int) -> np.ndarray:
     """OpenCV's resize of any number of channels, of which it takes four at once, and drops a single one."""
     groups = [image[..., first : first + 4] for first in range(0, image.shape[2], 4)]
     resized = [cv2.resize(np.ascontiguousarray(group), size[::-1], interpolation=interpolation) for group in groups]

@@ -7,12 +7,25 @@ from typing import TYPE_CHECKING
 
 from data.dataset_json import load_description
 from data.descriptions import DATASET_NAMES, Description, Exif
-from utils.fields import as_counts, as_exact, as_one_of, as_paths, as_size, check_numbers, check_shares, known_name
+from utils.errors import warn
+from utils.fields import (
+    as_counts,
+    as_exact,
+    as_many_paths,
+    as_one_of,
+    as_paths,
+    as_size,
+    check_numbers,
+    check_shares,
+    known_name,
+)
+from utils.imagery.bands import Bands, OtherScale
 from utils.settings import SettingsError, require
 
 if TYPE_CHECKING:  # with torch
     from data.cache import CacheSettings
-    from data.map_images import MapImage
+    from data.maps.area_of_interest import AreaOfInterest
+    from data.maps.images import MapImage
 
 
 @dataclass(frozen=True)
@@ -132,24 +145,31 @@ class MapSourceSettings:
     """What maps are made of: image files, or the tiles of a data set's list.
 
     Attributes:
-        images: an image file, or a folder with all below it.
+        images: image files, and folders with all below them; one may stand alone.
         data_list: file of tile names, one a line, in place of `images`; needs `dataset` and `data_dir`.
         dataset: `ucm`, `deepglobe` or `custom`, in any case: of the list, or in place of a run's `options.json`.
         data_dir: the data set's folder; of a built-in one it is needed for a list only.
         scale: factor that images are resized by first: ground size of their pixels over that of the training tiles'.
+        other_scale: what becomes of a scene whose metres per pixel differ by more than 20 % from those of the run:
+            `refuse` it, `resample` it to the run's, or `accept` it as it is.
         exif: `apply`: turn images as their EXIF orientation says; `ignore`: do not; None: as the data set says, else
             `apply`.
+        aoi: polygons outside of which nothing is mapped; None: everything is.
     """
 
-    images: Path | None = None
+    images: tuple[Path, ...] | None = None
     data_list: Path | None = None
     dataset: str | None = None
     data_dir: Path | None = None
     scale: float = 1.0
+    other_scale: OtherScale = "refuse"
     exif: Exif | None = None
+    aoi: Path | None = None
 
     def __post_init__(self) -> None:
-        as_paths(self, "images", "data_list", "data_dir")
+        as_many_paths(self, "images")
+        as_paths(self, "data_list", "data_dir", "aoi")
+        as_one_of(self, "other_scale", "way", ("refuse", "resample", "accept"))
         as_one_of(self, "exif", "way", ("apply", "ignore"))
         check_numbers(self, "scale", above=True)
         if self.dataset is not None:
@@ -182,20 +202,34 @@ class MapSourceSettings:
             described = DataSettings(self.dataset, self.data_dir, Path()).description()
         return described if self.exif is None else replace(described, exif=self.exif)
 
-    def find(self) -> "list[MapImage]":
+    def find(self, bands: Bands) -> "list[MapImage]":
         """The images, in the order of the list or of their paths; each is read when it is asked for.
+
+        Args:
+            bands: that the network sees.
 
         Raises:
             OptionError: a path does not exist.
-            DataError: there is no image.
+            DataError: there is no image, or the polygons of `aoi` cannot be used.
         """
-        from data.map_images import images_of_list, images_of_path  # with torch
+        from data.maps.images import Fitting, images_of_list, images_of_paths
 
         description = self.description()
+        exif = self.exif or (description.exif if description else "apply")
+        fitting = Fitting(bands, self.other_scale, self.scale, exif, self._area())
         if self.images is not None:
-            exif = self.exif or (description.exif if description else "apply")
-            return images_of_path(self.images, self.scale, exif)
+            return images_of_paths(self.images, fitting)
         assert self.data_list is not None
         assert self.data_dir is not None
         assert description is not None
-        return images_of_list(self.data_list, description, self.data_dir)
+        return images_of_list(self.data_list, description, self.data_dir, fitting)
+
+    def _area(self) -> "AreaOfInterest | None":
+        if self.aoi is None:
+            return None
+        from data.maps.area_of_interest import AreaOfInterest  # with GDAL
+
+        area = AreaOfInterest(self.aoi)
+        for remark in area.remarks:
+            warn(remark)
+        return area

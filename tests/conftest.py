@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ def fast_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    os.environ["GDAL_NUM_THREADS"] = "1"  # GDAL keeps its threads, without which forked processes would wait forever
     yield
     torch.set_num_threads(before)
 

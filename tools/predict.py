@@ -1,14 +1,18 @@
-"""Make maps: a checkpoint on a list of tiles, an image file, or a folder of images.
+"""Make maps: a checkpoint on scenes, images, folders of them, or a list of tiles.
 
     python tools/predict.py --checkpoint-dir checkpoint --images scenes --save-dir predictions
+    python tools/predict.py --checkpoint-dir checkpoint --images town.vrt --confidence --polygons town.gpkg
     python tools/predict.py --checkpoint checkpoint/checkpoint400.pth --dataset ucm --data-dir datasets/ucm \\
         --data-list datasets/ucm/test.txt --save-dir predictions
+    torchrun --nproc_per_node=4 tools/predict.py ...
 
-Writes ids/<name>.png (class ids), colour/<name>.png, overlay/<name>.png (the map over its image) and class_shares.csv
-(a line an image, fractions of its pixels) to --save-dir. Images larger than a tile are read in overlapping windows
-whose probabilities are blended, so that no seam shows. Images of --images have to show the ground as large as the
-training tiles do: where those were shrunk from their files (DeepGlobe: 2448 to 320 pixels), give --scale 0.1307.
-Tiles of a --data-list are brought to tile size as in training; all maps come back at the size of their files.
+Of a scene with a place, and of any that a picture could not hold, --save-dir gets ids/<name>.tif, a cloud-optimised
+GeoTIFF of class ids on the scene's grid, 255 where there are no data, and with --confidence and --probabilities more of
+the kind; class_areas.csv tells hectares. Of other images it gets ids/<name>.png, colour/<name>.png and
+overlay/<name>.png (the map over its image). class_shares.csv has a line an image, fractions of its pixels. Large images
+are read in windows. Pictures have to show the ground as large as the training tiles do: where those were shrunk from
+their files (DeepGlobe: 2448 to 320 pixels), give --scale 0.1307. Tiles of a --data-list are brought to tile size as in
+training; all maps come back at the size of their files.
 """
 
 import os
@@ -31,51 +35,65 @@ if __name__ == "__main__":
     parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from data.descriptions import Description
-from data.map_images import read_in_groups
+from data.maps.checks import check_outputs
+from data.maps.folder import MapFolder
+from data.maps.writing_maps import WritingMaps
+from model.mapping import Mapper
 from model.trained import Trained, checkpoint_of, require_classes
 from tools.cli.crf_options import options_table
+from utils.compute import distributed
 from utils.compute.device import choose_device
-from utils.errors import DataError
-from utils.evaluation.maps import MapFolder
+from utils.console import say
+from utils.errors import DataError, warn
+from utils.evaluation.calibration import read_calibration
+from utils.evaluation.calibration.record import FILE as CALIBRATION
 from utils.progress import Progress
 from utils.runs.record import RunRecord
 from utils.settings import SettingsError
 
 SKIPPED = 4  # exit code: finished, but some images were left out
-GROUP = 8  # images of one size that come together
 WITHOUT_EFFECT = {"overwrite", "save_dir", "cuda", "gpu", "num_workers", "random_seed"}  # no map depends on them
 
 
 def make_maps(settings: PredictionSettings) -> int:
     """Make a map of every image; returns the exit code."""
     device = choose_device(settings.machine)
-    description = settings.source.description()
-    network = open_network(settings, description, device)
-    windows, window = settings.windows, network.window(settings.windows)
-    check_apart(settings.source.images, settings.save_dir)
+    distributed.start(device.type)
+    network = open_network(settings, settings.source.description(), device)
+    check_apart(settings.source.images or (), settings.save_dir)
 
-    shown = network.record.bands.as_shown
-    folder = MapFolder(settings.save_dir, network.classes, network.colours, settings.ids_only, shown)
+    outputs, bands = settings.outputs, network.record.bands
+    folder = MapFolder(settings.save_dir, network.classes, network.colours, outputs, bands.as_shown)
     with folder.claim(overwrite=settings.overwrite):
-        images = settings.source.find()
+        images = settings.source.find(bands)
         folder.check_images(images)
-        record = record_of(settings, network, window)
+        check_outputs(outputs, images, network.classes, settings.overwrite)
+        mapper = mapper_of(settings, network)
+        record = record_of(settings, mapper)
         skipped: list[str] = []
-        with Progress(len(images), "predicting", "image", leave=True) as progress:
-            for group, pixels in read_in_groups(images, window, windows.batch_size or GROUP, skipped):
-                ids = network.predict(pixels, windows, settings.crf, progress.update)
-                folder.begin_with(images, record)  # not before: without a map, an earlier prediction stays
-                for number_in_group, image in enumerate(group):
-                    folder.write(image, pixels[number_in_group], ids[number_in_group])
+        progress = Progress(len(images), "predicting", "image", leave=True)
+        with progress, WritingMaps(folder) as maps:
+            for image, strip in mapper.strips(images):
+                if isinstance(strip, DataError):
+                    warn(f"{strip}; skipped")
+                    skipped.append(image.name)
+                    maps.discard()
+                    continue
+                maps.begin_with(images, record)  # not before: without a map, an earlier prediction stays
+                maps.write(image, strip)
+                progress.update(strip.share)
         if len(skipped) == len(images):
             raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
-        folder.finish()
-    report(folder, network.record.ignore_label, len(images) - len(skipped), skipped)
+        if distributed.is_main():
+            folder.finish()
+            report(folder, network.record.ignore_label, len(images) - len(skipped), skipped)
+    distributed.stop()
     return SKIPPED if skipped else 0
 
 
@@ -112,22 +130,43 @@ def record_of_options(backbone: str | None, description: Description | None, che
     return RunRecord(backbone, description.classes, description.colours, (side, side) if side else None)
 
 
-def check_apart(images: Path | None, save_dir: Path) -> None:
+def check_apart(images: Sequence[Path], save_dir: Path) -> None:
     """Refuse to write maps where the next run would take them for images.
 
     Raises:
         SettingsError: they would lie there.
     """
-    if images is None or not images.is_dir():
-        return
-    source, target = Path(os.path.realpath(images)), Path(os.path.realpath(save_dir))
-    if source == target or source in target.parents:
-        raise SettingsError("{save_dir} {} lies in {images} {}; choose a folder beside it", save_dir, images)
+    target = Path(os.path.realpath(save_dir))
+    for path in images:
+        source = Path(os.path.realpath(path))
+        if path.is_dir() and (source == target or source in target.parents):
+            raise SettingsError("{save_dir} {} lies in {images} {}; choose a folder beside it", save_dir, path)
 
 
-def record_of(settings: PredictionSettings, network: Trained, window: tuple[int, int]) -> dict[str, Any]:
+def mapper_of(settings: PredictionSettings, network: Trained) -> Mapper:
+    """How maps are made; says what is known of the network's confidence where that is wanted."""
+    outputs, temperature = settings.outputs, None
+    if outputs.confidence or outputs.probabilities:
+        assert network.checkpoint is not None
+        temperature = distributed.from_main(partial(calibration_of, network.checkpoint))
+    return Mapper(
+        network, settings.windows, settings.crf, temperature or 1.0, outputs.confidence, outputs.probabilities
+    )
+
+
+def calibration_of(checkpoint: Path) -> float | None:
+    """The temperature of a network's confidence, with a word on it."""
+    temperature = read_calibration(checkpoint.parent, checkpoint)
+    if temperature is not None:
+        say(f"confidence at temperature {temperature:.2f}, as {checkpoint.parent / CALIBRATION} says")
+    elif not (checkpoint.parent / CALIBRATION).is_file():
+        say("confidence as the network gives it, mostly too high: tools/auto_evaluate.py finds out by how much")
+    return temperature
+
+
+def record_of(settings: PredictionSettings, mapper: Mapper) -> dict[str, Any]:
     """How the maps were made, for prediction.json."""
-    options = options_table(settings)
+    options, network = options_table(settings), mapper.network
     return {
         "options": {name: value for name, value in options.items() if name not in WITHOUT_EFFECT},
         "checkpoint": str(network.checkpoint),
@@ -135,7 +174,8 @@ def record_of(settings: PredictionSettings, network: Trained, window: tuple[int,
         "classes": list(network.classes),
         "ignore_label": network.record.ignore_label,
         "colours": [list(colour) for colour in network.colours],
-        "window": list(window),
+        "window": list(network.window(settings.windows)),
+        "temperature": mapper.temperature,
         "precision": network.precision,
         "device": str(network.device),
         "torch": str(torch.__version__),

@@ -10,6 +10,7 @@ command are checked against one another, it is done here, so that Python users a
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.maps.settings import MapOutputs
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods import method_name
 from model.methods.settings import MethodSettings
@@ -186,8 +187,8 @@ class PredictionSettings:
         windows: how large images are read.
         crf: refine each window by a dense CRF; None: do not.
         machine: where it runs.
+        outputs: what is written beside class ids.
         save_dir: folder of the maps.
-        ids_only: leave out what is drawn in colour.
         overwrite: replace an earlier prediction.
     """
 
@@ -198,8 +199,8 @@ class PredictionSettings:
     windows: WindowSettings = field(default_factory=WindowSettings)
     crf: CRFSettings | None = None
     machine: MachineSettings = field(default_factory=MachineSettings)
+    outputs: MapOutputs = field(default_factory=MapOutputs)
     save_dir: Path = Path("predictions")
-    ids_only: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:

@@ -27,6 +27,19 @@ def as_paths(settings: Any, *names: str) -> None:
         _set(settings, name, Path(value))
 
 
+def as_many_paths(settings: Any, *names: str) -> None:
+    """Make tuples of paths of fields that are a path, a text, or several of them.
+
+    Raises:
+        SettingsError: a field holds something else, or nothing.
+    """
+    for name, value in _given(settings, names):
+        several = [value] if isinstance(value, str | os.PathLike) else value
+        is_right = isinstance(several, Sequence) and all(isinstance(path, str | os.PathLike) for path in several)
+        require(is_right and len(several) > 0, f"{{{name}}} is {{}}, expected one path or more", repr(value))
+        _set(settings, name, tuple(map(Path, several)))
+
+
 def as_text(settings: Any, *names: str) -> None:
     """Make text of fields that are paths: those that take a file or a word such as `none`."""
     for name, value in _given(settings, names):

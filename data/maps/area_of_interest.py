@@ -20,6 +20,10 @@ from utils.errors import DataError
 _USE = Use("{aoi}", "save the one with the area in a file of its own", "an area of interest is made of polygons")
 
 
+class OutsideError(DataError):
+    """A scene lies elsewhere than the area of interest."""
+
+
 class AreaOfInterest:
     """The polygons of a GeoPackage, GeoJSON or Shapefile, outside of which nothing is mapped.
 
@@ -47,7 +51,8 @@ class AreaOfInterest:
         """The area on the pixels of a scene.
 
         Raises:
-            DataError: no polygon overlaps the scene; the scene has no place, or control points alone; one of both has
+            OutsideError: no polygon overlaps the scene.
+            DataError: the scene has no place, or control points alone; one of both has
                 no CRS; or polygons that touch the scene cannot be brought to its CRS.
         """
         if scene.place is not None and scene.place.gcps is not None:
@@ -60,7 +65,7 @@ class AreaOfInterest:
         height, width = grid.size
         inside = shapely.area(shapely.clip_by_rect(polygons, 0, 0, width, height)) > 0
         if not inside.any():
-            raise DataError(self._placed.elsewhere([grid], str(scene.path), "the scene"))
+            raise OutsideError(self._placed.elsewhere([grid], str(scene.path), "the scene"))
         return AreaOnScene(polygons[inside])
 
 

@@ -31,7 +31,7 @@ _BLOCK_WIDTH = 512  # of the temporary file's tiles
 _BLOCK_HEIGHT = 128  # at most: rows are held until they fill a row of tiles
 _HELD = 64 << 20  # bytes of rows that are held, unless the map is wider still
 _TEMPORARY = {"compress": "DEFLATE", "zlevel": 1}
-_FINAL = {"compress": "DEFLATE", "predictor": "NO", "level": 3, "bigtiff": "IF_SAFER", "num_threads": "ALL_CPUS"}
+_FINAL = {"compress": "DEFLATE", "predictor": "NO", "level": 3, "bigtiff": "IF_SAFER"}
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,11 @@ class TiledRaster:
         self._flush()
         self._close()
         overviews = "MODE" if self.layer.by_mode else "AVERAGE"
+        threads = os.environ.get("GDAL_NUM_THREADS", "ALL_CPUS")
         with writing(self.path):
-            rasterio.shutil.copy(self._written, self._made, driver="COG", overview_resampling=overviews, **_FINAL)
+            rasterio.shutil.copy(
+                self._written, self._made, driver="COG", overview_resampling=overviews, num_threads=threads, **_FINAL
+            )
         self._written.unlink()
         with storage_errors(self.path), self._made.open("rb") as file:
             os.fsync(file.fileno())

@@ -23,7 +23,7 @@ from data.maps.geotiff import Layer, TiledRaster
 from data.maps.styles import category_names, ids_style, percent_style, style_path
 from data.rasters.place import Place
 from utils.imagery.colours import RGB
-from utils.imagery.labels import IGNORE_INDEX, PERCENT
+from utils.imagery.labels import IGNORE_INDEX, as_percent
 from utils.runs.files import write_text
 
 
@@ -125,10 +125,10 @@ class MapWriter:
         self._ids.write(ids[None])
         if self._confidence is not None:
             assert confidence is not None
-            self._confidence.write(_percent(confidence[None], lacks))
+            self._confidence.write(as_percent(confidence[None], lacks))
         if self._probabilities is not None:
             assert probabilities is not None
-            self._probabilities.write(_percent(probabilities, lacks))
+            self._probabilities.write(as_percent(probabilities, lacks))
 
     def finish(self) -> None:
         """Make the files, once all rows are written.
@@ -149,11 +149,21 @@ class MapWriter:
             write_text(style_path(raster.path), style)
 
 
-def _percent(shares: np.ndarray, lacks: np.ndarray) -> np.ndarray:
-    """Shares (N, rows, W) as whole percent, uint8; 255 where there are no data. One band is in work at a time."""
-    found = np.empty(shares.shape, np.uint8)
-    for band, values in zip(found, shares, strict=True):
-        percent = np.rint(np.clip(values, 0, 1) * PERCENT)
-        percent[lacks] = IGNORE_INDEX
-        band[:] = percent
-    return found
+def write_percent(path: Path, bands: Sequence[str], percent: np.ndarray) -> None:
+    """Write a raster of percent without a place, and its style.
+
+    Args:
+        path: the GeoTIFF.
+        bands: their names.
+        percent: uint8 (bands, H, W), 255 where there are no data.
+
+    Raises:
+        OptionError: the folder cannot be written.
+        DataError: the disk is full.
+    """
+    size = (percent.shape[1], percent.shape[2])
+    with TiledRaster(path, size, None, Layer(tuple(bands), {"UNIT": "percent"})) as raster:
+        raster.write(percent)
+        raster.make()
+        raster.put_in_place()
+    write_text(style_path(path), percent_style())

@@ -1,26 +1,19 @@
 """Which files are scenes and masks, which belong together, and whether an image decoder reads them whole."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import UnidentifiedImageError
-
-from data.decoding.images import open_image
 from data.labels.matching import match_names
 from data.labels.vector_files import VECTOR_ENDINGS
 from data.preparing.archives import SourceFile
 from data.preparing.source_files import check_names, matching
-from data.rasters.checks import is_plain
 from data.rasters.finding import find_scenes
+from data.rasters.plain import DECODED, has_neighbour, is_plain_image
 from data.rasters.scene import RasterScene
 from utils.console import say
-from utils.errors import DataError, OptionError
+from utils.errors import OptionError
 from utils.suggest import first_names
-
-_WHOLE = (".png", ".jpg", ".jpeg", ".bmp")  # what needs no look at a place, where no file beside it gives one
-_WORLD_FILES = (".wld", ".aux.xml")
 
 
 class PathList:
@@ -105,30 +98,11 @@ def are_plain(files: SceneFiles) -> bool:
     """Whether an ordinary image decoder reads all scenes and masks as they are: 8 bits, no place, data everywhere."""
     if files.polygons is not None:
         return False
-    return all(map(_is_plain_image, files.images.values())) and all(map(_is_plain_mask, files.masks.values()))
-
-
-def _is_plain_image(path: Path) -> bool:
-    if path.suffix.lower() in _WHOLE and not _has_neighbour(path):
-        try:
-            with open_image(path) as image:
-                if image.mode in ("RGB", "L", "P", "1") and "transparency" not in image.info:
-                    return True
-        except (DataError, UnidentifiedImageError):  # what is wrong with it, or how it is read, is said below
-            pass
-    with RasterScene.open(path, expand_palette=True) as scene:
-        return is_plain(scene)
+    return all(map(is_plain_image, files.images.values())) and all(map(_is_plain_mask, files.masks.values()))
 
 
 def _is_plain_mask(path: Path) -> bool:
-    if path.suffix.lower() in _WHOLE and not _has_neighbour(path):
+    if path.suffix.lower() in DECODED and not has_neighbour(path):
         return True
     with RasterScene.open(path) as scene:
         return scene.driver != "VRT" and scene.driver != "JP2OpenJPEG" and scene.place is None
-
-
-def _has_neighbour(path: Path) -> bool:
-    """Whether a world file or metadata lie beside an image."""
-    world = path.suffix[:2] + path.suffix[-1] + "w"  # .png: .pgw
-    names = (path.with_suffix(world), path.with_name(path.name + "w"), *(path.with_suffix(e) for e in _WORLD_FILES))
-    return any(os.path.exists(name) for name in (*names, path.with_name(path.name + ".aux.xml")))  # noqa: PTH110 — no error

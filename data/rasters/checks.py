@@ -95,14 +95,17 @@ def require_scale(scene: WindowedScene, run_mpp: float | None) -> None:
 
 
 def is_plain(scene: RasterScene) -> bool:
-    """Whether an ordinary image decoder reads all that a scene holds: 8 bits, grey or RGB, no place, all data."""
+    """Whether an ordinary image decoder reads all that a scene holds: a picture with data everywhere."""
+    return is_picture(scene) and not scene.may_lack_data([band.index for band in scene.bands if not band.is_mask])
+
+
+def is_picture(scene: RasterScene) -> bool:
+    """Whether a scene is a picture: 8 bits, grey, RGB or with a palette, without a place."""
     interpretations = [band.interpretation for band in scene.bands if not band.is_mask]
-    numbers = [band.index for band in scene.bands if not band.is_mask]
     return (
         scene.driver != "VRT"
         and scene.place is None
         and scene.dtype == "uint8"
         and all(band.bits == 8 for band in scene.bands)
         and interpretations in (["gray"], ["palette"], ["red", "green", "blue"])
-        and not scene.may_lack_data(numbers)
     )

@@ -4,19 +4,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.rasters.endings import SCENE_ENDINGS, belongs_to_scene
 from data.rasters.gdal import KINDS
 from data.rasters.vrt import vrt_sources
 from utils.errors import DataError, OptionError
 from utils.paths import MISSING, no_file, reason_of
 from utils.suggest import first_names
 
-SCENE_ENDINGS = (".tif", ".tiff", ".jp2", ".j2k", ".webp", ".png", ".jpg", ".jpeg", ".bmp", ".vrt")
-# World files, projections, statistics, overviews, masks, camera models, metadata, styles: what belongs to a scene.
-_SIDECARS = (
-    ".aux.xml", ".xml", ".ovr", ".msk", ".aux", ".rrd", ".wld", ".prj", ".tab", ".rpb", ".rpc", "_rpc.txt", ".imd",
-    ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".jpegw", ".pgw", ".pngw", ".j2w", ".jp2w", ".bpw", ".bmpw", ".webpw",
-    ".wpw", ".qml", ".qmd", ".sld", ".points",
-)  # fmt: skip
 PassedOver = list[tuple[Path, str]]
 
 
@@ -54,7 +48,7 @@ def find_scenes(paths: Sequence[Path], option: str = "--images") -> tuple[list[P
             named.append(path)
             found.append(path)
     scenes = _once(found)
-    mosaics = _mosaics(scenes, _once(named))
+    mosaics = mosaics_of(scenes, _once(named))
     scenes = [path for path in scenes if path not in mosaics]
     passed += [
         (path, "a mosaic of scenes that are taken themselves; name it alone to read it instead") for path in mosaics
@@ -74,7 +68,7 @@ def _inside(folder: Path, option: str) -> tuple[list[Path], PassedOver]:
     found, passed = [], []
     for path in entries:
         name = path.name.lower()
-        if name.startswith(".") or name.endswith(_SIDECARS):
+        if name.startswith(".") or belongs_to_scene(name):
             continue
         if path.is_dir():
             passed.append((path, "a folder inside the folder; name it too if it holds scenes"))
@@ -96,7 +90,8 @@ def _once(paths: Sequence[Path]) -> list[Path]:
     return list(first.values())
 
 
-def _mosaics(scenes: Sequence[Path], named: Sequence[Path]) -> list[Path]:
+def mosaics_of(scenes: Sequence[Path], named: Sequence[Path] = ()) -> list[Path]:
+    """Those of some scenes that are a VRT of other ones among them, and were not named themselves."""
     taken = {os.path.realpath(path) for path in scenes}
     found = []
     for path in scenes:

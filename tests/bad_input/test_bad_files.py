@@ -200,7 +200,7 @@ def test_options_that_are_not_utf_8_are_recorded(checkpoints, tmp_path):
     images = tmp_path / os.fsdecode(b"images\xfe")
     argv = ["--checkpoint-dir", checkpoints, "--images", images, "--save-dir", folder]
     assert predict.main([*map(str, argv), "--input-size", "32,32", "--device", "cpu"]) == 0
-    assert json.loads((folder / "prediction.json").read_text(encoding="utf-8"))["options"]["images"] == str(images)
+    assert json.loads((folder / "prediction.json").read_text(encoding="utf-8"))["options"]["images"] == [str(images)]
 
 
 @pytest.mark.parametrize("command", PUBLISHED)

@@ -19,10 +19,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Predic
     _add_images(parser)
     _add_prediction(parser)
     add_crf_options(parser)
-    results = parser.add_argument_group("results")
-    results.add_argument("--save-dir", type=Path, default=Path("predictions"), metavar="DIR", help="folder of the maps")
-    results.add_argument("--ids-only", action="store_true", help="leave out colour/ and overlay/")
-    results.add_argument("--overwrite", action="store_true", help="replace the prediction in --save-dir")
+    _add_results(parser)
     options = parser.parse_args(argv)
     return parsed(parser, PredictionSettings, options, crf=crf_settings(options))
 
@@ -46,7 +43,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
 def _add_images(parser: argparse.ArgumentParser) -> None:
     images = parser.add_argument_group("images")
     source = images.add_mutually_exclusive_group(required=True)
-    source.add_argument("--images", type=Path, metavar="PATH", help="an image file, or a folder with all below it")
+    source.add_argument(
+        "--images", type=Path, nargs="+", metavar="PATH", help="image files, VRTs, and folders with all below them"
+    )
     source.add_argument("--data-list", type=Path, metavar="FILE", help="names of a data set's tiles, one a line")
     images.add_argument(
         "--dataset",
@@ -64,6 +63,15 @@ def _add_images(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="resize images by this factor first: ground size of their pixels over that of the training tiles'",
     )
+    images.add_argument(
+        "--other-scale",
+        type=one_of("way", ("refuse", "resample", "accept")),
+        default="refuse",
+        metavar="refuse|resample|accept",
+        help="of a scene whose metres per pixel are more than 20 %% from the run's: name it and go on without it, "
+        "resample it, or take it as it is; default refuse",
+    )
+    images.add_argument("--aoi", type=Path, metavar="FILE", help="polygons outside of which nothing is mapped")
     images.add_argument(
         "--exif",
         type=one_of("way", ("apply", "ignore")),
@@ -93,3 +101,26 @@ def _add_prediction(parser: argparse.ArgumentParser) -> None:
     add("--device", type=one_of("device", ("auto", "cuda", "cpu")), help="auto, cuda or cpu; default auto")
     add("--precision", choices=PRECISIONS, default="auto", help="number format of the network")
     add("--debug", action="store_true", help="show a traceback with an error")
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("results").add_argument
+    add("--save-dir", type=Path, default=Path("predictions"), metavar="DIR", help="folder of the maps")
+    add("--confidence", action="store_true", help="also write the probability of the chosen class, in percent")
+    add("--probabilities", action="store_true", help="also write the probabilities of all classes, in percent")
+    add("--polygons", type=Path, metavar="FILE", help="also write polygons, of all scenes, to this GeoPackage")
+    add(
+        "--min-area",
+        type=number(0),
+        default=0.0,
+        metavar="M2",
+        help="square metres that a polygon has at least; default 0: none is dropped",
+    )
+    add(
+        "--accuracy",
+        type=Path,
+        metavar="FILE",
+        help="summary.json of an evaluation: adjust the areas of class_areas.csv for the errors of the map",
+    )
+    add("--ids-only", action="store_true", help="of images without a place: leave out colour/ and overlay/")
+    add("--overwrite", action="store_true", help="replace the prediction in --save-dir, and the file of --polygons")

@@ -79,6 +79,30 @@ def write_vrt(
     return path
 
 
+def write_mosaic(path: Path, sources: dict[str, int], part: tuple[int, int], size: tuple[int, int]) -> Path:
+    """A VRT of three bands, red, green and blue, placed at `AT`.
+
+    Args:
+        path: the file.
+        sources: of each file, relative to the VRT, the first column that it fills.
+        part: height and width of each.
+        size: those of the mosaic.
+    """
+    bands = []
+    for band, colour in enumerate(("Red", "Green", "Blue"), start=1):
+        parts = [
+            f'<SimpleSource><SourceFilename relativeToVRT="1">{file}</SourceFilename><SourceBand>{band}</SourceBand>'
+            f'<DstRect xOff="{left}" yOff="0" xSize="{part[1]}" ySize="{part[0]}"/></SimpleSource>'
+            for file, left in sources.items()
+        ]
+        inside = f"<ColorInterp>{colour}</ColorInterp>{''.join(parts)}"
+        bands.append(f'<VRTRasterBand dataType="Byte" band="{band}">{inside}</VRTRasterBand>')
+    place = f"<SRS>{UTM}</SRS><GeoTransform>{', '.join(map(str, AT.to_gdal()))}</GeoTransform>"
+    sides = f'rasterXSize="{size[1]}" rasterYSize="{size[0]}"'
+    path.write_text(f"<VRTDataset {sides}>{place}{''.join(bands)}</VRTDataset>", encoding="utf-8")
+    return path
+
+
 def read_all(path: Path, *bands: int, **options: Any) -> tuple[np.ndarray, np.ndarray]:
     """Values and validity of whole bands, of all where none is named; options as of `RasterScene.open`."""
     with RasterScene.open(path, **options) as scene:
