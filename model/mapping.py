@@ -25,11 +25,11 @@ Size = tuple[int, int]
 class Mappable(Protocol):
     """An image that can be opened; any object with these fields will do.
 
-    open: makes it an `OpenImage`, raises DataError. size: its height and width, where they are known before.
+    opened: makes it an `OpenImage`, raises DataError. size: its height and width, where they are known before.
     """
 
     @property
-    def open(self) -> Callable[[], AbstractContextManager[OpenImage]]: ...  # noqa: D102 — described by the class
+    def opened(self) -> Callable[[], AbstractContextManager[OpenImage]]: ...  # noqa: D102 — described by the class
     @property
     def size(self) -> Callable[[], Size] | None: ...  # noqa: D102
 
@@ -130,7 +130,7 @@ class Mapper:
         with ExitStack() as stack:
             for place, image in enumerate(images):
                 try:
-                    sources[place] = stack.enter_context(image.open())
+                    sources[place] = stack.enter_context(image.opened())
                 except DataError as error:
                     found[place] = error
             if sources:
@@ -183,7 +183,7 @@ def _opened_by_all(image: Mappable, stack: ExitStack) -> OpenImage:
     """
     source, fault = None, None
     try:
-        source = stack.enter_context(image.open())
+        source = stack.enter_context(image.opened())
     except DataError as error:
         fault = error
     for found in distributed.gather_objects(fault):

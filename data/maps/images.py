@@ -35,7 +35,7 @@ class MapImage:
     Attributes:
         name: what its maps are called, with `/` between folders; unique.
         path: the file.
-        open: its pixels as the network takes them, to be read in windows; raises DataError.
+        opened: its pixels as the network takes them, to be read in windows; raises DataError.
         file_size: height and width of the file, which are those of the map.
         read_as_filed: of a picture, all its pixels at the size of the file, uint8, shape (H, W, C); its maps are PNG
             files. None: of a scene, which is read in windows, and whose maps are GeoTIFF.
@@ -44,7 +44,7 @@ class MapImage:
 
     name: str
     path: Path
-    open: Callable[[], AbstractContextManager[OpenImage]]
+    opened: Callable[[], AbstractContextManager[OpenImage]]
     file_size: Callable[[], Size]
     read_as_filed: Callable[[], np.ndarray] | None = None
     size: Callable[[], Size] | None = None

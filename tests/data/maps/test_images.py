@@ -39,7 +39,7 @@ def test_several_paths_are_one_list(tmp_path: Path):
 def test_an_image_is_scaled_for_the_network_and_remembers_its_file(tmp_path: Path):
     write_image(tmp_path / "scene.png", picture(0, (40, 60)))
     (image,) = images_of_paths([tmp_path / "scene.png"], Fitting(scale=0.5))
-    with image.open() as opened:
+    with image.opened() as opened:
         assert (opened.size, opened.read(0, 0, 20, 30).shape) == ((20, 30), (20, 30, 3))
     assert (image.size(), image.file_size(), image.read_as_filed().shape) == ((20, 30), (40, 60), (40, 60, 3))
 
@@ -47,7 +47,7 @@ def test_an_image_is_scaled_for_the_network_and_remembers_its_file(tmp_path: Pat
 def test_a_picture_for_a_network_that_knows_of_pixels_without_data_has_them_everywhere(tmp_path: Path):
     write_image(tmp_path / "scene.png", picture(0, (20, 30)))
     (image,) = images_of_paths([tmp_path / "scene.png"], Fitting(Bands(nodata=0.0)))
-    with image.open() as opened:
+    with image.opened() as opened:
         assert opened.read(0, 0, 20, 30).shape == (20, 30, 4)
         assert opened.valid(0, 20) is None
 
@@ -59,7 +59,7 @@ def test_transparent_pixels_of_a_picture_have_no_data(tmp_path: Path, bands: Ban
     Image.fromarray(rgba).save(tmp_path / "clear.png")
     (image,) = images_of_paths([tmp_path / "clear.png"], Fitting(bands))
     assert image.read_as_filed is not None  # its maps stay pictures
-    with image.open() as opened:
+    with image.opened() as opened:
         assert opened.read(0, 0, 20, 30).shape == (20, 30, bands.pixels.channels)
         np.testing.assert_array_equal(opened.valid(2, 10), np.arange(2, 12)[:, None].repeat(30, 1) >= 5)
 
@@ -69,7 +69,7 @@ def test_tiles_of_a_list_are_those_of_the_data_set(tmp_path: Path):
     source = MapSourceSettings(data_list=tiny.list_path, dataset="custom", data_dir=tiny.folder)
     images = source.find(RGB_BANDS)
     assert [image.name for image in images] == tiny.names
-    with images[0].open() as opened:
+    with images[0].opened() as opened:
         assert opened.size == (16, 16)
     assert np.shape(images[0].read_as_filed()) == (32, 32, 3)
 
