@@ -37,6 +37,7 @@ from model.exporting.libraries import require_libraries
 from model.exporting.metadata import model_metadata
 from model.trained import Trained, checkpoint_of
 from utils.errors import DataError, warn
+from utils.evaluation.calibration.record import temperature_of
 from utils.imagery.bands import Bands
 from utils.runs.files import write_atomically
 from utils.runs.record import RunRecord
@@ -53,12 +54,14 @@ def export_network(settings: ExportSettings) -> int:
     trained = open_network(settings)
     record, side = trained.record, tile_size(settings, trained.record)
     check_resolution(settings, record)
-    metadata = model_metadata(record, side, settings.tiles_overlap, settings.metres_per_pixel)
+    assert trained.checkpoint is not None
+    temperature = temperature_of(trained.checkpoint)
+    metadata = model_metadata(record, side, settings.tiles_overlap, settings.metres_per_pixel, temperature)
     samples = list(tiles_to_check(settings, record.bands, side))
     print(f"exporting {record.backbone} of {len(record.classes)} classes for tiles of {side}×{side} pixels", flush=True)
-    model = to_onnx(trained, metadata, dynamic_batch=settings.batch == "dynamic")
+    model = to_onnx(trained, metadata, settings.batch == "dynamic", temperature)
     for what, values in samples:
-        agreement = compare(model, trained, values)
+        agreement = compare(model, trained, values, temperature)
         print(f"onnxruntime and torch on {what}: {agreement}")
         agreement.check()
     write_atomically(settings.out, lambda file: file.write(model))

@@ -49,10 +49,8 @@ from model.trained import Trained, checkpoint_of, require_classes
 from tools.cli.crf_options import options_table
 from utils.compute import distributed
 from utils.compute.device import choose_device
-from utils.console import say
 from utils.errors import DataError, warn
-from utils.evaluation.calibration import read_calibration
-from utils.evaluation.calibration.record import FILE as CALIBRATION
+from utils.evaluation.calibration.record import temperature_of
 from utils.progress import Progress
 from utils.runs.record import RunRecord
 from utils.settings import SettingsError
@@ -145,23 +143,11 @@ def check_apart(images: Sequence[Path], save_dir: Path) -> None:
 
 def mapper_of(settings: PredictionSettings, network: Trained) -> Mapper:
     """How maps are made; says what is known of the network's confidence where that is wanted."""
-    outputs, temperature = settings.outputs, None
+    outputs, temperature = settings.outputs, 1.0
     if outputs.confidence or outputs.probabilities:
         assert network.checkpoint is not None
-        temperature = distributed.from_main(partial(calibration_of, network.checkpoint))
-    return Mapper(
-        network, settings.windows, settings.crf, temperature or 1.0, outputs.confidence, outputs.probabilities
-    )
-
-
-def calibration_of(checkpoint: Path) -> float | None:
-    """The temperature of a network's confidence, with a word on it."""
-    temperature = read_calibration(checkpoint.parent, checkpoint)
-    if temperature is not None:
-        say(f"confidence at temperature {temperature:.2f}, as {checkpoint.parent / CALIBRATION} says")
-    elif not (checkpoint.parent / CALIBRATION).is_file():
-        say("confidence as the network gives it, mostly too high: tools/auto_evaluate.py finds out by how much")
-    return temperature
+        temperature = distributed.from_main(partial(temperature_of, network.checkpoint))
+    return Mapper(network, settings.windows, settings.crf, temperature, outputs.confidence, outputs.probabilities)
 
 
 def record_of(settings: PredictionSettings, mapper: Mapper) -> dict[str, Any]:

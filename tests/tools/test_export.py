@@ -25,6 +25,7 @@ from tests.model.exporting.exported import (
     torch_ids,
 )
 from tools import ExportSettings, export, export_network
+from utils.evaluation.calibration.record import digest_of
 from utils.runs.record import RunRecord
 
 
@@ -37,7 +38,11 @@ def write_run(folder: Path, record: RunRecord = RGB_RECORD) -> Path:
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("run"))
+    folder = write_run(tmp_path_factory.mktemp("run"))
+    digest = digest_of(folder / "checkpoint400.pth")
+    kept = {"version": 1, "checkpoint": "checkpoint400.pth", "checkpoint_sha256": digest, "temperature": 2.0}
+    (folder / "calibration.json").write_text(json.dumps(kept))
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +88,14 @@ def test_it_says_what_deepness_reads(exported):
     assert (metadata["resolution"], metadata["seg_thresh"]) == (30, 0)
 
 
+def test_probabilities_are_those_at_the_fitted_temperature(exported, trained):
+    path, said = exported
+    values = random_values(trained.record.bands, 48, seed=5)
+    assert compare(path.read_bytes(), trained, values, temperature=2.0).difference < 1e-4
+    assert compare(path.read_bytes(), trained, values).difference > 1e-2
+    assert "confidence at temperature 2.00" in said
+
+
 def test_the_differences_are_printed(exported, trained):
     path, said = exported
     assert "exporting tiny of 3 classes for tiles of 48×48 pixels" in said
@@ -90,7 +103,7 @@ def test_the_differences_are_printed(exported, trained):
         (line,) = [line for line in said.splitlines() if f"{what}: " in line]
         assert "largest difference of a probability" in line
         assert line.endswith("same class in 100.000% of pixels")
-    agreement = compare(path.read_bytes(), trained, random_values(trained.record.bands, 48, seed=5))
+    agreement = compare(path.read_bytes(), trained, random_values(trained.record.bands, 48, seed=5), 2.0)
     assert (agreement.difference < 1e-4, agreement.equal) == (True, 1)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from utils.console import say
 from utils.errors import DataError, UserError, warn
 from utils.evaluation.calibration.reliability import BINS, Reliability
 from utils.evaluation.calibration.sampling import ConfidenceSample, KeepPiece, sample_confidence
@@ -184,3 +185,21 @@ def read_calibration(run_dir: Path | str, checkpoint: Path | str) -> float | Non
 def _is_temperature(value: Any) -> TypeGuard[float]:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and LOWEST / 2 <= value <= HIGHEST * 2
+
+
+def temperature_of(checkpoint: Path) -> float:
+    """The temperature of a network that a command uses, 1 where none is known, with a word on it.
+
+    Args:
+        checkpoint: the file of the network, in its run's folder.
+
+    Raises:
+        DataError: as of `read_calibration`.
+    """
+    path = checkpoint.with_name(FILE)
+    temperature = read_calibration(checkpoint.parent, checkpoint)
+    if temperature is not None:
+        say(f"confidence at temperature {temperature:.2f}, as {path} says")
+    elif not path.is_file():
+        say("confidence as the network gives it, mostly too high: tools/auto_evaluate.py finds out by how much")
+    return temperature or 1.0
