@@ -7,11 +7,11 @@ lost.
 """
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_ENDING = "\r\n"  # as it is written, because a cell with \r is quoted for this one alone
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
@@ -23,15 +23,19 @@ class AsWritten(str):
 
 def table_text(rows: Iterable[Sequence[object]]) -> str:
     """Rows as CSV; text that would be a formula is written as text, numbers and `AsWritten` stay as they are."""
-    return "".join(map(_line, rows))
+    lines = _Lines()
+    writer = csv.writer(lines, lineterminator=_ENDING)
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
+    return "".join(lines)
 
 
-def _line(row: Sequence[object]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(
-        map(_cell, row)
-    )  # a cell with \r is quoted for that ending alone
-    return buffer.getvalue()[:-2] + "\n"
+class _Lines(list[str]):
+    """Lines of a CSV as they are written, each at once."""
+
+    def write(self, line: str) -> None:
+        """Take a line with its ending."""
+        self.append(line.removesuffix(_ENDING) + "\n")
 
 
 def _cell(value: object) -> object:
@@ -42,4 +46,4 @@ def _cell(value: object) -> object:
 
 def plain_cell(text: str) -> str:
     """What `table_text` was given for this cell; a cell that was written by hand stays as it is."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return text[1:] if text[:1] == "'" and _FORMULA.match(text) else text

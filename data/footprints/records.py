@@ -2,9 +2,11 @@
 
 import csv
 import io
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +64,15 @@ _COLUMNS = [field.name for field in fields(TileRecord)]
 
 def write_tiles_csv(path: Path, records: Iterable[TileRecord]) -> None:
     """Write `tiles.csv`; a CRS is written as its EPSG code where it has one."""
-    rows = [astuple(replace(record, crs=crs_text(record.crs) if record.crs else None)) for record in records]
-    write_text(path, table_text([_COLUMNS, *([_cell(value) for value in row] for row in rows)]))
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, tuple):
-        return " ".join(map(repr, map(float, value)))
-    return "" if value is None else value
+    names: dict[str | None, str] = {None: ""}
+    rows: list[Sequence[object]] = [_COLUMNS]
+    for record in records:
+        if record.crs not in names:
+            names[record.crs] = crs_text(record.crs) if record.crs else ""
+        transform = "" if record.transform is None else " ".join([repr(float(value)) for value in record.transform])
+        cells = {"crs": names[record.crs], "transform": transform}
+        rows.append([cells.get(column, getattr(record, column)) for column in _COLUMNS])
+    write_text(path, table_text(rows))
 
 
 def read_tiles_csv(path: Path) -> Sequence[TileRecord]:
@@ -78,53 +81,60 @@ def read_tiles_csv(path: Path) -> Sequence[TileRecord]:
     Raises:
         DataError: not a readable CSV, a missing column, or a value that is none, with its line.
     """
-    try:
-        reader = csv.reader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""), strict=True)
-        rows = [(reader.line_num, row) for row in reader if any(row)]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not a readable CSV ({error}); prepare the data folder again") from error
-    header = rows[0][1] if rows else []
+    rows = _rows(path)
+    _, header = next(rows, (1, []))
     if missing := [column for column in _COLUMNS if column not in header]:
         raise DataError(f"{path}, line 1: no column {', '.join(missing)}; expected {','.join(_COLUMNS)}")
+    cells_of = itemgetter(*map(header.index, _COLUMNS))
     records: dict[str, TileRecord] = {}
-    for line, row in rows[1:]:
+    for line, row in rows:
         if len(row) != len(header):
             raise DataError(f"{path}, line {line}: expected {len(header)} columns, found {len(row)}")
-        record = _record(f"{path}, line {line}", {key: plain_cell(cell) for key, cell in zip(header, row, strict=True)})
+        try:
+            record = _record([plain_cell(cell) if cell[:1] == "'" else cell for cell in cells_of(row)])
+        except ValueError as error:
+            raise DataError(f"{path}, line {line}: {error}") from error
         if record.name in records:
             raise DataError(f"{path}, line {line}: '{record.name}' stands there already; remove one line")
         records[record.name] = record
     return tuple(records.values())
 
 
-def _record(where: str, cells: Mapping[str, str]) -> TileRecord:
-    numbers: dict[str, int] = {}
-    for key in ("row", "column", "height", "width"):
-        if not cells[key].isdecimal() or (key in ("height", "width") and int(cells[key]) == 0):
-            raise DataError(f"{where}: {key} is {cells[key]!r}, expected a whole number of pixels")
-        numbers[key] = int(cells[key])
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line and cells of the rows that are not empty, one after another: 100,000 at once would be slow to look after."""
     try:
-        transform = tuple(map(float, cells["transform"].split()))
-        valid = float(cells["valid"])
+        reader = csv.reader(io.StringIO(read_bytes(path).decode("utf-8-sig"), newline=""), strict=True)
+        for row in reader:
+            if any(row):
+                yield reader.line_num, row
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
+    except csv.Error as error:
+        raise DataError(f"{path} is not a readable CSV ({error}); prepare the data folder again") from error
+
+
+def _record(cells: Sequence[str]) -> TileRecord:
+    """A record from its cells, in the order of its fields.
+
+    Raises:
+        ValueError: a cell holds something else than is expected there.
+    """
+    name, scene, *sides, crs, transform, share, block, in_list = cells
+    row, column, height, width = (int(cell) if cell.isdecimal() else -1 for cell in sides)
+    if min(row, column) < 0 or min(height, width) < 1:
+        keys = zip(("row", "column", "height", "width"), sides, (0, 0, 1, 1), strict=True)
+        key, cell = next((key, cell) for key, cell, least in keys if not cell.isdecimal() or int(cell) < least)
+        raise ValueError(f"{key} is {cell!r}, expected a whole number of pixels")
+    try:
+        six, valid = tuple(map(float, transform.split())), float(share)
     except ValueError as error:
-        raise DataError(f"{where}: {error}; expected six numbers as transform, and a share as valid") from error
-    if len(transform) not in (0, 6) or not np.isfinite(transform).all() or not 0 <= valid <= 1:
-        raise DataError(
-            f"{where}: transform is {cells['transform']!r} and valid {cells['valid']!r}; expected six numbers or none, "
-            "and a share of 0 to 1"
+        raise ValueError(f"{error}; expected six numbers as transform, and a share as valid") from error
+    if len(six) not in (0, 6) or not all(map(math.isfinite, six)) or not 0 <= valid <= 1:
+        raise ValueError(
+            f"transform is {transform!r} and valid {share!r}; expected six numbers or none, and a share of 0 to 1"
         )
-    return TileRecord(
-        name=cells["name"],
-        scene=cells["scene"],
-        **numbers,
-        crs=cells["crs"] or None,
-        transform=transform if len(transform) == 6 else None,
-        valid=valid,
-        block=cells["block"],
-        list=cells["list"],
-    )
+    place = six if len(six) == 6 else None
+    return TileRecord(name, scene, row, column, height, width, crs or None, place, valid, block, in_list)
 
 
 # --- Footprints -------------------------------------------------------------------------------------------------------
