@@ -5,15 +5,19 @@ picture, so a mask that was drawn there fits only that.
 """
 
 import struct
-from typing import IO
+import warnings
+from pathlib import Path
+from typing import IO, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image
 
 Size = tuple[int, int]  # height and width
+Along = TypeVar("Along", int, np.ndarray)
 
 UPRIGHT = 1  # the orientation of a picture that is stored as it is shown
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP")  # a TIFF's tag is ignored, as programs for satellite images do
+_OPENED = ("JPEG", "PNG", "WEBP")  # a JPEG may turn out to be an MPO, which is none that is asked for
 _SOURCES = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # where Pillow looks for an orientation
 _MOST_EXIF = 1 << 20  # bytes of a PNG's chunk; above it nothing is read
 _EXIF_ERRORS = (
@@ -62,6 +66,34 @@ def _exif_behind_pixels(image: Image.Image) -> bytes | None:
 def turned_size(size: Size, orientation: int) -> Size:
     """Height and width of a picture after it was turned."""
     return (size[1], size[0]) if swaps_sides(orientation) else size
+
+
+def in_stored(rows: Along, columns: Along, size: Size, orientation: int) -> tuple[Along, Along]:
+    """Where places of a picture as it is shown lie in its stored pixels.
+
+    Args:
+        rows, columns: of the places; (0, 0) is the outer corner of the first pixel that is shown.
+        size: height and width of the picture as it is shown.
+        orientation: 1 to 8.
+
+    Returns:
+        Rows and columns of the stored pixels.
+    """
+    is_transposed, flips_rows, flips_columns = _TURNS[orientation]
+    rows = size[0] - rows if flips_rows else rows
+    columns = size[1] - columns if flips_columns else columns
+    return (columns, rows) if is_transposed else (rows, columns)
+
+
+def orientation_of_file(path: Path) -> int:
+    """As `orientation_of`, of a file of any kind; 1 for those that are no pictures."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on the size: nothing is decoded
+            with Image.open(path, formats=_OPENED) as image:
+                return orientation_of(image)
+    except (*_EXIF_ERRORS, Image.DecompressionBombError, MemoryError):
+        return UPRIGHT
 
 
 def swaps_sides(orientation: int) -> bool:

@@ -10,6 +10,7 @@ from affine import Affine
 
 from data.checking.mask_values import MaskValues, as_number, meanings, off_palette_share
 from data.decoding.masks import MAX_NEAR, DecodedMask, RawMask, check_declared, decode_mask
+from data.decoding.orientation import UPRIGHT, in_stored, orientation_of_file, turned_size
 from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.labels.mask_files import MaskFile
@@ -124,10 +125,7 @@ class RasterMask:
         crs, transform = self._file.crs, self._file.transform
         own = self.grid.of_file
         if not self.grid.has_place_like(crs, transform):
-            if self._file.size != own.size:
-                raise DataError(self._misfit())
-            scale = self.grid.factor
-            return (None if own is self.grid else lambda x, y: (x * scale, y * scale)), (0, 0)
+            return self._by_pixels(own), (0, 0)
         covered = self._covered(crs)
         to_mask = ~Affine(*transform)  # type: ignore[misc]  # it is not None, as `has_place_like` says
         shift = self._whole_shift(to_mask, own) if same_crs(own.crs, crs) else None
@@ -145,6 +143,17 @@ class RasterMask:
             return (lambda x, y: apply(both, x, y)), (0, 0)
         between = crs_way(str(self.grid.crs), str(crs))
         return (lambda x, y: apply(to_mask, *between(*apply(self.grid.affine, x, y)))), (0, 0)
+
+    def _by_pixels(self, own: Grid) -> Mapping2D | None:
+        """The way where image and mask have the same pixels, as they are shown; None where it is none."""
+        tagged = self.description.exif == "apply" and self._file.transform is None
+        turn = orientation_of_file(self.path) if tagged else UPRIGHT
+        if turned_size(self._file.size, turn) != own.size:
+            raise DataError(self._misfit())
+        if own is self.grid and turn == UPRIGHT:
+            return None
+        scale = self.grid.factor
+        return lambda x, y: in_stored(y * scale, x * scale, own.size, turn)[::-1]
 
     def _covered(self, crs: str | None) -> float:
         """Share of the image that the mask covers."""

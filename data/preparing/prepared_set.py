@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from data.checking.mask_values import MaskValues, off_palette_share, remarks
-from data.decoding.images import ImageHeader
 from data.decoding.orientation import UPRIGHT
 from data.descriptions import Description, Exif
 from data.lists.splits import split_names
@@ -155,7 +155,17 @@ def _scene_classes(contents: Contents) -> str:
     return f", {len(counts)} scene classes of {low if low == high else f'{low} to {high}'} tiles each{ending}"
 
 
-def turns_of(headers: Iterable[ImageHeader], exif: Exif) -> str:
+class _Oriented(Protocol):
+    """An image: the orientation in its EXIF data, and whether it is read as that says."""
+
+    @property
+    def orientation(self) -> int: ...
+
+    @property
+    def is_turned(self) -> bool: ...
+
+
+def turns_of(headers: Iterable[_Oriented], exif: Exif) -> str:
     """How many images were turned as EXIF says, and how many were not although it says so; empty where none has to."""
     tagged = [header for header in headers if header.orientation != UPRIGHT]
     turned = sum(header.is_turned for header in tagged)

@@ -7,25 +7,24 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import rasterio
-from affine import Affine
-from rasterio.enums import ColorInterp
 
 from data.checking.mask_values import MaskValues
+from data.decoding.orientation import UPRIGHT
 from data.descriptions import Description
 from data.preparing.plain_scenes import MASKS, write_mask
+from data.preparing.raster_tiles import different_names, write_tile
 from data.preparing.settings import Cut
 from data.preparing.tile_grid import Size, Tile, check_scene, record_of, tile_places
 from data.rasters.bands import check_same_bands, choose_bands, left_out, listing
-from data.rasters.gdal import session
 from data.rasters.grids import Grid
 from data.rasters.headers import Band
 from data.rasters.opening import grid_of, open_scene
 from data.rasters.place import differs
 from data.rasters.sampling import SceneWindow
+from data.rasters.turned import scene_turn
 from utils.compute.threads import in_threads
 from utils.errors import DataError, warn
-from utils.imagery.bands import BY_MASK, RGB_NAMES
+from utils.imagery.bands import BY_MASK
 from utils.imagery.labels import IGNORE_INDEX, count_classes
 from utils.suggest import first_names
 from utils.wording import worded
@@ -63,6 +62,8 @@ class RasterSceneInfo:
         may_lack_data: whether pixels without data are possible.
         nodata: the value that the file declares.
         mask: opens its mask; None where it has none.
+        orientation: in its EXIF data, where it has no place.
+        turn: the orientation that it is read with.
     """
 
     name: str
@@ -74,6 +75,13 @@ class RasterSceneInfo:
     may_lack_data: bool
     nodata: float | None
     mask: OpenMask | None
+    orientation: int = UPRIGHT
+    turn: int = UPRIGHT
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether it is read as its EXIF data say."""
+        return self.turn != UPRIGHT
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -82,7 +90,11 @@ class RasterSceneInfo:
 
 
 def open_raster_scenes(
-    images: Mapping[str, Path], masks: Mapping[str, OpenMask], bands: str | None, cut: Cut
+    images: Mapping[str, Path],
+    masks: Mapping[str, OpenMask],
+    bands: str | None,
+    cut: Cut,
+    mask_files: Mapping[str, Path] | None = None,
 ) -> list[RasterSceneInfo]:
     """Read the headers of scenes, all of them before the first one is cut.
 
@@ -91,12 +103,14 @@ def open_raster_scenes(
         masks: what opens their masks, by name.
         bands: the text of `--bands`.
         cut: how they are cut.
+        mask_files: the masks that are rasters, by name; they may tell that their scene is not to be turned.
 
     Raises:
         OptionError: the bands are not clear, or not there.
         DataError: a scene is damaged, smaller than a tile, or has other bands or another scale than the first one.
     """
-    found = [_info(name, path, masks.get(name), bands, cut) for name, path in sorted(images.items())]
+    turns = {name: scene_turn(path, (mask_files or {}).get(name)) for name, path in images.items()}
+    found = [_info(name, path, masks.get(name), bands, cut, turns[name]) for name, path in sorted(images.items())]
     first = found[0]
     if unused := {listing(info.unused) for info in found if info.unused}:
         warn(f"bands left out: {'; '.join(sorted(unused))}; --bands names those that are used")
@@ -117,8 +131,11 @@ def open_raster_scenes(
     return found
 
 
-def _info(name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: Cut) -> RasterSceneInfo:
-    with open_scene(path, cut.metres_per_pixel) as scene:
+def _info(
+    name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: Cut, turns: tuple[int, int]
+) -> RasterSceneInfo:
+    orientation, turn = turns if cut.exif == "apply" else (turns[0], UPRIGHT)
+    with open_scene(path, cut.metres_per_pixel, turn) as scene:
         check_scene(path, name, scene.size, cut, ".tif")
         chosen = choose_bands(scene.bands, bands, path)
         numbers = [band.index for band in chosen]
@@ -132,6 +149,8 @@ def _info(name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: 
             scene.may_lack_data(numbers),
             scene.nodata,
             mask,
+            orientation,
+            turn,
         )
 
 
@@ -182,7 +201,7 @@ def _cut_tiles(
     scene: RasterSceneInfo, mask: SceneMask | None, folder: Path, description: Description, cut: Cut
 ) -> tuple[list[Tile], int]:
     tiles, empty, side = [], 0, cut.tile_size
-    with open_scene(scene.grid.path, cut.metres_per_pixel) as opened:
+    with open_scene(scene.grid.path, cut.metres_per_pixel, scene.turn) as opened:
         for name, top, left in tile_places(scene.name, scene.grid.size, cut):
             values, valid = opened.read(top, left, side, side, scene.numbers)
             share = float(valid.mean())
@@ -199,69 +218,14 @@ def _cut_tiles(
                 if counts is not None:
                     write_mask(folder / MASKS.format(name=name), ids, description)
             record = record_of(name, scene.name, scene.grid, top, left, cut, share)
-            write_tile(folder / IMAGES.format(name=name), values, valid, scene, record.transform)
+            write_tile(folder / IMAGES.format(name=name), values, valid, scene.bands, scene.nodata, record)
             tiles.append(Tile(record, counts))
     return tiles, empty
 
 
-def write_tile(
-    path: Path,
-    values: np.ndarray,
-    valid: np.ndarray,
-    scene: RasterSceneInfo,
-    transform: tuple[float, float, float, float, float, float] | None,
-) -> None:
-    """Write a tile as GeoTIFF, with its scene's nodata value and where pixels hold no data a mask inside the file.
-
-    Args:
-        path: the file.
-        values: of the chosen bands, shape (bands, H, W), as the scene has them.
-        valid: where they are data, bool (H, W).
-        scene: whose bands and CRS they are.
-        transform: of the tile; None where the scene has no place.
-    """
-    is_rgb = _names(scene.bands) == RGB_NAMES and values.dtype in (np.uint8, np.uint16)
-    profile = {
-        "driver": "GTiff",
-        "height": values.shape[1],
-        "width": values.shape[2],
-        "count": len(values),
-        "dtype": values.dtype.name,
-        "compress": "deflate",
-        "zlevel": 1,
-        "predictor": 3 if values.dtype.kind == "f" else 2,
-        "photometric": "RGB" if is_rgb else "MINISBLACK",
-        "nodata": scene.nodata,
-    }
-    if values.dtype.itemsize > 4:  # no predictor of libtiff takes them all
-        profile.pop("predictor")
-    if transform is not None:
-        profile |= {"crs": scene.grid.crs, "transform": Affine(*transform)}
-    with session(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
-        file.write(values)
-        file.colorinterp = [_interpretation(band, is_rgb) for band in scene.bands]
-        for number, name in enumerate(_names(scene.bands), start=1):
-            file.set_band_description(number, name)
-        if not valid.all():
-            file.write_mask(valid)
-
-
-def _interpretation(band: Band, is_rgb: bool) -> ColorInterp:
-    return ColorInterp[band.interpretation] if is_rgb else ColorInterp.undefined
-
-
-def _names(bands: Sequence[Band]) -> tuple[str, ...]:
-    """Different names of bands: colours where the files say so, which is what networks know ImageNet's weights by."""
-    names: list[str] = []
-    for band in bands:
-        name = band.interpretation if band.interpretation in RGB_NAMES else band.name
-        names.append(name if name.lower() not in [other.lower() for other in names] else f"band {band.index}")
-    return tuple(names)
-
-
 def band_names(scene: RasterSceneInfo) -> tuple[str, ...]:
     """What the bands of a data set are called, in the order that networks see them."""
-    return _names(scene.bands)
+    return different_names(scene.bands)
 
 
 def nodata_of(scenes: Sequence[RasterSceneInfo]) -> float | str | None:
@@ -275,9 +239,9 @@ def nodata_of(scenes: Sequence[RasterSceneInfo]) -> float | str | None:
 
 def windows_of(scenes: Sequence[RasterSceneInfo], tiles: Sequence[Tile]) -> list[SceneWindow]:
     """Where tiles lie in the files of their scenes."""
-    paths = {scene.name: scene.grid.path for scene in scenes}
-    records = [tile.record for tile in tiles]
-    return [SceneWindow(paths[r.scene], r.row, r.column, r.height, r.width) for r in records]
+    files = {scene.name: (scene.grid.path, scene.turn) for scene in scenes}
+    places = [(files[tile.record.scene], tile.record) for tile in tiles]
+    return [SceneWindow(path, r.row, r.column, r.height, r.width, turn) for (path, turn), r in places]
 
 
 def sizes_of(scenes: Sequence[RasterSceneInfo]) -> dict[str, Size]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def prepare_scenes(
     raw = raw_description(Path(os.path.realpath(target.out)).name, classes, cut, ending)
     try:
         description = parse_description(raw)
-        as_given = parse_description({**_NO_PLACE, **classes.as_keys()})
+        as_given = replace(parse_description({**_NO_PLACE, **classes.as_keys()}), exif=cut.exif)
     except DataError as error:
         raise OptionError(f"the classes cannot be used: {error}") from error
 
@@ -86,14 +87,14 @@ def prepare_scenes(
             turns = turns_of([scene.header for scene in plain], cut.exif)
             return contents_of(folder, raw, as_given, tiles, values, grids, cut, turns, lambda _: RGB_BANDS)
         remarks: list[str] = []
-        openers = _masks(files, as_given, polygons, remarks)
-        scenes = raster_scenes.open_raster_scenes(files.images, openers(files.images), reading.bands, cut)
+        masks_of = _masks(files, as_given, polygons, remarks)(files.images)
+        scenes = raster_scenes.open_raster_scenes(files.images, masks_of, reading.bands, cut, files.masks)
         check_groups(raster_scenes.sizes_of(scenes), description, cut)
         tiles, values = raster_scenes.cut_raster_scenes(scenes, folder, description, cut)
         _say_first(sorted(remarks))
         grids = {scene.name: scene.grid for scene in scenes}
         bands_of = partial(bands_from, scenes, reading, cut)
-        return contents_of(folder, raw, as_given, tiles, values, grids, cut, "", bands_of)
+        return contents_of(folder, raw, as_given, tiles, values, grids, cut, turns_of(scenes, cut.exif), bands_of)
 
     sources = [("images", images_list := PathList(given, files.images), images_list.by_name)]
     used = {files.polygons.stem: files.polygons} if files.polygons else files.masks

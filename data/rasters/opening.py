@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from data.decoding.orientation import UPRIGHT
 from data.rasters.grids import Grid
 from data.rasters.resampled import ResampledScene
 from data.rasters.scene import RasterScene
+from data.rasters.turned import TurnedScene
 from data.rasters.windowed import WindowedScene
 
 _SAME = 0.01  # pixels by which the ends of a scene may move and count as unmoved
@@ -18,18 +20,20 @@ def grid_of(scene: WindowedScene) -> Grid:
     return Grid(scene.path, scene.size, crs, transform, scene.factor, scene.file_size)
 
 
-def open_scene(path: Path, metres_per_pixel: float | None = None) -> WindowedScene:
+def open_scene(path: Path, metres_per_pixel: float | None = None, turn: int = UPRIGHT) -> WindowedScene:
     """Open a scene, its palette as colours.
 
     Args:
         path: the file.
         metres_per_pixel: to bring it to; None: as it is. A scene that has them, to a hundredth of a pixel over all of
             it, stays as it is.
+        turn: the EXIF orientation to show it by, as `scene_turn` says it.
 
     Raises:
         DataError: as of `RasterScene.open` and `ResampledScene`.
     """
-    scene = RasterScene.open(path, expand_palette=True)
+    file = RasterScene.open(path, expand_palette=True)
+    scene: WindowedScene = file if turn == UPRIGHT else TurnedScene(file, turn)
     if metres_per_pixel is None:
         return scene
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.decoding.orientation import UPRIGHT
 from data.rasters.bands import choose_bands
 from data.rasters.opening import open_scene
 from data.rasters.scene import RasterScene
@@ -22,13 +23,14 @@ _GRID = 256  # pixels of a window where a whole scene is divided into some
 
 @dataclass(frozen=True, order=True)
 class SceneWindow:
-    """A window of a scene: its file, first row and column, height and width."""
+    """A window of a scene: its file, first row and column, height and width; `turn` as of `open_scene`."""
 
     path: Path
     top: int
     left: int
     height: int
     width: int
+    turn: int = UPRIGHT
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _read_all(
             if scene is None or scene.path != window.path:
                 if scene is not None:
                     scene.close()
-                scene = open_scene(window.path, metres_per_pixel)
+                scene = open_scene(window.path, metres_per_pixel, window.turn)
                 numbers = tuple(band.index for band in choose_bands(scene.bands, bands, window.path))
             height, width = min(_SIDE, window.height), min(_SIDE, window.width)
             top = window.top + int(generator.integers(window.height - height + 1))

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from data.decoding.images import ImageHeader, image_file_header, image_file_size, read_image
 from data.decoding.masks import read_mask
+from data.decoding.orientation import in_stored, turned
 from data.descriptions import DEEPGLOBE, UCM
 from tests.conftest import orientation as orientation_tag
 from tests.conftest import picture, write_image
@@ -267,3 +268,12 @@ def test_decoding_leaves_the_warning_filters_alone(tmp_path: Path):
     before = list(warnings.filters)
     read_image(path)
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_places_of_a_turned_picture_are_those_of_its_stored_pixels(orientation: int):
+    stored = np.arange(12).reshape(3, 4)
+    shown = turned(stored, orientation)
+    rows, columns = np.indices(shown.shape) + 0.5
+    at_rows, at_columns = in_stored(rows, columns, (shown.shape[0], shown.shape[1]), orientation)
+    np.testing.assert_array_equal(stored[at_rows.astype(int), at_columns.astype(int)], shown)

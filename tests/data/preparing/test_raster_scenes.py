@@ -16,6 +16,7 @@ from data.footprints.records import read_tiles_csv
 from data.opening import open_dataset
 from data.rasters.scene import RasterScene
 from data.tiles import Tiles
+from tests.conftest import orientation, write_image
 from tests.data.rasters.scene_files import AT, UTM, write_raster
 from tools.prepare_data import main
 
@@ -320,3 +321,50 @@ def test_a_scale_needs_a_place_and_a_tile_that_fits(tmp_path: Path, scenes, caps
     write_raster(tmp_path / "images" / "s1.tif", scenes[1][0], crs=None, transform=None)
     prepare(tmp_path, "--metres-per-pixel", "0.5", code=1)
     assert "s1.tif has no place on the earth, so that its metres per pixel are not known" in capsys.readouterr().err
+
+
+# --- orientation ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ((), "turned as EXIF says: 8, left as stored against EXIF (their masks fit only that): 1"),
+        (("--exif", "ignore"), "left as stored against EXIF (--exif ignore): 9"),
+    ],
+)
+def test_turned_images_are_read_alike_alone_and_beside_rasters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], said: str
+):
+    stored, ids = scene(0)[0].transpose(1, 2, 0)[:, :64], scene(0)[1][:, :64]
+    for number in range(1, 9):
+        write_image(tmp_path / "images" / f"s{number}.png", stored, exif=orientation(number))
+        write_image(tmp_path / "masks" / f"s{number}.png", ids.T if number >= 5 and not flags else ids)
+    for number in (3, 6):  # one's mask is turned too, the other's was drawn on the pixels as they are stored
+        write_image(tmp_path / "images" / f"t{number}.png", stored, exif=orientation(number))
+    write_image(tmp_path / "masks" / "t3.png", ids, exif=orientation(3))
+    write_image(tmp_path / "masks" / "t6.png", ids)
+    prepare(tmp_path, *flags)
+    alone = opened(tmp_path)
+    assert said in capsys.readouterr().out
+    write_raster(tmp_path / "images" / "a.tif", scene(1)[0], colours="red green blue", photometric="RGB")
+    write_raster(tmp_path / "masks" / "a.tif", scene(1)[1][None])
+    prepare(tmp_path, *flags, "--overwrite")
+    assert said in capsys.readouterr().out
+    beside = {name: tile for name, tile in opened(tmp_path).items() if not name.startswith("a")}
+    assert beside.keys() == alone.keys()
+    for name, (image, mask) in alone.items():
+        np.testing.assert_array_equal(beside[name][0], image)
+        np.testing.assert_array_equal(beside[name][1], mask)
+
+
+def test_an_image_with_a_world_file_stays_as_it_is_stored(tmp_path: Path):
+    image = scene(0)[0].transpose(1, 2, 0)[:, :64]
+    path = write_image(tmp_path / "images" / "s.png", image, exif=orientation(6))
+    path.with_suffix(".pgw").write_text("0.3\n0\n0\n-0.3\n500000\n2700000\n")
+    (tmp_path / "masks").mkdir()
+    write_image(tmp_path / "masks" / "s.png", scene(0)[1][:, :64])
+    prepare(tmp_path)
+    records = {record.name: record for record in read_tiles_csv(tmp_path / "out" / "tiles.csv")}
+    for name, (tile, _) in opened(tmp_path).items():
+        np.testing.assert_array_equal(tile, image[records[name].row :, records[name].column :][:TILE, :TILE])
