@@ -1,6 +1,7 @@
 """Polygons of a vector file in the pixels of an image: which of them touch it, and how they are drawn in windows."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import shapely
@@ -16,6 +17,29 @@ from utils.suggest import first_names
 _LONG = 500  # points of a polygon from which on it is cut to the window before it is drawn
 _MARGIN = 2.0  # pixels around a window that such a polygon keeps
 _RADIUS = 6_371_000.0  # metres, of the Earth
+
+
+def outline_of(grid: Grid, path: Path, crs: str | None) -> shapely.Polygon:
+    """The outline of an image in the CRS of a file of polygons.
+
+    Args:
+        grid: the image's.
+        path, crs: of the file.
+
+    Raises:
+        DataError: the places cannot be compared.
+    """
+    if grid.transform is None:
+        raise DataError(f"{grid.path} has no place, so that the polygons of {path} have none in it")
+    if bool(grid.crs) != bool(crs):
+        which = grid.path if not grid.crs else path
+        raise DataError(f"{which} has no CRS, so that polygons and images cannot be brought together; give it one")
+    if grid.crs and crs:
+        try:
+            crs_way(grid.crs, crs)
+        except DataError as error:
+            raise DataError(f"{path} and {grid.path}: {error}") from error
+    return shapely.Polygon(outline_in(grid, crs))
 
 
 class PlacedPolygons:
@@ -35,28 +59,26 @@ class PlacedPolygons:
         Raises:
             DataError: the places cannot be compared.
         """
-        path, crs = self.found.path, self.found.crs
-        if grid.transform is None:
-            raise DataError(f"{grid.path} has no place, so that the polygons of {path} have none in it")
-        if bool(grid.crs) != bool(crs):
-            which = grid.path if not grid.crs else path
-            raise DataError(f"{which} has no CRS, so that polygons and images cannot be brought together; give it one")
-        outline = shapely.Polygon(outline_in(grid, crs))
+        outline = outline_of(grid, self.found.path, self.found.crs)
         return np.sort(self._tree.query(outline, predicate="intersects"))
 
-    def elsewhere(self, grids: Sequence[Grid], none: str, those: str) -> str:
+    def elsewhere(
+        self, grids: Sequence[Grid], none: str, those: str, whole: tuple[int, np.ndarray] | None = None
+    ) -> str:
         """That polygons and images lie apart, and where, as a message.
 
         Args:
             grids: of the images.
             none: what no polygon touches, such as "an image".
             those: the images, such as "the images".
+            whole: number and bounds of all polygons of the file, where some alone were read.
         """
         path, crs, polygons = self.found.path, self.found.crs, self.found.polygons
+        count, theirs = whole or (len(polygons), shapely.total_bounds(polygons))
         bounds = np.concatenate([outline_in(grid, crs) for grid in grids])
         return (
-            f"{path}: none of its {len(polygons)} polygons touches {none}: they cover "
-            f"{extent(shapely.total_bounds(polygons))}, {those} {extent([*bounds.min(axis=0), *bounds.max(axis=0)])} "
+            f"{path}: none of its {count} polygons touches {none}: they cover "
+            f"{extent(theirs)}, {those} {extent([*bounds.min(axis=0), *bounds.max(axis=0)])} "
             f"({crs_name(crs)}); check the files, and their CRS"
         )
 

@@ -2,16 +2,46 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
+import shapely
 
 from data.checking.mask_values import MaskValues
-from data.labels.placed_polygons import DrawnPolygons, PlacedPolygons
+from data.labels.placed_polygons import DrawnPolygons, PlacedPolygons, outline_of
 from data.labels.polygon_classes import PolygonClasses
-from data.labels.vector_files import Layer
+from data.labels.vector_files import Layer, read_layer, whole_layer
 from data.rasters.grids import Grid, windows
 from utils.errors import DataError
 from utils.imagery.labels import count_classes
+
+_AROUND = 0.01  # of an image's diagonal, within which polygons are read: more than its sides are curved
+
+
+def open_labels(
+    path: Path, classes: PolygonClasses, grids: Sequence[Grid], field: str | None, layer: str | None = None
+) -> "PolygonLabels":
+    """Polygons for some images: of a layer, those near them.
+
+    Args:
+        path: the file.
+        classes: what the values of the field mean.
+        grids: of the images.
+        field, layer: as of `read_layer`.
+
+    Raises:
+        OptionError, DataError: as of `read_layer`, or no polygon touches an image, or places cannot be compared.
+    """
+
+    def near(crs: str | None) -> shapely.Geometry:
+        outlines = np.array([outline_of(grid, path, crs) for grid in grids])
+        sides = shapely.bounds(outlines)
+        margins = _AROUND * np.hypot(sides[:, 2] - sides[:, 0], sides[:, 3] - sides[:, 1])
+        return shapely.union_all(shapely.buffer(outlines, margins))
+
+    labels = PolygonLabels(read_layer(path, classes, field, layer, near), classes)
+    labels.check_touch(grids)
+    return labels
 
 
 class PolygonLabels:
@@ -44,7 +74,12 @@ class PolygonLabels:
         """
         if any(len(self._placed.near(grid)) for grid in grids):
             return
-        raise DataError(self._placed.elsewhere(grids, "an image", "the images"))
+        whole = whole_layer(self.layer.path, self.layer.name)
+        if not np.isfinite(whole[1]).all():
+            raise DataError(
+                f"{self.layer.path}, layer {self.layer.name}, has no geometry in any of its {whole[0]} features"
+            )
+        raise DataError(self._placed.elsewhere(grids, "an image", "the images", whole))
 
 
 class PolygonMask:

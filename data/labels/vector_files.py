@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from utils.wording import worded
 VECTOR_ENDINGS = (".gpkg", ".geojson", ".json", ".shp")
 _MAGIC = (b"SQLite format 3\0", b"{", b"\0\0\x27\x0a")  # how these begin; GDAL would open others, which may fetch
 logging.getLogger("pyogrio").addHandler(logging.NullHandler())  # GDAL's messages: what is wrong is said in the error
+Area = Callable[[str | None], shapely.Geometry]
 _POLYGONS = (3, 6)  # shapely's numbers of Polygon and MultiPolygon
 _SAME_AREA = 0.01  # share by which mending may change a polygon's area
 _NO_FIELD = "give the field with the classes as --label-field"
@@ -66,33 +67,49 @@ class Layer(Polygons):
 
     Attributes:
         ids: class ids, uint8, 255 for values that mean "no class", shape (N,).
+        name: of the layer.
     """
 
     ids: np.ndarray
+    name: str
 
 
 _LABELS = Use("--masks", "choose one with --label-layer", "labels are polygons")
 
 
-def read_layer(path: Path, classes: PolygonClasses, field: str | None, layer: str | None = None) -> Layer:
+def read_layer(
+    path: Path, classes: PolygonClasses, field: str | None, layer: str | None = None, touching: Area | None = None
+) -> Layer:
     """Read the polygons of one layer with their classes.
+
+    Of a layer for a whole country, those near the images alone are kept: what lies elsewhere is neither held nor
+    looked at.
 
     Args:
         path: the file.
         classes: what the values of the field mean.
         field: with the class names or codes.
         layer: its name, needed where the file has several.
+        touching: the area that polygons have to touch, in the layer's CRS, which it is given; None: all are read.
 
     Raises:
         OptionError: no such file, layer or field, or a choice is needed.
         DataError: damaged, without polygons, with other geometries, or with values that are no class.
     """
     chosen = _layer(path, layer, _LABELS)
-    column = _field(path, chosen, field)
-    found, (values,) = _found(path, chosen, [column], _LABELS)
+    info = _info(path, chosen)
+    column = _field(path, chosen, [str(name) for name in info["fields"]], field)
+    area = None if touching is None else touching(info["crs"])
+    found, (values,) = _found(path, chosen, [column], _LABELS, area)
     ids = classes.ids_of(f"{path}, field {column}", values, found.numbers)
     found = _valid(found)
-    return Layer(path, found.crs, found.polygons, found.numbers, found.remarks, ids)
+    return Layer(path, found.crs, found.polygons, found.numbers, found.remarks, ids, chosen)
+
+
+def whole_layer(path: Path, layer: str) -> tuple[int, np.ndarray]:
+    """Features of a layer, and the west, south, east and north of all, float (4,), not finite where none has any."""
+    bounds = _info(path, layer, force_total_bounds=True)["total_bounds"]
+    return _count(path, layer), np.array([np.nan] * 4 if bounds is None else bounds, float)
 
 
 def read_polygons(path: Path, use: Use) -> Polygons:
@@ -143,11 +160,18 @@ def _layer(path: Path, wanted: str | None, use: Use) -> str:
     return wanted if wanted is not None else names[0]
 
 
-def _field(path: Path, layer: str, wanted: str | None) -> str:
+def _info(path: Path, layer: str, **options: bool) -> dict[str, Any]:
     try:
-        fields = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+        return pyogrio.read_info(path, layer=layer, **options)
     except DataSourceError as error:
         raise DataError(f"{path}, layer {layer}, cannot be read ({_reason(path, error)}); replace the file") from error
+
+
+def _count(path: Path, layer: str) -> int:
+    return int(_info(path, layer, force_feature_count=True)["features"])
+
+
+def _field(path: Path, layer: str, fields: Sequence[str], wanted: str | None) -> str:
     if not fields:
         raise DataError(f"{path}, layer {layer}, has no fields, so that its polygons have no classes; add a field")
     if wanted is None and len(fields) > 1:
@@ -157,9 +181,13 @@ def _field(path: Path, layer: str, wanted: str | None) -> str:
     return wanted if wanted is not None else fields[0]
 
 
-def _found(path: Path, layer: str, columns: list[str], use: Use) -> tuple[Polygons, list[np.ndarray]]:
+def _found(
+    path: Path, layer: str, columns: list[str], use: Use, area: shapely.Geometry | None = None
+) -> tuple[Polygons, list[np.ndarray]]:
     """The polygons of a layer as they are drawn, valid or not, and the values of some fields."""
-    meta, numbers, geometries, values = _read(path, layer, columns)
+    meta, numbers, geometries, values = _read(path, layer, columns, area)
+    if not len(geometries) and area is not None and _count(path, layer):
+        return Polygons(path, meta["crs"], np.array([], object), numbers, ()), values
     if not len(geometries):
         raise DataError(f"{path}, layer {layer}, holds no features; draw polygons, or give another file")
     polygons = _parsed(path, geometries)
@@ -175,13 +203,13 @@ def _found(path: Path, layer: str, columns: list[str], use: Use) -> tuple[Polygo
 
 
 def _read(
-    path: Path, layer: str, columns: list[str]
+    path: Path, layer: str, columns: list[str], area: shapely.Geometry | None
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray, list[np.ndarray]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on measures, on rings that GDAL closes
             meta, numbers, geometries, values = pyogrio.raw.read(
-                path, layer=layer, columns=columns, force_2d=True, return_fids=True
+                path, layer=layer, columns=columns, force_2d=True, return_fids=True, mask=area
             )
     except (DataSourceError, GeometryError, ValueError, RuntimeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is damaged ({_reason(path, error)}); replace the file") from error

@@ -61,9 +61,9 @@ class RasterSceneInfo:
         metres_per_pixel: None where it is not known.
         may_lack_data: whether pixels without data are possible.
         nodata: the value that the file declares.
-        mask: opens its mask; None where it has none.
         orientation: in its EXIF data, where it has no place.
         turn: the orientation that it is read with.
+        mask: opens its mask; None where it has none.
     """
 
     name: str
@@ -74,9 +74,9 @@ class RasterSceneInfo:
     metres_per_pixel: float | None
     may_lack_data: bool
     nodata: float | None
-    mask: OpenMask | None
-    orientation: int = UPRIGHT
-    turn: int = UPRIGHT
+    orientation: int
+    turn: int
+    mask: OpenMask | None = None
 
     @property
     def is_turned(self) -> bool:
@@ -90,27 +90,22 @@ class RasterSceneInfo:
 
 
 def open_raster_scenes(
-    images: Mapping[str, Path],
-    masks: Mapping[str, OpenMask],
-    bands: str | None,
-    cut: Cut,
-    mask_files: Mapping[str, Path] | None = None,
+    images: Mapping[str, Path], masks: Mapping[str, Path], bands: str | None, cut: Cut
 ) -> list[RasterSceneInfo]:
     """Read the headers of scenes, all of them before the first one is cut.
 
     Args:
         images: scenes by name.
-        masks: what opens their masks, by name.
+        masks: those that are rasters, by name; they may tell that their scene is not to be turned.
         bands: the text of `--bands`.
         cut: how they are cut.
-        mask_files: the masks that are rasters, by name; they may tell that their scene is not to be turned.
 
     Raises:
         OptionError: the bands are not clear, or not there.
         DataError: a scene is damaged, smaller than a tile, or has other bands or another scale than the first one.
     """
-    turns = {name: scene_turn(path, (mask_files or {}).get(name)) for name, path in images.items()}
-    found = [_info(name, path, masks.get(name), bands, cut, turns[name]) for name, path in sorted(images.items())]
+    turns = {name: scene_turn(path, masks.get(name)) for name, path in images.items()}
+    found = [_info(name, path, bands, cut, turns[name]) for name, path in sorted(images.items())]
     first = found[0]
     if unused := {listing(info.unused) for info in found if info.unused}:
         warn(f"bands left out: {'; '.join(sorted(unused))}; --bands names those that are used")
@@ -131,9 +126,7 @@ def open_raster_scenes(
     return found
 
 
-def _info(
-    name: str, path: Path, mask: OpenMask | None, bands: str | None, cut: Cut, turns: tuple[int, int]
-) -> RasterSceneInfo:
+def _info(name: str, path: Path, bands: str | None, cut: Cut, turns: tuple[int, int]) -> RasterSceneInfo:
     orientation, turn = turns if cut.exif == "apply" else (turns[0], UPRIGHT)
     with open_scene(path, cut.metres_per_pixel, turn) as scene:
         check_scene(path, name, scene.size, cut, ".tif")
@@ -148,7 +141,6 @@ def _info(
             scene.metres_per_pixel,
             scene.may_lack_data(numbers),
             scene.nodata,
-            mask,
             orientation,
             turn,
         )

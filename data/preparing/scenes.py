@@ -1,7 +1,7 @@
 """Cutting scenes, large images with or without masks, into the tiles of a custom data set."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -14,9 +14,8 @@ from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.labels.mask_files import palette_in_file
 from data.labels.polygon_classes import PolygonClasses
-from data.labels.polygons import PolygonLabels
+from data.labels.polygons import open_labels
 from data.labels.raster_masks import RasterMask
-from data.labels.vector_files import read_layer
 from data.preparing import plain_scenes, raster_scenes
 from data.preparing.classes import Classes
 from data.preparing.folder import Report, prepare_folder
@@ -87,12 +86,13 @@ def prepare_scenes(
             turns = turns_of([scene.header for scene in plain], cut.exif)
             return contents_of(folder, raw, as_given, tiles, values, grids, cut, turns, lambda _: RGB_BANDS)
         remarks: list[str] = []
-        masks_of = _masks(files, as_given, polygons, remarks)(files.images)
-        scenes = raster_scenes.open_raster_scenes(files.images, masks_of, reading.bands, cut, files.masks)
+        scenes = raster_scenes.open_raster_scenes(files.images, files.masks, reading.bands, cut)
         check_groups(raster_scenes.sizes_of(scenes), description, cut)
+        grids = {scene.name: scene.grid for scene in scenes}
+        openers = _masks(files, as_given, polygons, grids, remarks)
+        scenes = [replace(scene, mask=openers.get(scene.name)) for scene in scenes]
         tiles, values = raster_scenes.cut_raster_scenes(scenes, folder, description, cut)
         _say_first(sorted(remarks))
-        grids = {scene.name: scene.grid for scene in scenes}
         bands_of = partial(bands_from, scenes, reading, cut)
         return contents_of(folder, raw, as_given, tiles, values, grids, cut, turns_of(scenes, cut.exif), bands_of)
 
@@ -135,8 +135,12 @@ def _options(
 
 
 def _masks(
-    files: SceneFiles, as_given: Description, settings: PolygonSettings, remarks: list[str]
-) -> Callable[[Mapping[str, Path]], dict[str, OpenMask]]:
+    files: SceneFiles,
+    as_given: Description,
+    settings: PolygonSettings,
+    grids: Mapping[str, Grid],
+    remarks: list[str],
+) -> dict[str, OpenMask]:
     """What opens the masks of scenes on their grids, by the scene's name; `remarks` takes what is to be said."""
     if files.polygons is None:
         paths = sorted(files.masks.values())
@@ -152,16 +156,15 @@ def _masks(
 
             return open_mask
 
-        return lambda _: {name: opener(path) for name, path in files.masks.items()}
+        return {name: opener(path) for name, path in files.masks.items()}
     classes = PolygonClasses(as_given, settings.label_order or (), settings.background)
-    layer = read_layer(files.polygons, classes, settings.label_field, settings.label_layer)
-    remarks.extend(layer.remarks)
-    labels = PolygonLabels(layer, classes)
+    labels = open_labels(files.polygons, classes, list(grids.values()), settings.label_field, settings.label_layer)
+    remarks.extend(labels.layer.remarks)
 
     def of_polygons(grid: Grid) -> AbstractContextManager[SceneMask]:
         return nullcontext(labels.on(grid))
 
-    return lambda images: dict.fromkeys(images, of_polygons)
+    return dict.fromkeys(grids, of_polygons)
 
 
 def _say_first(remarks: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from data.checking.mask_values import MaskValues
 from data.descriptions import Description
 from data.labels import placed_polygons as module
 from data.labels.polygon_classes import PolygonClasses
-from data.labels.polygons import PolygonLabels
+from data.labels.polygons import PolygonLabels, open_labels
 from data.labels.vector_files import read_layer
 from data.rasters.crs import crs_way
 from tests.data.rasters.raster_files import NORTH, UTM, grid
@@ -317,6 +317,45 @@ def test_polygons_that_touch_no_image_are_refused_with_both_extents(tmp_path: Pa
         "a.gpkg: none of its 2 polygons touches an image: they cover x 300010 to 300021, y 2699999 to 2700000, "
         "the images x 300000 to 300007, y 2699996 to 2700000 (EPSG:32640); check the files, and their CRS"
     )
+
+
+@pytest.mark.parametrize("crs", [UTM, "EPSG:4326"])
+@pytest.mark.parametrize("ending", ["gpkg", "geojson", "shp"])
+def test_of_a_wide_layer_only_polygons_near_the_images_are_read(tmp_path: Path, ending: str, crs: str):
+    images = [grid(4, 6), grid(4, 6, (1.0, 0.0, WEST + 900, 0.0, -1.0, TOP))]
+    shapes = [at(10 * i, 1, 10 * i + 3, 3) for i in range(-20, 120)]
+    classes = ["ocean" if i not in (20, 110) else "water" for i in range(len(shapes))]  # no class, where no image is
+    if crs != UTM:
+        way = crs_way(UTM, crs)
+        shapes = [shapely.transform(shape, lambda p: np.stack(way(p[:, 0], p[:, 1]), axis=-1)) for shape in shapes]
+    path = vector_file(tmp_path / f"a.{ending}", shapes, classes, crs, geometry_type="Polygon")
+    labels = open_labels(path, PolygonClasses(IDS), images, "class")
+    assert len(labels.layer.polygons) == 2
+    for image in images:
+        found = labels.on(image).ids(0, 0, 4, 6)
+        assert (found[1:3, :3] == 2).all()
+        assert (found == 2).sum() == 6
+
+
+def test_a_polygon_that_holds_an_image_is_read(tmp_path: Path):
+    path = vector_file(tmp_path / "a.gpkg", [at(-99, -99, 99, 99), at(5, 2, 999, 3)], ["water", "forest"])
+    labels = open_labels(path, PolygonClasses(IDS), [grid(4, 6)], None)
+    assert labels.on(grid(4, 6)).ids(0, 0, 4, 6)[1:3, 4:].tolist() == [[2, 2], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "fault"),
+    [
+        ([at(50, 0, 51, 1)] * 3, "none of its 3 polygons touches an image"),
+        ([at(6.01, 0, 7, 1)], "none of its 1 polygons touches an image"),
+        ([None, Polygon()], "layer a, has no geometry in any of its 2 features"),
+        ([], "holds no features"),
+    ],
+)
+def test_layers_without_a_polygon_for_an_image_are_refused(tmp_path: Path, shapes: list[Polygon | None], fault: str):
+    path = vector_file(tmp_path / "a.gpkg", shapes, ["water"] * len(shapes), geometry_type="Polygon")
+    with pytest.raises(DataError, match=fault):
+        open_labels(path, PolygonClasses(IDS), [grid(4, 6)], "class")
 
 
 def test_polygons_across_the_antimeridian_or_out_of_a_domain_are_refused(tmp_path: Path):
