@@ -158,7 +158,10 @@ class RasterMask:
     def _covered(self, crs: str | None) -> float:
         """Share of the image that the mask covers."""
         mask = Grid(self.path, self._file.size, crs, self._file.transform)
-        share = max(common_share(mask, self.grid, self.grid), common_share(self.grid, mask, self.grid))
+        try:
+            share = max(common_share(mask, self.grid, self.grid), common_share(self.grid, mask, self.grid))
+        except DataError as error:
+            raise DataError(f"{self.path} and its image {self.grid.path}: {error}") from error
         if share:
             return share
         theirs, ours = (f"{crs_name(of.crs)}: {extent(bounds_of(of))}" for of in (mask, self.grid))

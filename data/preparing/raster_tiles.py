@@ -7,6 +7,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
+from rasterio.io import MemoryFile
 
 from data.footprints.records import TileRecord
 from data.rasters.gdal import session
@@ -49,13 +50,15 @@ def write_tile(
         profile.pop("predictor")
     if record.transform is not None:
         profile |= {"crs": record.crs, "transform": Affine(*record.transform)}
-    with session(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
-        file.write(values)
-        file.colorinterp = [_interpretation(band, is_rgb) for band in bands]
-        for number, name in enumerate(different_names(bands), start=1):
-            file.set_band_description(number, name)
-        if not valid.all():
-            file.write_mask(valid)
+    with session(), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
+        with rasterio.open(memory.name, "w", **profile) as file:
+            file.write(values)
+            file.colorinterp = [_interpretation(band, is_rgb) for band in bands]
+            for number, name in enumerate(different_names(bands), start=1):
+                file.set_band_description(number, name)
+            if not valid.all():
+                file.write_mask(valid)
+        path.write_bytes(memory.getbuffer())  # GDAL does not say that a disk is full when it closes a file
 
 
 def _interpretation(band: Band, is_rgb: bool) -> ColorInterp:
