@@ -169,7 +169,9 @@ def in_degrees(points: np.ndarray) -> np.ndarray:
         east = shapely.intersection(polygons[index], shapely.box(0, -90, 180, 90))
         west = shapely.intersection(polygons[index], shapely.box(180, -90, 360, 90))
         west = shapely.transform(west, lambda part: part - (360, 0))
-        polygons[index] = shapely.MultiPolygon([part for part in (east, west) if not part.is_empty])
+        parts = shapely.get_parts([east, west])
+        areas = parts[shapely.area(parts) > 0]  # one that ends at 180° has a mere line beyond it
+        polygons[index] = areas[0] if len(areas) == 1 else shapely.MultiPolygon(list(areas))
     return polygons
 
 

@@ -166,8 +166,9 @@ def cut_raster_scenes(
     tiles = [tile for found, _, _ in results for tile in found]
     empty = {scene.name: count for scene, (_, _, count) in zip(scenes, results, strict=True) if count}
     if empty:
+        few = f"with data in less than {cut.min_valid:.0%} of their pixels" if cut.min_valid else "without data"
         warn(
-            f"{sum(empty.values())} tiles with data in less than {cut.min_valid:.0%} of their pixels are left out "
+            f"{sum(empty.values())} tiles {few} are left out "
             f"({first_names(f'{name}: {count}' for name, count in empty.items())}); --min-valid sets the share"
         )
     if not tiles and empty:

@@ -6,7 +6,7 @@ import pytest
 import shapely
 from rasterio.warp import transform
 
-from data.footprints.records import TileRecord, read_tiles_csv, write_gpkg, write_tiles_csv
+from data.footprints.records import TileRecord, in_degrees, read_tiles_csv, write_gpkg, write_tiles_csv
 from tests.data.rasters.raster_files import NORTH, UTM, shifted
 from utils.errors import DataError
 
@@ -94,6 +94,16 @@ def test_tiles_across_the_antimeridian_have_two_parts(tmp_path: Path):
     assert (west[0], east[2]) == (-180, 180)
     assert -179.5 < west[2] < -179
     assert 179.9 < east[0] < 180 or east[0] > 179
+
+
+@pytest.mark.parametrize("beyond", [0.0, 1e-9])
+def test_a_tile_that_ends_at_the_antimeridian_has_one_part(tmp_path: Path, beyond: float):
+    points = np.array([[[179, 1], [179, 0], [180 - 360, 0], [180 - 360 + beyond, 0.5], [180 - 360, 1]]], float)
+    (footprint,) = in_degrees(points)
+    parts = shapely.get_parts(footprint)
+    assert (shapely.get_type_id(parts) == 3).all()
+    assert parts[0].bounds == (179, 0, 180, 1)
+    assert len(parts) == (2 if beyond else 1)
 
 
 def test_without_a_place_there_is_no_file(tmp_path: Path):
