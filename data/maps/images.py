@@ -128,7 +128,7 @@ def image_of(name: str, path: Path, fitting: Fitting) -> MapImage:
     from data.maps.scenes import file_size_of, open_scene, read_scene
 
     read_as_filed = None if kind == "scene" else partial(read_scene, path, fitting)
-    return MapImage(name, path, partial(open_scene, path, fitting), partial(file_size_of, path), read_as_filed)
+    return MapImage(name, path, partial(open_scene, path, fitting), partial(file_size_of, path, fitting), read_as_filed)
 
 
 def images_of_list(

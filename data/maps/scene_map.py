@@ -46,8 +46,8 @@ class SceneMap:
         files = {kind: folders[kind] / f"{image.name}.tif" for kind, is_wanted in kinds.items() if is_wanted}
         self.path = files["ids"]
         with RasterScene.open(image.path, expand_palette=True) as scene:
-            size, place = scene.size, scene.place
-        self._writer = MapWriter(MapFiles(**files), size, place, classes, colours)
+            place = scene.place
+        self._writer = MapWriter(MapFiles(**files), image.file_size(), place, classes, colours)
         self.areas = self._writer.areas
 
     @property

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data.decoding.orientation import UPRIGHT, turned_size
 from data.maps.images import Fitting, MapImage
 from data.rasters.fitting import FittedScene, fit_scene
 from data.rasters.opening import open_scene as open_raster
 from data.rasters.place import Size
 from data.rasters.resampled import ResampledScene
 from data.rasters.scene import RasterScene
+from data.rasters.turned import scene_turn
 from utils.console import say
 from utils.errors import DataError, warn
 from utils.evaluation.strips import MapStrip
@@ -112,7 +114,7 @@ def open_scene(path: Path, fitting: Fitting) -> Iterator[OpenScene]:
     Raises:
         DataError: it cannot be read, or does not fit the run.
     """
-    with open_raster(path) as raster:
+    with open_raster(path, turn=_turn(path, fitting)) as raster:
         if fitting.scale != 1:
             raster = ResampledScene(raster, factor=1 / fitting.scale)
         fitted = fit_scene(raster, fitting.bands, fitting.other_scale)
@@ -120,7 +122,7 @@ def open_scene(path: Path, fitting: Fitting) -> Iterator[OpenScene]:
             if remark not in fitting.said:
                 fitting.said.add(remark)
                 warn(remark)
-        yield OpenScene(fitted, file_size_of(path), fitting.area)
+        yield OpenScene(fitted, file_size_of(path, fitting), fitting.area)
 
 
 def overlapping(images: Sequence[MapImage], area: "AreaOfInterest") -> list[MapImage]:
@@ -150,14 +152,18 @@ def overlapping(images: Sequence[MapImage], area: "AreaOfInterest") -> list[MapI
     return inside
 
 
-def file_size_of(path: Path) -> Size:
-    """Height and width of a scene's file."""
+def file_size_of(path: Path, fitting: Fitting) -> Size:
+    """Height and width of a scene's file, turned as it is shown."""
     with RasterScene.open(path) as scene:
-        return scene.size
+        return turned_size(scene.size, _turn(path, fitting))
 
 
 def read_scene(path: Path, fitting: Fitting) -> np.ndarray:
     """All pixels of a picture at the size of its file, uint8 (H, W, C)."""
-    with open_raster(path) as raster:
+    with open_raster(path, turn=_turn(path, fitting)) as raster:
         fitted = fit_scene(raster, fitting.bands, "accept")
         return fitted.read(0, 0, *fitted.size)
+
+
+def _turn(path: Path, fitting: Fitting) -> int:
+    return scene_turn(path)[1] if fitting.exif == "apply" else UPRIGHT
