@@ -20,6 +20,7 @@ from utils.fields import (
     known_name,
 )
 from utils.imagery.bands import Bands, OtherScale
+from utils.selection.budget import refuse_two_counts
 from utils.settings import SettingsError, require
 
 if TYPE_CHECKING:  # with torch
@@ -98,13 +99,17 @@ class LabelledSettings:
             number or its text counts as it reads.
         active_learning: take the names that the active learner chose.
         active_learning_images_array: those names, `.npy` or text.
+        budget: their number, in place of `labeled_ratio`.
     """
 
     labeled_ratio: Decimal | None = None
     active_learning: bool = False
     active_learning_images_array: Path | None = None
+    budget: int | None = None
 
     def __post_init__(self) -> None:
+        refuse_two_counts(self.labeled_ratio, self.budget)
+        as_counts(self, "budget")
         as_exact(self, "labeled_ratio")
         check_shares(self, "labeled_ratio")
         as_paths(self, "active_learning_images_array")

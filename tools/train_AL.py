@@ -4,10 +4,10 @@
         --data-dir datasets/ucm --data-list datasets/ucm/train.txt --labeled-ratio 0.05 --alpha 0.1 --beta 0.5
     torchrun --nproc_per_node=4 tools/train_AL.py ...
 
-Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy and their winning
-probabilities beside it; rounds, pictures and the state for --resume to a folder there, and until the run has ended the
-two arrays too, called ….partial.npy. Where tiles have no scene label it asks people: it writes to_label.csv and ends
-with exit code 3. The next command is printed at the end.
+Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy (with --budget 20, n20 in
+place of the ratio) and their winning probabilities beside it; rounds, pictures and the state for --resume to a folder
+there, and until the run has ended the two arrays too, called ….partial.npy. Where tiles have no scene label it asks
+people: it writes to_label.csv and ends with exit code 3. The next command is printed at the end.
 """
 
 import sys
@@ -50,7 +50,7 @@ from utils.console import say
 from utils.runs.interrupt import Stopped
 from utils.runs.seeds import seed_everything
 from utils.runs.space import as_size
-from utils.selection.budget import Budget, labelled_count
+from utils.selection.budget import Budget, count_of
 from utils.selection.folder import SelectionFolder
 from utils.selection.questions import ask_people
 from utils.selection.rounds import Selection
@@ -106,7 +106,9 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     rates = (settings.learner.learning_rate, settings.learner.momentum)
     learner = Learner(classifier, device, precision, *rates, bands.pixels)
     torch.manual_seed(seed + distributed.rank())  # each process drops out for itself
-    budget = Budget.of(query.labeled_ratio, query.alpha, query.beta, len(tiles))
+    target = count_of(query.labeled_ratio, query.budget, len(tiles))
+    assert target is not None  # one of the two is given
+    budget = Budget.of_count(target, query.alpha, query.beta)
     selection = Selection(len(tiles), budget, query.query_strategy, seed, query.include_initial_pool)
     selection.skipped.update(listed.unreadable)
 
@@ -242,9 +244,11 @@ def next_step(settings: SelectionSettings, chosen: Sequence[str], tiles: Tiles, 
         tiles: all tiles of the list.
         array: the file of the chosen names.
     """
-    data, reader, ratio = settings.data, tiles.reader, settings.query.labeled_ratio
+    data, reader, query = settings.data, tiles.reader, settings.query
+    is_whole = len(chosen) == count_of(query.labeled_ratio, query.budget, len(tiles))
     labels = {
-        "--labeled-ratio": ratio if len(chosen) == labelled_count(ratio, len(tiles)) else None,
+        "--labeled-ratio": query.labeled_ratio if is_whole else None,
+        "--budget": query.budget if is_whole else None,
         "--active-learning": True,
         "--active-learning-images-array": array,
     }

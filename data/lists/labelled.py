@@ -11,7 +11,7 @@ from data.settings import LabelledSettings
 from utils.console import say
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX
-from utils.selection.budget import labelled_count
+from utils.selection.budget import count_of
 from utils.wording import worded
 
 
@@ -32,16 +32,17 @@ def choose_labelled(
         DataError: it holds other names, or fewer tiles have a mask than are asked for.
     """
     array, ratio = settings.active_learning_images_array, settings.labeled_ratio
-    count = None if ratio is None else labelled_count(str(ratio), len(names))
+    count = count_of(ratio, settings.budget, len(names))
+    asked = "{budget} {}" if ratio is None else "{labeled_ratio} {}"
     if array is not None:
         chosen = read_names_array(array, reader.description, names, list_path)
         if count is not None and len(chosen) != count:
             say(
                 worded(
-                    "warning: {} holds {} names, but {labeled_ratio} {} of {} tiles is {}; the names are used",
+                    f"warning: {{}} holds {{}} names, but {asked} of {{}} tiles is {{}}; the names are used",
                     array,
                     len(chosen),
-                    ratio,
+                    ratio or settings.budget,
                     len(names),
                     count,
                 ),
@@ -55,9 +56,9 @@ def choose_labelled(
         expected = "" if with_masks else f" (the first would be {reader.mask_path(names[0])})"
         raise DataError(
             worded(
-                "{labeled_ratio} {} asks for {} labelled tiles, but only {} of {} have a mask{}; draw more masks or "
-                "lower the ratio",
-                ratio,
+                f"{asked} asks for {{}} labelled tiles, but only {{}} of {{}} have a mask{{}}; draw more masks or "
+                f"lower the {'budget' if ratio is None else 'ratio'}",
+                ratio or settings.budget,
                 count,
                 len(with_masks),
                 len(names),

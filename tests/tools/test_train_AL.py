@@ -240,6 +240,19 @@ def test_budgets_at_their_limits(tiles: TinySet, tmp_path: Path, capsys, ratio, 
     assert len(names_of(tmp_path, "margin", f"{ratio}_{alpha}_{beta}")) == sum(rounds)
 
 
+def test_a_budget_says_how_many_and_names_the_files(tiles: TinySet, tmp_path: Path, capsys):
+    run(options(tiles, tmp_path / "ratio", num_epochs=1))
+    argv = options(tiles, tmp_path / "number", num_epochs=1, labeled_ratio=None, budget=4)
+    run(argv)
+    assert names_of(tmp_path / "number", settings="n4_0.5_1") == names_of(tmp_path / "ratio")
+    assert record_of(tmp_path / "number", "margin", "n4_0.5_1")["ledger"]["target"] == 4
+    assert "--budget 4 --active-learning " in capsys.readouterr().out
+    argv = options(tiles, tmp_path / "other", labeled_ratio="0.25", budget=4)
+    assert "--budget 4 and --labeled-ratio 0.25 both say how many tiles; give one" in error_of(capsys, argv, 2)
+    argv = options(tiles, tmp_path / "other", labeled_ratio=None, budget=15)
+    assert "--budget 15 exceeds the 14 tiles of --data-list" in error_of(capsys, argv, 2)
+
+
 def test_a_pool_with_one_class(own_tiles: TinySet, tmp_path: Path):
     labels = "".join(f"{name},dry\n" for name in own_tiles.names)
     (own_tiles.folder / "scene_labels.csv").write_text("name,label\n" + labels)

@@ -44,7 +44,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("selection").add_argument
     add("--query-strategy", type=strategy, default="margin", metavar="NAME", help=f"one of {', '.join(STRATEGY_NAMES)}")
-    add("--labeled-ratio", type=ratio, default="0.05", metavar="R", help="share of the list to choose")
+    add("--labeled-ratio", type=ratio, metavar="R", help="share of the list to choose (default: 0.05)")
+    add("--budget", type=count(), metavar="N", help="number of masks to draw, in place of --labeled-ratio")
     add("--alpha", type=ratio, default="0.1", help="initial pool as a share of the target")
     add("--beta", type=ratio, default="0.5", help="tiles of a round as a share of the initial pool")
     add("--include-initial-pool", action="store_true", help="the initial pool counts in the budget and in the result")

@@ -62,6 +62,7 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--labeled-ratio", type=ratio, metavar="R", help="share of the list; without names, drawn at random"
     )
+    labels.add_argument("--budget", type=count(), metavar="N", help="number of them, in place of --labeled-ratio")
     labels.add_argument("--active-learning", action="store_true", help="take the names that tools/train_AL.py chose")
     labels.add_argument(
         "--active-learning-images-array", type=Path, metavar="FILE", help="those names: .npy, or text with one a line"

@@ -55,7 +55,7 @@ class SelectionFolder(OutputFolder):
     def __init__(
         self, save_dir: Path, dataset: str, query: QuerySettings, seed: int, settings: Mapping[str, Any] | None = None
     ) -> None:
-        strategy, shares = query.query_strategy, f"{query.labeled_ratio}_{query.alpha}_{query.beta}"
+        strategy, shares = query.query_strategy, f"{query.amount}_{query.alpha}_{query.beta}"
         super().__init__(save_dir / dataset / f"{strategy}_{shares}_seed{seed}", SELECTION)
         names, probabilities = f"{strategy}_names_{shares}", f"{strategy}_probs_{shares}"
         self.names, self.probabilities = (save_dir / dataset / f"{stem}.npy" for stem in (names, probabilities))

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from utils.fields import as_counts, as_exact, as_one_of, check_numbers, check_shares
+from utils.selection.budget import refuse_two_counts
 from utils.selection.names import STRATEGY_NAMES
+
+DEFAULT_RATIO = Decimal("0.05")
 
 
 @dataclass(frozen=True)
@@ -13,25 +16,36 @@ class QuerySettings:
 
     Attributes:
         query_strategy: a name of `utils.selection.strategies.STRATEGIES`.
-        labeled_ratio: share of the list to choose, in (0, 1].
+        labeled_ratio: share of the list to choose, in (0, 1]; None: 0.05, or as `budget` says.
         alpha: initial pool as a share of the target, in (0, 1].
         beta: tiles of a round as a share of the initial pool, in (0, 1].
         include_initial_pool: the initial pool counts in the budget and in the result.
         dropout_passes: passes with dropout, of the strategy `bald`.
         stop_at_accuracy: end early at this accuracy on the validation list, in [0, 1]; None: spend the budget.
+        budget: number of tiles to choose, in place of `labeled_ratio`; None: as that says.
     """
 
     query_strategy: str = "margin"
-    labeled_ratio: Decimal = Decimal("0.05")
+    labeled_ratio: Decimal | None = None
     alpha: Decimal = Decimal("0.1")
     beta: Decimal = Decimal("0.5")
     include_initial_pool: bool = False
     dropout_passes: int = 20
     stop_at_accuracy: float | None = None
+    budget: int | None = None
 
     def __post_init__(self) -> None:
+        refuse_two_counts(self.labeled_ratio, self.budget)
+        as_counts(self, "budget")
+        if self.labeled_ratio is None and self.budget is None:
+            object.__setattr__(self, "labeled_ratio", DEFAULT_RATIO)  # frozen, and not made yet
         as_exact(self, "labeled_ratio", "alpha", "beta")
         check_shares(self, "labeled_ratio", "alpha", "beta")
         as_one_of(self, "query_strategy", "query strategy", STRATEGY_NAMES)
         as_counts(self, "dropout_passes", least=2)
         check_numbers(self, "stop_at_accuracy", high=1)
+
+    @property
+    def amount(self) -> str:
+        """How many tiles, as it stands in names of files: a ratio as it was given, or `n20`."""
+        return str(self.labeled_ratio) if self.budget is None else f"n{self.budget}"

@@ -46,6 +46,7 @@ def test_labelled_tiles_are_all_or_a_random_share(training_tiles: TinySet):
     assert len(first) == 5  # of 14, rounded up
     assert chosen(training_tiles, share) == first
     assert chosen(training_tiles, share, seed=1) != first
+    assert chosen(training_tiles, LabelledSettings(budget=5)) == first  # as many as the active learner's
 
 
 def test_names_that_somebody_chose_are_taken_whatever_the_ratio(training_tiles: TinySet, tmp_path: Path, capsys):
@@ -60,3 +61,5 @@ def test_a_share_of_more_tiles_than_have_a_mask_is_refused(custom_set: TinySet):
         (custom_set.folder / "masks" / f"{name}.png").unlink()
     with pytest.raises(DataError, match="asks for 3 labelled tiles, but only 2 of 4 have a mask; draw more masks"):
         chosen(custom_set, LabelledSettings(Decimal("0.75")))
+    with pytest.raises(DataError, match=r"budget 3 asks for 3 labelled tiles, .* or lower the budget"):
+        chosen(custom_set, LabelledSettings(budget=3))

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.selection.budget import Budget, exact_product, labelled_count
+from utils.selection.budget import Budget, count_of, exact_product, labelled_count
+from utils.selection.settings import QuerySettings
+from utils.settings import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,14 @@ def test_there_is_always_something_to_learn_from_and_to_ask_for(
     budget = Budget.of(ratio, alpha, beta, total)
     assert ratio * total <= budget.target < ratio * total + 1
     assert 1 <= budget.per_query <= budget.initial <= budget.target <= total
+
+
+def test_a_budget_is_a_number_of_tiles_in_place_of_a_ratio():
+    assert Budget.of_count(20, "0.1", "0.5") == Budget(target=20, initial=2, per_query=1)
+    assert [count_of("0.05", None, 100), count_of(None, 20, 100), count_of(None, None, 100)] == [5, 20, None]
+    with pytest.raises(SettingsError, match="budget 101 exceeds the 100 tiles of data_list; lower it"):
+        count_of(None, 101, 100)
+    assert [QuerySettings().amount, QuerySettings(labeled_ratio=Decimal("0.10")).amount] == ["0.05", "0.10"]
+    assert (QuerySettings(budget=20).amount, QuerySettings(budget=20).labeled_ratio) == ("n20", None)
+    with pytest.raises(SettingsError, match=r"budget 20 and labeled_ratio 0\.05 both say how many tiles"):
+        QuerySettings(labeled_ratio=Decimal("0.05"), budget=20)
