@@ -1,6 +1,8 @@
-"""Names in messages: the nearest known ones to an unknown one, the first few of many."""
+"""Names that people type: which known one was meant, the nearest ones to an unknown one, the first few of many."""
 
 import difflib
+import re
+import unicodedata
 from collections.abc import Iterable
 
 
@@ -25,3 +27,27 @@ def first_names(names: Iterable[str], count: int = 3) -> str:
     names = list(names)
     shown = (name if name.isprintable() and len(name) <= 100 else ascii(name)[:100] for name in names[:count])
     return ", ".join(shown) + (", …" if len(names) > count else "")
+
+
+class KnownNames:
+    """Which of the known names a person meant who typed it in another case, or whose spreadsheet program changed it.
+
+    Args:
+        names: the known ones.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = set(names)
+        self._folded: dict[str, str | None] = {}
+        for name in self._names:
+            folded = _folded(name)
+            self._folded[folded] = None if folded in self._folded else name  # two that differ in case alone
+
+    def meant(self, text: str) -> str | None:
+        """The same name, or the only one that differs in case, blanks, `-`, `_` or leading zeros; else None."""
+        return text if text in self._names else self._folded.get(_folded(text))
+
+
+def _folded(name: str) -> str:
+    folded = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).strip().casefold()
+    return (folded.lstrip("0") or "0") if folded.isdecimal() else folded

@@ -1,18 +1,18 @@
 """Who knows the scene classes of tiles: the data set, people who write them into a CSV, or another CSV."""
 
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data.descriptions import Description
-from data.lists.scene_labels import label_rows, read_scene_labels
+from data.lists.scene_labels import corrections, label_rows, read_scene_labels
 from data.lists.splits import tile_name
 from utils.compute import distributed
 from utils.console import say
-from utils.errors import DataError
+from utils.errors import DataError, warn
 from utils.settings import SettingsError
-from utils.suggest import unknown
+from utils.suggest import KnownNames, unknown
 from utils.wording import worded
 
 _LISTED = 20  # mistakes that a message lists
@@ -63,7 +63,7 @@ def known_labels(
         SettingsError: no such oracle.
         DataError: a label cannot be used.
     """
-    answers = distributed.from_main(lambda: read_answers([to_label], description, set(names)))
+    answers = distributed.from_main(lambda: read_answers([to_label], description, set(names), warn))
     if (oracle or "dataset").lower() == "dataset":
         labels = read_scene_labels(description, data_dir, names)
         if not labels:
@@ -82,16 +82,23 @@ def known_labels(
             "{oracle} {} is neither dataset nor people nor a CSV file; to begin without labels give people", path
         )
     is_the_same = os.path.realpath(path) == os.path.realpath(to_label)
-    return read_answers([path] if is_the_same else [path, to_label], description, {*names, *others})
+    paths = [path] if is_the_same else [path, to_label]
+    return distributed.from_main(lambda: read_answers(paths, description, {*names, *others}, warn))
 
 
-def read_answers(paths: Sequence[Path], description: Description, names: Container[str]) -> dict[str, str]:
-    """Read CSV files with the columns `name` and `label`, in which rows with an empty label still wait.
+def read_answers(
+    paths: Sequence[Path],
+    description: Description,
+    names: Collection[str],
+    tell: Callable[[str], object] = lambda _: None,
+) -> dict[str, str]:
+    """Read tables with the columns `name` and `label`, in which rows with an empty label still wait.
 
     Args:
-        paths: the files; one that is not there holds no answers.
+        paths: the files, as any spreadsheet program saves them; one that is not there holds no answers.
         description: the data set, for its scene classes and the endings of its files.
         names: the tiles that may be named.
+        tell: gets a line on each file, class or name that was read in another way than it is written.
 
     Returns:
         Scene class by name.
@@ -100,20 +107,48 @@ def read_answers(paths: Sequence[Path], description: Description, names: Contain
         DataError: lists every unknown class, unknown name and contradiction, within a file or between two, with lines.
     """
     classes = description.scene_classes or ()
+    known_classes, known_tiles = KnownNames(classes), KnownNames(names)
     answers: dict[str, tuple[str, str]] = {}
     mistakes = []
     for path in paths:
-        for line, text, label in label_rows(path) if path.is_file() else ():
-            name, place = tile_name(text, description), f"{path.name}, line {line}"
-            if name not in names:
-                mistakes.append(f"{place}: '{name}' is not in the list of tiles")
-            elif label not in classes:
-                mistakes.append(f"{place}: '{name}' has {unknown('scene class', label, classes)}")
-            elif (before := answers.setdefault(name, (label, place)))[0] != label:
+        if not path.is_file():
+            continue
+        table = label_rows(path)
+        corrected_classes: dict[str, str] = {}
+        corrected_tiles: dict[str, str] = {}
+        for line, text, typed in table.rows:
+            written, place = tile_name(text, description), f"{path.name}, line {line}"
+            name, label = known_tiles.meant(written), known_classes.meant(typed)
+            if name is None:
+                mistakes.append(f"{place}: '{written}' is not in the list of tiles")
+                continue
+            if label is None:
+                mistakes.append(f"{place}: '{name}' has {unknown('scene class', typed, classes)}")
+                continue
+            if name != written:
+                corrected_tiles[written] = name
+            if label != typed:
+                corrected_classes[typed] = label
+            if (before := answers.setdefault(name, (label, place)))[0] != label:
                 mistakes.append(f"{place}: '{name}' is {label} here and {before[0]} in {before[1]}")
+        for remark in table.remarks:
+            tell(remark)
+        for kind, corrected in (("scene class", corrected_classes), ("name", corrected_tiles)):
+            for remark in corrections(path, kind, corrected):
+                tell(remark)
     if mistakes:
         more = f"; and {len(mistakes) - _LISTED} more" if len(mistakes) > _LISTED else ""
         raise DataError(
             f"{len(mistakes)} labels cannot be used: {'; '.join(mistakes[:_LISTED])}{more}; correct the lines"
         )
     return {name: label for name, (label, _) in answers.items()}
+
+
+def read_minutes(paths: Sequence[Path], description: Description, names: Collection[str]) -> dict[str, float]:
+    """Minutes that answers took, by name, as far as the files of `read_answers` have a column `minutes`."""
+    known, found = KnownNames(names), {}
+    for path in paths:
+        for text, minutes in (label_rows(path).minutes if path.is_file() else {}).items():
+            if (name := known.meant(tile_name(text, description))) is not None:
+                found[name] = minutes
+    return found

@@ -1,17 +1,20 @@
 """Scene labels: the letters of a name (UCM), `class_map.json` (DeepGlobe), a CSV of name,label (custom, oracle)."""
 
-import csv
-import io
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.descriptions import Description
 from data.lists.splits import tile_name
 from utils.errors import DataError
 from utils.paths import read_bytes
-from utils.suggest import unknown
+from utils.spreadsheets import read_table
+from utils.suggest import KnownNames, first_names, unknown
 from utils.tables import plain_cell
 
 
@@ -60,41 +63,67 @@ def read_class_map(path: Path) -> Mapping[str, str]:
 def read_label_csv(path: Path, classes: Sequence[str]) -> dict[str, str]:
     """Read a CSV with the columns `name` and `label`; further columns are fine, rows with an empty label are left out.
 
+    What a spreadsheet program or a person wrote in another way, and was read all the same, is a warning.
+
     Raises:
-        DataError: not UTF-8, no such columns, an unknown class or contradicting rows, with the line.
+        DataError: no such columns, an unknown class or contradicting rows, with the line.
     """
     labels: dict[str, str] = {}
-    for line, name, label in label_rows(path):
-        if label not in classes:
-            raise DataError(f"{path}, line {line}: '{name}' has {unknown('scene class', label, classes)}")
+    known, table = KnownNames(classes), label_rows(path)
+    corrected: dict[str, str] = {}
+    for line, name, text in table.rows:
+        label = known.meant(text)
+        if label is None:
+            raise DataError(f"{path}, line {line}: '{name}' has {unknown('scene class', text, classes)}")
+        if label != text:
+            corrected[text] = label
         if labels.setdefault(name, label) != label:
             raise DataError(f"{path}, line {line}: '{name}' is {label} here and {labels[name]} above; keep one")
+    for remark in [*table.remarks, *corrections(path, "scene class", corrected)]:
+        warnings.warn(remark, stacklevel=2)
     return labels
 
 
-def label_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, name and label of the rows of a CSV that have a label.
+def corrections(path: Path, kind: str, corrected: Mapping[str, str]) -> list[str]:
+    """One line on what was written in a file and how it was read; none where all was read as it stands."""
+    pairs = [f"'{text}' as '{name}'" for text, name in corrected.items()]
+    plural = f"{kind}es" if kind.endswith("s") else f"{kind}s"
+    return [f"{path}: {len(pairs)} {plural} were read as the known one: {first_names(pairs, 5)}"] if pairs else []
+
+
+@dataclass(frozen=True)
+class LabelRows:
+    """Rows of a table of scene labels.
+
+    Attributes:
+        rows: line, name and label of those that have a label.
+        minutes: that an answer took, by name as it is written, where the table says so.
+        remarks: on how the file was read.
+    """
+
+    rows: list[tuple[int, str, str]]
+    minutes: dict[str, float]
+    remarks: list[str]
+
+
+def label_rows(path: Path) -> LabelRows:
+    """Read the rows of a table with the columns `name` and `label`, as spreadsheet programs save it.
 
     Raises:
-        DataError: not UTF-8, no columns `name` and `label`, or a row without them.
+        DataError: not text, no columns `name` and `label`, or a row without them.
     """
-    content = read_bytes(path)
-    try:
-        text = content.decode("utf-8-sig")
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows = [(reader.line_num, row) for row in reader]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
-    except csv.Error as error:
-        raise DataError(f"{path} is not a readable CSV ({error}); expected the columns name,label") from error
-    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    if "name" not in header or "label" not in header:
-        raise DataError(f"{path}, line 1: expected a header with the columns name,label, found {','.join(header)!r}")
-    name_at, label_at = header.index("name"), header.index("label")
-    for line, row in rows[1:]:
-        if not any(cell.strip() for cell in row):
-            continue
+    table = read_table(path, ("name", "label"))
+    name_at, label_at, minutes_at = (table.place(column) for column in ("name", "label", "minutes"))
+    assert name_at is not None
+    assert label_at is not None
+    rows, minutes = [], {}
+    for line, row in table.rows:
         if len(row) <= max(name_at, label_at):
-            raise DataError(f"{path}, line {line}: expected {len(header)} columns, found {len(row)}")
+            raise DataError(f"{path}, line {line}: expected {len(table.columns)} columns, found {len(row)}")
+        name = plain_cell(row[name_at].strip())
         if label := row[label_at].strip():
-            yield line, plain_cell(row[name_at].strip()), plain_cell(label)
+            rows.append((line, name, plain_cell(label)))
+            if minutes_at is not None and minutes_at < len(row):
+                with suppress(ValueError):  # a note in words
+                    minutes[name] = max(0.0, float(row[minutes_at].strip().replace(",", ".")))
+    return LabelRows(rows, {name: m for name, m in minutes.items() if math.isfinite(m)}, table.remarks)

@@ -1,6 +1,6 @@
 import pytest
 
-from utils.suggest import unknown
+from utils.suggest import KnownNames, unknown
 
 DATASETS = ("ucm", "deepglobe", "custom")
 
@@ -29,3 +29,10 @@ def test_of_many_names_twelve_are_listed():
     names = [f"{number:03d}" for number in range(40)]
     assert unknown("tile", "abc", names) == f"unknown tile 'abc'; known are {', '.join(names[:12])}, …"
     assert unknown("tile", "abc", names[:12]).endswith("010, 011")
+
+
+def test_what_was_meant_differs_in_little_and_is_the_only_one():
+    known = KnownNames(["Wet Land", "dry", "Dry", "007", "10"])
+    assert [known.meant(text) for text in ("wet_land", "WET-land ", "7", "10", "dry", "DRY", "wetland")] == [
+        "Wet Land", "Wet Land", "007", "10", "dry", None, None,
+    ]  # fmt: skip

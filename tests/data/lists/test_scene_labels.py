@@ -89,12 +89,11 @@ def test_a_csv_is_read_as_programs_write_it(tmp_path: Path, content: bytes):
     [
         (b"", "line 1: expected a header"),
         (b"a,dry\n", "line 1: expected a header with the columns name,label, found 'a,dry'"),
-        (b"name;label\na;dry\n", "line 1: expected a header"),
         (b"name,label\na,dry\nb\n", "line 3: expected 2 columns, found 1"),
         (b"name,label\n\na,wett\n", r"line 3: 'a' has unknown scene class 'wett'; did you mean wet\?"),
         (b"name,label\na,dry\nb,wet\na,wet\n", "line 4: 'a' is wet here and dry above"),
         (b'name,label,note\na,dry,"two\nlines"\nb,damp,\n', "line 4: 'b' has unknown scene class 'damp'"),
-        (b"name,label\n\xe4,dry\n", "not UTF-8"),
+        (b"name,label\na,d\xfcrr\n", "line 2: 'a' has unknown scene class 'dürr'"),
         (b'name,label\n"a,dry\n', "not a readable CSV"),
     ],
 )
@@ -104,3 +103,11 @@ def test_a_csv_that_cannot_be_used_is_named_with_the_line(tmp_path: Path, conten
     with pytest.raises(DataError, match=message) as caught:
         read_label_csv(path, ("dry", "wet"))
     assert str(caught.value).startswith(str(path))
+
+
+def test_classes_in_another_case_are_corrected_with_a_word(tmp_path: Path):
+    path = tmp_path / "labels.csv"
+    path.write_bytes("Name;Label\na;D\xdcRR \nb;wet_land\n".encode("latin-1"))
+    with pytest.warns(UserWarning, match=r"2 scene classes were read as the known one: 'DÜRR' as 'dürr'") as told:
+        assert read_label_csv(path, ("dürr", "wet land")) == {"a": "dürr", "b": "wet land"}
+    assert "is not UTF-8 and was read as Latin-1" in str(told[0].message)
