@@ -7,7 +7,8 @@
 Writes the chosen names to <save-dir>/<dataset>/<strategy>_names_<ratio>_<alpha>_<beta>.npy (with --budget 20, n20 in
 place of the ratio) and their winning probabilities beside it; rounds, pictures and the state for --resume to a folder
 there, and until the run has ended the two arrays too, called ….partial.npy. Where tiles have no scene label it asks
-people: it writes to_label.csv and ends with exit code 3. The next command is printed at the end.
+people: it writes to_label.csv, and to_label.html to fill it in with, and ends with exit code 3. The next command is
+printed at the end.
 """
 
 import sys
@@ -34,7 +35,7 @@ import torch
 
 from data.batches.classification_batches import ClassificationBatches
 from data.footprints.of_set import read_records, write_chosen
-from data.lists.oracle import known_labels, read_answers, with_scene_classes
+from data.lists.oracle import answer_files, known_labels, read_answers, with_scene_classes
 from data.lists.scene_list import SceneList, open_scene_list, open_validation_list
 from data.lists.splits import read_names
 from data.settings import SampleSettings
@@ -143,7 +144,7 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
         active.close()
 
     # where things are
-    code = report(active, settings, listed.tiles) if active.is_over else ask(active, listed.tiles, again)
+    code = report(active, settings, listed.tiles) if active.is_over else ask(active, settings, listed.tiles, again)
     distributed.stop()
     return code
 
@@ -193,18 +194,25 @@ def announce(selection: Selection, network: str) -> None:
         say(f"features of all tiles take {as_size(selection.total * FEATURES * 4)} of memory")
 
 
-def ask(active: ActiveLearner, tiles: Tiles, again: str) -> int:
+def ask(active: ActiveLearner, settings: SelectionSettings, tiles: Tiles, again: str) -> int:
     """Write the tiles that wait for a scene label, and say how to go on; returns the exit code."""
     to_label, description, names = active.folder.to_label, tiles.description, set(tiles.names)
+    files = answer_files(settings.labels.oracle, to_label)
 
-    def write() -> int:
-        answers = read_answers([to_label], description, names)  # people may have written more meanwhile
-        return ask_people(to_label, active.tiles, active.selection, answers)
+    def write() -> int:  # people may have written more meanwhile
+        asked = {tiles.names[tile] for tile in active.selection.labelled}
+        given = read_answers(files, description, names) if len(files) > 1 else {}
+        answers = {name: label for name, label in given.items() if name in asked}
+        return ask_people(
+            to_label, active.tiles, active.selection, answers | read_answers([to_label], description, names)
+        )
 
     if waiting := distributed.from_main(write):
+        page, pictures = to_label.with_suffix(".html"), to_label.with_suffix(".png")
         say(
-            f"{waiting} tiles wait for a scene label. Fill in the column `label` of\n\n  {to_label}\n\n"
-            f"with one of: {', '.join(active.tiles.classes)}. The tiles are shown in {to_label.with_suffix('.png')}\n"
+            f"{waiting} tiles wait for a scene label. Open\n\n  {page}\n\nin a browser and put what it lets you "
+            f"download in the place of\n\n  {to_label}\n\nor fill in the column `label` there with one of: "
+            f"{', '.join(active.tiles.classes)}. The tiles are also shown in {pictures}\n"
             f"The state is saved; when the labels are there, run\n\n  {again}"
         )
     else:

@@ -38,6 +38,11 @@ class _Lines(list[str]):
         self.append(line.removesuffix(_ENDING) + "\n")
 
 
+def written_cell(text: str) -> str:
+    """How `table_text` writes a text, without the quotes of CSV."""
+    return str(_cell(text))
+
+
 def _cell(value: object) -> object:
     if not isinstance(value, str) or isinstance(value, AsWritten) or _NUMBER.fullmatch(value):
         return value

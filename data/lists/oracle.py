@@ -76,14 +76,20 @@ def known_labels(
     assert oracle is not None
     if oracle.lower() == "people":
         return answers
-    path = Path(oracle)
-    if not path.is_file():
+    if not Path(oracle).is_file():
         raise SettingsError(
-            "{oracle} {} is neither dataset nor people nor a CSV file; to begin without labels give people", path
+            "{oracle} {} is neither dataset nor people nor a CSV file; to begin without labels give people", oracle
         )
-    is_the_same = os.path.realpath(path) == os.path.realpath(to_label)
-    paths = [path] if is_the_same else [path, to_label]
+    paths = answer_files(oracle, to_label)
     return distributed.from_main(lambda: read_answers(paths, description, {*names, *others}, warn))
+
+
+def answer_files(oracle: str | None, to_label: Path) -> list[Path]:
+    """The files in which people may have written labels: that of the oracle, if it is one, and the run's own."""
+    if oracle is None or oracle.lower() in ("dataset", "people"):
+        return [to_label]
+    path = Path(oracle)
+    return [path] if os.path.realpath(path) == os.path.realpath(to_label) else [path, to_label]
 
 
 def read_answers(

@@ -24,7 +24,7 @@ SELECTION = Kind(
     record="options.json",
     record_key="query_strategy",
     files=r"(options|selection)\.json|(list|selected)\.txt|state\.pth|metrics\.csv|(histogram|learning_curve)\.png"
-    rf"|(chosen|to_label)(_\d+)?\.png|.+_(names|probs)_.+{re.escape(PARTIAL)}\.npy|{EVENTS}"
+    rf"|(chosen|to_label)(_\d+)?\.png|to_label\.html|.+_(names|probs)_.+{re.escape(PARTIAL)}\.npy|{EVENTS}"
     r"|\.?tiles\.gpkg(\..+)?",  # and what a process leaves that is killed while it writes it
     worth=r"options\.json|state\.pth|selection\.json|selected\.txt",
     folders=("tensorboard",),
