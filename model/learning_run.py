@@ -22,7 +22,7 @@ from utils.runs.log import MetricsLog
 from utils.runs.seeds import machine_state
 from utils.selection.folder import SelectionFolder
 from utils.selection.results import COLUMNS, costs, names_and_probabilities, write_results
-from utils.selection.rounds import Selection
+from utils.selection.rounds import Round, Selection
 from utils.selection.scene_tiles import SceneTiles
 from utils.selection.settings import QuerySettings
 from utils.selection.strategies import STRATEGIES
@@ -105,7 +105,25 @@ class LearningRun:
             self.folder.withdraw()
         self._machines = distributed.gather_objects(machine_state(self.learner.device))
         distributed.barrier()
-        self._open_log()
+        self._open_log(self._late_accuracies())
+
+    def _late_accuracies(self) -> dict[int, dict[str, float]]:
+        """Accuracies of rounds whose tiles people have labelled since, by round; says what they are."""
+        late = {}
+        for number, (query, numbers) in enumerate(zip(self.selection.rounds, self.state.finished, strict=True), 1):
+            right = self._predicted_right(query)
+            if right is None or numbers.get("query_accuracy") == right.mean():
+                continue
+            numbers["query_accuracy"] = float(right.mean())
+            late[number] = {"query_accuracy": numbers["query_accuracy"]}
+            say(f"round {number}: {right.sum()} of {len(right)} labels are what the classifier had predicted")
+        return late
+
+    def _predicted_right(self, query: Round) -> np.ndarray | None:
+        """Of each tile of a query whose scene class is known, whether it was predicted; None where none is known."""
+        labels = self.tiles.labels[query.tiles]
+        known = labels != UNKNOWN_SCENE
+        return (np.array(query.predicted) == labels)[known] if known.any() else None
 
     def finish(self) -> None:
         """Publish the names; before, write results and state where there was a fit without a round, or no round."""
@@ -218,9 +236,10 @@ class LearningRun:
         distributed.barrier()  # sheets of many tiles take the main process long
         self._has_written = True
 
-    def _open_log(self) -> None:
+    def _open_log(self, late: Mapping[int, Mapping[str, float]] | None = None) -> None:
         if distributed.is_main():
-            self._log = MetricsLog(self.folder.metrics, COLUMNS, self.folder.tensorboard, len(self.state.finished))
+            rounds = len(self.state.finished)
+            self._log = MetricsLog(self.folder.metrics, COLUMNS, self.folder.tensorboard, rounds, late)
 
     def _write_log(self, round_number: int, numbers: Mapping[str, float]) -> None:
         if self._log is not None:  # in the main process
@@ -229,10 +248,8 @@ class LearningRun:
     def end_round(self) -> None:
         """Print a line, write the log, the results and the state."""
         query, numbers = self.selection.rounds[-1], self.state.numbers
-        labels = self.tiles.labels[query.tiles]
-        known = labels != UNKNOWN_SCENE
-        if known.any():
-            numbers["query_accuracy"] = float((np.array(query.predicted) == labels)[known].mean())
+        if (right := self._predicted_right(query)) is not None:
+            numbers["query_accuracy"] = float(right.mean())
         self._write_log(len(self.state.finished) + 1, numbers)
         self._write_results([*self.state.finished, numbers])
         say(f"{self.title}: {self._line(numbers)}, {len(self.selection.result)} chosen")

@@ -22,28 +22,43 @@ class MetricsLog:
         columns: names of the numbers; the first column is `step`.
         events: folder of the event files.
         first_step: lines of later steps, left by an interrupted run, are cut off.
+        late: numbers of earlier steps that have become known since, by step.
 
     Raises:
         OptionError: the folder cannot be written; so do all methods.
         DataError: the disk is full; so do all methods.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str], events: Path, first_step: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        events: Path,
+        first_step: int = 0,
+        late: Mapping[int, Mapping[str, float]] | None = None,
+    ) -> None:
         self.path, self.columns = path, ("step", *columns)
         kept = [row for row in read_rows(path) if int(row["step"]) <= first_step] if path.exists() else []
+        for row in kept:
+            row.update(_texts((late or {}).get(int(row["step"]), {})))
         write_text(path, self._lines([self.columns, *([row.get(c, "") for c in self.columns] for row in kept)]))
         with storage_errors(self.path):
             self._file = path.open("a", newline="", encoding="utf-8", errors="backslashreplace")
             self.events = open_events(events, first_step + 1 if first_step else None)
+            for step, values in (late or {}).items():
+                self._add_events(step, values)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line; numbers that are not given stay empty."""
-        row = {"step": str(step)} | {name: f"{value:.6g}" for name, value in values.items() if name in self.columns}
+        row = {"step": str(step)} | _texts(values)
         with storage_errors(self.path):
             self._file.write(self._lines([[row.get(column, "") for column in self.columns]]))
             self._file.flush()
-            for name, value in values.items():
-                self.events.add_scalar(valid_text(name), value, step)
+            self._add_events(step, values)
+
+    def _add_events(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.events.add_scalar(valid_text(name), value, step)
 
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Add an RGB picture, uint8 (H, W, 3), to TensorBoard."""
@@ -87,6 +102,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The lines of a log, as text by column; lines that are damaged or were cut short by a kill are left out."""
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         return [row for row in csv.DictReader(file) if _is_whole(row)]
+
+
+def _texts(values: Mapping[str, float]) -> dict[str, str]:
+    return {name: f"{value:.6g}" for name, value in values.items()}
 
 
 def _is_whole(row: Mapping[str, str]) -> bool:
