@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # with torch
     from data.maps.images import MapImage
 
 
+ALL_MASKS = "all-masks"
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """A data set and one of its lists.
@@ -100,12 +103,14 @@ class LabelledSettings:
         active_learning: take the names that the active learner chose.
         active_learning_images_array: those names, `.npy` or text.
         budget: their number, in place of `labeled_ratio`.
+        labelled: `all-masks`: every tile that has a usable mask, in place of all the others; None: as they say.
     """
 
     labeled_ratio: Decimal | None = None
     active_learning: bool = False
     active_learning_images_array: Path | None = None
     budget: int | None = None
+    labelled: str | None = None
 
     def __post_init__(self) -> None:
         refuse_two_counts(self.labeled_ratio, self.budget)
@@ -113,6 +118,12 @@ class LabelledSettings:
         as_exact(self, "labeled_ratio")
         check_shares(self, "labeled_ratio")
         as_paths(self, "active_learning_images_array")
+        as_one_of(self, "labelled", "choice of labelled tiles", (ALL_MASKS,))
+        for name in ("labeled_ratio", "budget", "active_learning_images_array"):
+            require(
+                self.labelled is None or getattr(self, name) is None,
+                f"{{labelled}} {ALL_MASKS} takes every mask that is there; leave {{{name}}} out",
+            )
         array = self.active_learning_images_array
         require(
             array is not None or not self.active_learning,

@@ -79,7 +79,7 @@ class ActiveLearner(LearningRun):
         self._clock = time.perf_counter()
         if self.state.is_fitted:
             return
-        tiles, batches_done = self.selection.labelled, len(self.state.losses)
+        tiles, batches_done = self.selection.examples, len(self.state.losses)
         if self._first_weights and not batches_done:
             self.learner.load_state_dict({"classifier": self._first_weights})
         batches = self.batches.fitting(tiles, len(self.state.finished), batches_done)
@@ -124,7 +124,7 @@ class ActiveLearner(LearningRun):
         Raises:
             DataError: a tile cannot be read.
         """
-        pool, labelled = self.selection.pool, np.array(self.selection.labelled, dtype=np.int64)
+        pool, labelled = self.selection.pool, np.array(self.selection.covered, dtype=np.int64)
         with_features, seed = self.state.strategy.features, (self.selection.seed, len(self.state.finished))
         first_batch = self.state.table.batches
         batches = self._watch(self.batches.scoring(pool.tolist(), first_batch), "score")

@@ -13,8 +13,8 @@ class NetworkSettings:
 
     Attributes:
         backbone: a name of `model.networks.BACKBONES`.
-        restore_from: file of ImageNet weights or of one of our checkpoints; `none`: random weights; None: the ImageNet
-            file of the backbone in `pretrained_models/`.
+        restore_from: file of ImageNet weights or of one of our checkpoints; the folder of a run: its best checkpoint;
+            `none`: random weights; None: the ImageNet file of the backbone in `pretrained_models/`.
         restore_from_D: checkpoint of the discriminator; None: random weights.
         sync_bn: BatchNorm over the batch of all processes; CUDA only.
         compile: compile the networks.

@@ -74,14 +74,28 @@ class LabelSourceSettings:
             name,label; None: the data set where it has labels, else people.
         scene_classes: names of the scene classes, where the data set names none.
         skip_bad_images: leave out tiles that cannot be read.
+        already_labelled: tiles that are neither asked for nor forgotten: `masks`, all that have one, or a file of
+            names; `none` or None: none.
+        dominant_share: share of a mask's pixels in (0, 1) above which its class is the scene class of such a tile,
+            where no other is known; None: 0.5.
     """
 
     oracle: str | None = None
     scene_classes: tuple[str, ...] | None = None
     skip_bad_images: bool = False
+    already_labelled: str | None = None
+    dominant_share: float | None = None
 
     def __post_init__(self) -> None:
-        as_text(self, "oracle")
+        as_text(self, "oracle", "already_labelled")
+        if (self.already_labelled or "").lower() in ("none", "masks"):
+            word = (self.already_labelled or "").lower()
+            object.__setattr__(self, "already_labelled", None if word == "none" else word)  # frozen, and not made yet
+        check_numbers(self, "dominant_share", above=True, high=1)
+        require(
+            self.dominant_share is None or self.already_labelled is not None,
+            "{dominant_share} is used with {already_labelled} only; add it, or leave the share out",
+        )
         names = self.scene_classes
         require(
             names is None or (len(names) >= 2 and "" not in names and len(set(names)) == len(names)),

@@ -35,19 +35,23 @@ import torch
 
 from data.batches.classification_batches import ClassificationBatches
 from data.footprints.of_set import read_records, write_chosen
+from data.lists.already_labelled import find_already
 from data.lists.oracle import answer_files, known_labels, read_answers, with_scene_classes
 from data.lists.scene_list import SceneList, open_scene_list, open_validation_list
 from data.lists.splits import read_names
+from data.reader import TileReader
 from data.settings import SampleSettings
 from data.tiles import Tiles
 from model.active_learner import ActiveLearner
 from model.learner import Learner
 from model.networks.classifier import FEATURES, build_classifier
+from tools.cli.label_costs import note_answers, say_costs
 from tools.cli.next_command import NextStep, training, typed_again
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers
 from utils.compute.precision import resolve_precision
 from utils.console import say
+from utils.errors import DataError
 from utils.runs.interrupt import Stopped
 from utils.runs.seeds import seed_everything
 from utils.runs.space import as_size
@@ -57,6 +61,7 @@ from utils.selection.questions import ask_people
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
 from utils.settings import as_plain
+from utils.wording import worded
 
 WAITING, SKIPPED, TERMINATED = 3, 4, 143  # exit codes
 # What may differ between a run and its resumption: where it runs, who answers, what becomes of unreadable tiles.
@@ -92,7 +97,8 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
         folder.check_resumable(FREE_ON_RESUME)
 
     # data
-    listed, validation = open_lists(settings, folder.to_label)
+    before = folder.already_labelled() if is_resumed else None
+    listed, validation, already = open_lists(settings, folder.to_label, before)
     tiles, records = listed.scenes, read_records(settings.data.data_dir)
 
     def mark_chosen() -> None:
@@ -110,8 +116,17 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     target = count_of(query.labeled_ratio, query.budget, len(tiles))
     assert target is not None  # one of the two is given
     budget = Budget.of_count(target, query.alpha, query.beta)
-    selection = Selection(len(tiles), budget, query.query_strategy, seed, query.include_initial_pool)
-    selection.skipped.update(listed.unreadable)
+    places = dict(zip(tiles.names, range(len(tiles)), strict=True))
+    masked = frozenset(places[name] for name in already)
+    taught = [places[name] for name, scene in already.items() if scene is not None]
+    skipped, include = set(listed.unreadable), query.include_initial_pool
+    selection = Selection(len(tiles), budget, query.query_strategy, seed, include, [], skipped, masked, taught)
+    if already and not selection.pool.size:
+        raise DataError(
+            worded(
+                "every tile of {data_list} {} has a mask already: there is nothing to choose", settings.data.data_list
+            )
+        )
 
     # run
     samples = replace(settings.samples, input_size=classifier.fitting_size(settings.samples.input_size))
@@ -122,7 +137,8 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
         if is_resumed:
             active.resume()
         else:
-            active.begin({"resolved_precision": precision, "torch": str(torch.__version__)})
+            tables = {"already_labelled_tiles": already} if already else {}
+            active.begin({"resolved_precision": precision, "torch": str(torch.__version__), **tables})
         announce(selection, f"{classifier.model_name}, {precision} on {device}")
         with active.stop:
             while not (active.is_over or active.waits_for_labels):
@@ -149,18 +165,35 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     return code
 
 
-def open_lists(settings: SelectionSettings, to_label: Path) -> tuple[SceneList, SceneList | None]:
-    """The tiles to choose from and those to validate on, with the scene classes that are known."""
+def open_lists(
+    settings: SelectionSettings, to_label: Path, before: dict[str, str | None] | None
+) -> tuple[SceneList, SceneList | None, dict[str, str | None]]:
+    """The tiles to choose from and those to validate on, with the scene classes that are known.
+
+    Args:
+        settings: the job.
+        to_label: the CSV that people fill in, if it is there.
+        before: tiles of a resumed run that had masks already, with their scene classes; None: it is looked for.
+
+    Returns:
+        Both lists, and the tiles that have masks already, which are not asked for.
+    """
     data, oracle, skip = settings.data, settings.labels.oracle, settings.labels.skip_bad_images
     description = with_scene_classes(data.description(), settings.labels.scene_classes)
     data.check_num_classes(len(description.scene_classes or ()), "scene classes")
     names = read_names(data.data_list, description)
     val_names = read_names(settings.val_list, description) if settings.val_list else []
     labels = known_labels(oracle, description, data.data_dir, names, to_label, val_names)
+    reader = TileReader(description, data.data_dir, (0, 0))
+    source, share = settings.labels.already_labelled, settings.labels.dominant_share
+    already = find_already(source, reader, names, data.data_list, labels, share) if before is None else before
+    already = {name: already[name] for name in names if name in already}  # another list is refused later
+    labels = labels | {name: scene for name, scene in already.items() if scene is not None}
     listed = open_scene_list(description, data.data_dir, names, labels, data.cache(), skip)
     if not val_names:
-        return listed, None
-    return listed, open_validation_list(description, data.data_dir, val_names, labels, names, data.cache(), skip)
+        return listed, None, already
+    validation = open_validation_list(description, data.data_dir, val_names, labels, names, data.cache(), skip)
+    return listed, validation, already
 
 
 def batches_of(
@@ -207,7 +240,10 @@ def ask(active: ActiveLearner, settings: SelectionSettings, tiles: Tiles, again:
             to_label, active.tiles, active.selection, answers | read_answers([to_label], description, names)
         )
 
-    if waiting := distributed.from_main(write):
+    waiting = distributed.from_main(write)
+    say_costs(active.selection, waiting)
+    note_answers(settings, active, len(active.selection.labelled))
+    if waiting:
         page, pictures = to_label.with_suffix(".html"), to_label.with_suffix(".png")
         say(
             f"{waiting} tiles wait for a scene label. Open\n\n  {page}\n\nin a browser and put what it lets you "
@@ -237,6 +273,7 @@ def report(active: ActiveLearner, settings: SelectionSettings, tiles: Tiles) -> 
         f"scene labels asked for: {cost['scene_labels_asked_for']}; masks to draw: {cost['masks_to_draw']}, "
         f"the initial pool of {cost['initial_pool']} {'included' if cost['initial_pool_counts'] else 'not included'}"
     )
+    note_answers(settings, active, cost["scene_labels_asked_for"])
     say(f"{len(selection.result)} names: {folder.names}\npictures and rounds: {folder.path}")
     if selection.result:
         say(str(next_step(settings, [tiles.names[tile] for tile in selection.result], tiles, folder.names)))
@@ -254,12 +291,14 @@ def next_step(settings: SelectionSettings, chosen: Sequence[str], tiles: Tiles, 
     """
     data, reader, query = settings.data, tiles.reader, settings.query
     is_whole = len(chosen) == count_of(query.labeled_ratio, query.budget, len(tiles))
-    labels = {
+    labels: dict[str, object] = {
         "--labeled-ratio": query.labeled_ratio if is_whole else None,
         "--budget": query.budget if is_whole else None,
         "--active-learning": True,
         "--active-learning-images-array": array,
     }
+    if settings.labels.already_labelled is not None:  # these and those that were labelled before
+        labels = {"--labelled": "all-masks"}
     step = training(data.dataset.lower(), data.data_dir, data.data_list, reader.description, labels)
     if missing := [name for name in chosen if not reader.has_mask(name)]:
         where = reader.mask_path(missing[0])

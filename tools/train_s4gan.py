@@ -39,7 +39,7 @@ from data.batches.loaders import TrainingStreams, named_tiles
 from data.batches.samples import SegmentationSample
 from data.lists.evaluation_tiles import EvaluationTiles
 from data.lists.labelled import choose_labelled, require_labelled_pixels
-from data.lists.splits import read_names
+from data.lists.splits import read_names, read_names_array
 from data.reader import TileReader
 from data.tiles import Tiles, open_tiles
 from model.methods import build_method, method_class
@@ -77,7 +77,7 @@ def train(settings: TrainingSettings) -> int:
     with folder.claim(settings.folder.resume, settings.folder.overwrite):
         if settings.folder.resume:
             distributed.from_main(folder.check_state)  # not before: a killed --overwrite is undone by `claim`
-        tiles = open_training_tiles(settings)
+        tiles = open_training_tiles(settings, folder)
         validation = open_validation_tiles(settings, tiles)
         method, from_imagenet = build(settings, tiles, device, folder)
         seed, with_unlabelled = settings.machine.random_seed, method.unlabelled_batches > 0
@@ -147,15 +147,21 @@ def check_processes(settings: TrainingSettings, device: torch.device) -> None:
         raise SettingsError("{sync_bn} works on CUDA only, and this run is on the {}; leave it out", device.type)
 
 
-def open_training_tiles(settings: TrainingSettings) -> Tiles:
-    """The tiles of the list, with the masks of the labelled ones: the active learner's, a random share, or all."""
+def open_training_tiles(settings: TrainingSettings, folder: RunFolder) -> Tiles:
+    """The tiles of the list, with the masks of the labelled ones: the active learner's, a random share, or all.
+
+    A resumed run that learns from all masks goes on with those that were there when it began.
+    """
     data, seed = settings.data, settings.machine.random_seed
     description = data.description()
     data.check_num_classes(description.num_classes, "pixel classes")
     description = description.ignoring(settings.method.ignore_label)
     names = read_names(data.data_list, description)
     reader = TileReader(description, data.data_dir, (0, 0))
-    labelled = choose_labelled(settings.labelled, reader, names, data.data_list, seed)
+    if settings.labelled.labelled is not None and settings.folder.resume and folder.labelled_names.is_file():
+        labelled = read_names_array(folder.labelled_names, description, names, data.data_list)
+    else:
+        labelled = choose_labelled(settings.labelled, reader, names, data.data_list, seed)
     tiles = distributed.main_first(lambda: open_tiles(description, data.data_dir, names, labelled, data.cache()))
     require_labelled_pixels(tiles.masks, "the labelled tiles")
     return tiles
@@ -212,7 +218,9 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
     record = read_record(folder.options) if settings.folder.resume else None
     has_state = record is not None and folder.last.exists()  # else it was killed before it saved its first state
     from_imagenet = (
-        bool(record and record.imagenet_weights) if has_state else load_first_weights(generator, network, bands.names)
+        bool(record and record.imagenet_weights)
+        if has_state
+        else load_first_weights(generator, network, bands.names, tiles.classes)
     )
     if network.sync_bn:
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)

@@ -67,6 +67,18 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         help="dataset: its labels; people: what they write into to_label.csv; or a CSV of your own with the columns "
         "name,label; default dataset where it has labels, else people",
     )
+    add(
+        "--already-labelled",
+        metavar="WHICH",
+        help="tiles not to ask for, that the classifier learns from where their scene class is known or one class "
+        "dominates their mask: none (default), masks (all that have one), or a file of names",
+    )
+    add(
+        "--dominant-share",
+        type=number(0, 1, above=True),
+        metavar="S",
+        help="share of such a mask above which its class is the scene class (default: 0.5)",
+    )
     add("--scene-classes", type=class_names, metavar="A,B,…", help="scene classes, where the data set names none")
 
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from data.settings import ALL_MASKS
 from model.methods import METHODS
 from model.networks.names import BACKBONES
 from tools.cli.as_settings import parsed
@@ -63,6 +64,12 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
         "--labeled-ratio", type=ratio, metavar="R", help="share of the list; without names, drawn at random"
     )
     labels.add_argument("--budget", type=count(), metavar="N", help="number of them, in place of --labeled-ratio")
+    labels.add_argument(
+        "--labelled",
+        type=one_of("choice of labelled tiles", [ALL_MASKS]),
+        metavar=ALL_MASKS,
+        help=f"{ALL_MASKS}: learn from every usable mask of the list, whoever chose it",
+    )
     labels.add_argument("--active-learning", action="store_true", help="take the names that tools/train_AL.py chose")
     labels.add_argument(
         "--active-learning-images-array", type=Path, metavar="FILE", help="those names: .npy, or text with one a line"
@@ -77,7 +84,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add(
         "--restore-from",
         metavar="WEIGHTS",
-        help="an ImageNet file of torchvision, one of our checkpoints, or none; default the file in pretrained_models/",
+        help="an ImageNet file of torchvision, one of our checkpoints, the folder of a run to go on from its best "
+        "checkpoint, or none; default the file in pretrained_models/",
     )
     add("--restore-from-D", metavar="WEIGHTS", help="checkpoint<step>_D.pth of the discriminator")
     add(

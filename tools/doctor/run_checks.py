@@ -22,6 +22,7 @@ from data.tiles import open_tiles
 from model.methods.settings import PUBLISHED_STEPS
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
+from model.trained import find_checkpoint
 from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
@@ -50,6 +51,7 @@ def weights(surveyed: SurveyedSet, settings: CheckSettings) -> Finding:
         return Finding("weights", "warn", f"a default run starts from {path.name}, which is not in {path.parent}")
     network = DeepLabV2(surveyed.description.num_classes, backbone)
     try:
+        path = find_checkpoint(path)
         found = read_state_dict(path)
     except UserError as error:
         return Finding("weights", "FAIL", f"0 % would load: {error}", values={"share": 0.0})

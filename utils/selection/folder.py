@@ -90,6 +90,17 @@ class SelectionFolder(OutputFolder):
                 self.selected,
             )
 
+    def already_labelled(self) -> dict[str, str | None]:
+        """Tiles that had masks when the run began, each with the scene class it is learned from by, or None.
+
+        Raises:
+            DataError: its record cannot be read.
+        """
+        found = read_json(self.options).get("already_labelled_tiles", {}) if self.options.is_file() else {}
+        if not isinstance(found, dict):
+            raise DataError(f"{self.options}: `already_labelled_tiles` is no table; restore the file from the run")
+        return found
+
     def check_list(self, names: Sequence[str]) -> None:
         """Refuse to resume a run whose list has changed.
 

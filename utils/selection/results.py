@@ -65,14 +65,17 @@ def names_and_probabilities(tiles: SceneTiles, selection: Selection) -> tuple[li
 
 
 def costs(selection: Selection, rounds: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """What the selection costs: scene labels that the classifier learned from, masks to draw."""
+    """What the selection costs: scene labels that people gave the classifier, masks to draw; what was there before."""
+    learned_from = int(max((r.get("labelled", 0) for r in rounds), default=0))
+    before = {"already_labelled": len(selection.already), "of_these_learned_from": len(selection.taught)}
     return {
-        "scene_labels_asked_for": int(max((r.get("labelled", 0) for r in rounds), default=0)),
+        "scene_labels_asked_for": max(0, learned_from - len(selection.taught)),
         "masks_to_draw": len(selection.result),
         "target": selection.budget.target,
         "short_of_target": selection.missing,
         "initial_pool": len(selection.initial),
         "initial_pool_counts": selection.include_initial,
+        **(before if selection.already else {}),
     }
 
 

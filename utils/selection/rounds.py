@@ -1,6 +1,6 @@
 """The pool and its rounds: Algorithm 1 of ALS4GAN (Desai and Ghose, WACV 2022) on positions in a list."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -52,6 +52,9 @@ class Selection:
         include_initial: whether the initial pool is part of the result and of the budget.
         rounds: the queries so far.
         skipped: tiles that cannot be read; they are neither learned from nor part of the result, and never asked for.
+        already: tiles that have masks already; they are never asked for.
+        taught: those of them whose scene class is known; they are learned from, and take the place of as many tiles of
+            the initial pool.
     """
 
     total: int
@@ -61,10 +64,13 @@ class Selection:
     include_initial: bool = False
     rounds: list[Round] = field(default_factory=list)
     skipped: set[int] = field(default_factory=set)
+    already: frozenset[int] = frozenset()
+    taught: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         order = np.random.default_rng((self.seed, 0)).permutation(self.total)
-        self._initial = [int(i) for i in order[: self.budget.initial]]
+        drawn = [int(i) for i in order if int(i) not in self.already]
+        self._initial = drawn[: max(0, self.budget.initial - len(self.taught))]
 
     @property
     def initial(self) -> list[int]:
@@ -82,10 +88,20 @@ class Selection:
         return self.initial + self.queried
 
     @property
+    def examples(self) -> list[int]:
+        """Tiles that the classifier learns from: those labelled already whose scene class is known, then `labelled`."""
+        return self._readable(self.taught) + self.labelled
+
+    @property
+    def covered(self) -> list[int]:
+        """Tiles that need not be asked for any more: those with masks already, then `labelled`."""
+        return self._readable(sorted(self.already)) + self.labelled
+
+    @property
     def pool(self) -> np.ndarray:
         """Tiles that can still be asked for, in the order of the list."""
         is_left = np.ones(self.total, dtype=bool)
-        is_left[self.labelled + list(self.skipped)] = False
+        is_left[self.covered + list(self.skipped)] = False
         return np.flatnonzero(is_left)
 
     @property
