@@ -217,11 +217,10 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
     generator = DeepLabV2(tiles.num_classes, network.backbone, len(bands.names))
     record = read_record(folder.options) if settings.folder.resume else None
     has_state = record is not None and folder.last.exists()  # else it was killed before it saved its first state
-    from_imagenet = (
-        bool(record and record.imagenet_weights)
-        if has_state
-        else load_first_weights(generator, network, bands.names, tiles.classes)
-    )
+    if has_state:
+        from_imagenet = bool(record and record.imagenet_weights)
+    else:
+        from_imagenet = load_first_weights(generator, network, bands.names, tiles.classes)
     if network.sync_bn:
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
     precision = resolve_precision(settings.machine.precision, device)

@@ -637,3 +637,21 @@ def test_images_a_second_are_those_that_are_done(training_tiles: TinySet, tmp_pa
     run(options(training_tiles, tmp_path / "run", num_steps=6, log_every=3, save_pred_every=2))
     with (tmp_path / "run" / "metrics.csv").open() as file:
         assert [row["images_per_s"] for row in csv.DictReader(file)] == ["6", "6"]  # 3 steps of 2 + 2 images in 2 ticks
+
+
+# --- a second round ---------------------------------------------------------------------------------------------------
+
+
+def test_a_second_round_learns_from_all_masks_and_goes_on_from_the_first(own_tiles: TinySet, tmp_path: Path):
+    run(options(own_tiles, tmp_path / "first", num_steps=1))
+    masks = own_tiles.folder / "masks"
+    for name in own_tiles.names[5:]:
+        (masks / f"{name}.png").unlink()
+    changes = {"labeled_ratio": None, "labelled": "all-masks", "restore_from": tmp_path / "first"}
+    argv, out = options(own_tiles, tmp_path / "second", **changes), tmp_path / "second"
+    run(argv)
+    assert (out / "labelled_names.txt").read_text().split() == own_tiles.names[:5]
+    assert json.loads((out / "options.json").read_text())["options"]["labelled"] == "all-masks"
+    shutil.copy(masks / "tile0.png", masks / "tile5.png")  # one more was drawn while it ran
+    run([*argv, "--resume"])
+    assert (out / "labelled_names.txt").read_text().split() == own_tiles.names[:5]

@@ -9,7 +9,9 @@ from data.lists.labelled import choose_labelled, require_labelled_pixels
 from data.reader import TileReader
 from data.settings import LabelledSettings
 from tests.conftest import TinySet, write_list
+from tests.files import image_file
 from utils.errors import DataError
+from utils.settings import SettingsError
 
 UNLABELLED = np.full((4, 4), 255, np.uint8)
 
@@ -63,3 +65,20 @@ def test_a_share_of_more_tiles_than_have_a_mask_is_refused(custom_set: TinySet):
         chosen(custom_set, LabelledSettings(Decimal("0.75")))
     with pytest.raises(DataError, match=r"budget 3 asks for 3 labelled tiles, .* or lower the budget"):
         chosen(custom_set, LabelledSettings(budget=3))
+
+
+def test_all_masks_are_those_that_can_be_learned_from(custom_set: TinySet, capsys):
+    masks, settings = custom_set.folder / "masks", LabelledSettings(labelled="all-masks")
+    assert chosen(custom_set, settings) == custom_set.names
+    (masks / "tile0.png").unlink()
+    (masks / "tile1.png").write_bytes(b"no image")
+    (masks / "tile2.png").write_bytes(image_file(np.full((32, 32), 255, np.uint8)))
+    assert chosen(custom_set, settings) == ["tile3"]
+    said = capsys.readouterr()
+    assert "1 of 4 tiles have a usable mask" in said.out
+    assert "2 masks are left out (tile1, tile2): " in said.err
+    (masks / "tile3.png").write_bytes(image_file(np.zeros((16, 32), np.uint8)))
+    with pytest.raises(DataError, match="labelled all-masks: none of 4 tiles has a usable mask"):
+        chosen(custom_set, settings)
+    with pytest.raises(SettingsError, match="labelled all-masks takes every mask that is there; leave budget out"):
+        LabelledSettings(budget=3, labelled="all-masks")

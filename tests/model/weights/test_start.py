@@ -12,6 +12,8 @@ from model.networks.names import BACKBONES
 from model.settings import NetworkSettings
 from model.weights import defaults
 from model.weights.start import load_first_weights
+from utils.errors import DataError
+from utils.runs.record import RunRecord
 from utils.settings import SettingsError
 
 TINY = NetworkSettings("tiny")
@@ -51,3 +53,39 @@ def test_a_generators_checkpoint_fills_the_whole_network_and_is_not_imagenets(tm
 def test_random_weights_are_said_to_be_so(source: str | None, capsys):
     assert not load_first_weights(DeepLabV2(3, "tiny"), replace(TINY, restore_from=source))
     assert capsys.readouterr().out == "tiny starts from random weights\n"
+
+
+def run_of(
+    folder: Path, backbone: str = "tiny", classes: tuple[str, ...] = ("a", "b", "c"), **files: DeepLabV2
+) -> Path:
+    folder.mkdir()
+    for name, network in files.items():
+        torch.save(network.state_dict(), folder / f"{name}.pth")
+    classes, colours = ("a", "b", "c"), tuple((i, i, i) for i in range(3))
+    RunRecord(backbone, classes, colours, imagenet_weights=True).write(folder / "options.json")
+    return folder
+
+
+def test_a_run_goes_on_from_the_best_checkpoint_of_another(tmp_path: Path, capsys):
+    networks = [DeepLabV2(3, "tiny") for _ in range(3)]
+    run = run_of(tmp_path / "run", checkpoint10=networks[0], checkpoint9=networks[1], best=networks[2])
+    generator, settings = DeepLabV2(3, "tiny"), replace(TINY, restore_from=run)
+    for expected in (networks[2], networks[0]):  # the best, or else the newest
+        assert load_first_weights(generator, settings, classes=("a", "b", "c"))  # as frozen as that run was
+        assert all(torch.equal(tensor, expected.state_dict()[name]) for name, tensor in generator.state_dict().items())
+        (run / "best.pth").unlink(missing_ok=True)
+    assert "has no best.pth, as it was not validated" in capsys.readouterr().out
+
+
+def test_runs_that_do_not_fit_are_refused(tmp_path: Path):
+    generator, network = DeepLabV2(3, "tiny"), DeepLabV2(3, "tiny")
+    empty, other = run_of(tmp_path / "empty"), run_of(tmp_path / "other", "resnet18", best=network)
+    with pytest.raises(SettingsError, match="empty holds no checkpoint; give the folder of a training run"):
+        load_first_weights(generator, replace(TINY, restore_from=empty))
+    with pytest.raises(SettingsError, match="is a run with backbone resnet18, and this one has tiny"):
+        load_first_weights(generator, replace(TINY, restore_from=other))
+    run = run_of(tmp_path / "run", best=network)
+    with pytest.raises(DataError, match="is a run with the classes a, b, c, and this data set has a, b, d"):
+        load_first_weights(generator, replace(TINY, restore_from=run), classes=("a", "b", "d"))
+    with pytest.raises(DataError, match="is a run with the bands red, green, blue, and this data set has red, nir"):
+        load_first_weights(generator, replace(TINY, restore_from=run), bands=("red", "nir"))

@@ -203,3 +203,18 @@ def test_the_tiles_left_out_are_part_of_the_state():
     restored.load_state_dict(json.loads(json.dumps(selection.state_dict())))
     assert restored.labelled == selection.labelled
     assert restored.pool.tolist() == selection.pool.tolist()
+
+
+def test_tiles_labelled_before_are_learned_from_and_never_asked_for():
+    plain = Selection(50, Budget.of_count(10, "0.4", "1"), "margin", seed=0)
+    already = frozenset([*plain.initial[:2], 7])
+    selection = Selection(50, plain.budget, "margin", seed=0, already=already, taught=sorted(already)[:2])
+    assert len(selection.initial) == 2  # of 4: two are taught already
+    assert selection.examples == [*selection.taught, *selection.initial]
+    while selection.remaining:
+        ask(selection)
+    assert not already & set(selection.labelled)
+    assert len(selection.result) == 10
+    assert not already & set(selection.pool.tolist())
+    none = Selection(50, plain.budget, "margin", seed=0, already=frozenset(), taught=[])
+    assert none.initial == plain.initial
