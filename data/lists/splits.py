@@ -93,6 +93,18 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
         OptionError: no such file.
         DataError: the array holds something else than text, is empty, repeats a name or names an unknown tile.
     """
+    names = read_chosen(path, description)
+    known_names = set(known)
+    if strangers := [name for name in names if name not in known_names]:
+        raise DataError(
+            f"{path}: {len(strangers)} of {len(names)} names are not in {list_path} "
+            f"({first_names(map(repr, strangers))}); give the list that the names were chosen from"
+        )
+    return names
+
+
+def read_chosen(path: Path, description: Description) -> list[str]:
+    """As `read_names_array`, whatever the tiles are called."""
     if (fault := no_file(path)) is not None:
         found = f"no names array at {path}" if fault == MISSING else f"{path} {fault}"
         so_far = sorted(path.parent.glob(f"*/{glob.escape(f'{path.stem}{PARTIAL}{path.suffix}')}"))  # in runs' folders
@@ -112,12 +124,6 @@ def read_names_array(path: Path, description: Description, known: Sequence[str],
         raise DataError(f"{path} holds no names; at least one labelled tile is needed")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
         raise DataError(f"{path} repeats {first_names(map(repr, repeated))}; each tile may be named once")
-    known_names = set(known)
-    if strangers := [name for name in names if name not in known_names]:
-        raise DataError(
-            f"{path}: {len(strangers)} of {len(names)} names are not in {list_path} "
-            f"({first_names(map(repr, strangers))}); give the list that the names were chosen from"
-        )
     return names
 
 
