@@ -44,5 +44,5 @@ def parsed(
 
 
 def flag(field: str) -> str:
-    """The option of a field."""
-    return "--" + field.replace("_", "-")
+    """The option of a field; one that is a word of Python, such as `from`, ends in an underscore as a field."""
+    return "--" + field.rstrip("_").replace("_", "-")

@@ -57,6 +57,19 @@ class CommandParser(argparse.ArgumentParser):
         return parsed
 
 
+class SubcommandParser(CommandParser):
+    """The parser of a sub-command, which names an unknown option itself: its parent does not know the near ones."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; refuse what is not known."""
+        parsed, strangers = super().parse_known_args(args, namespace)
+        if strangers:
+            known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
+            stranger = next((s for s in strangers if s.startswith("-")), strangers[0])
+            self.error(unknown("option", stranger.partition("=")[0], known))
+        return parsed, strangers
+
+
 def _with_hyphens(text: str) -> str:
     if not text.startswith("--"):
         return text

@@ -7,10 +7,9 @@ from typing import Any
 from data.preparing.settings import DeepGlobeSettings, DemoSettings, PreparationSettings, ScenesSettings, UCMSettings
 from tools.cli.as_settings import parsed
 from tools.cli.doctor_options import add_doctor_options
-from tools.cli.parser import CommandParser, count, number
+from tools.cli.parser import CommandParser, SubcommandParser, count, number
 from tools.cli.scenes_options import add_scenes
 from tools.settings import CacheReportSettings, CheckSettings
-from utils.suggest import unknown
 
 Settings = PreparationSettings | CheckSettings | CacheReportSettings
 SETTINGS: dict[str, type[Settings]] = {
@@ -26,7 +25,7 @@ SETTINGS: dict[str, type[Settings]] = {
 def parse_args(description: str | None, argv: list[str] | None = None) -> Settings:
     """The settings that the options of a sub-command describe."""
     parser = CommandParser(description=description)
-    sources = parser.add_subparsers(metavar="SOURCE", dest="source_name", required=True, parser_class=_SourceParser)
+    sources = parser.add_subparsers(metavar="SOURCE", dest="source_name", required=True, parser_class=SubcommandParser)
     _add_demo(sources)
     _add_ucm(sources)
     _add_deepglobe(sources)
@@ -39,18 +38,6 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Settin
     _add_cache(sources)
     options = parser.parse_args(argv)
     return parsed(parser, SETTINGS[options.source_name], options)
-
-
-class _SourceParser(CommandParser):
-    """The parser of a sub-command, which names an unknown option itself: its parent does not know the near ones."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        parsed, strangers = super().parse_known_args(args, namespace)
-        if strangers:
-            known = [option for action in self._actions for option in action.option_strings if option.startswith("--")]
-            stranger = next((s for s in strangers if s.startswith("-")), strangers[0])
-            self.error(unknown("option", stranger.partition("=")[0], known))
-        return parsed, strangers
 
 
 # --- Sources ----------------------------------------------------------------------------------------------------------
