@@ -1,0 +1,1 @@
+"""What labelling tools write, recognised by its content and read as class ids."""
