@@ -44,6 +44,9 @@ td small { display: block; font-size: .72rem; color: var(--soft); font-weight: 4
 tr.marked td { background: var(--mark); font-weight: 600; }
 .swatch { display: inline-block; width: .85rem; height: .85rem; border: 1px solid var(--soft); border-radius: 3px;
   margin-right: .45rem; vertical-align: -.1rem; }
+pre { background: var(--tint); border-radius: 6px; padding: .7rem .9rem; overflow-x: auto; font-size: .85rem; }
+ol { max-width: 44rem; padding-left: 1.4rem; }
+li { margin: .35rem 0; overflow-wrap: anywhere; }
 summary { cursor: pointer; }
 details { margin: .75rem 0; }
 @media (max-width: 40rem) {
@@ -75,6 +78,16 @@ def section(heading: str, *parts: str) -> str:
 def paragraph(text: str, soft: bool = False) -> str:
     """A paragraph of plain text."""
     return f'<p class="soft">{escape(text)}</p>' if soft else f"<p>{escape(text)}</p>"
+
+
+def steps(texts: Sequence[str]) -> str:
+    """A numbered list of plain texts."""
+    return "<ol>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ol>"
+
+
+def code(text: str) -> str:
+    """Plain text to be copied, such as a command, in letters of one width."""
+    return f"<pre>{escape(text)}</pre>"
 
 
 def cards(values: Sequence[tuple[str, str, str]]) -> str:

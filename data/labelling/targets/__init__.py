@@ -1,0 +1,1 @@
+"""What each labelling tool is given: tiles, classes, instructions, and a first draft in the tool's own format."""
