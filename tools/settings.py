@@ -10,6 +10,7 @@ command are checked against one another, it is done here, so that Python users a
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.labelling.settings import ExportSettings, ImportSettings, LabelSetSettings
 from data.maps.settings import MapOutputs
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods import method_name
@@ -309,3 +310,57 @@ class CheckSettings:
         as_text(self, "restore_from")
         as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
         as_size(self, "input_size")
+
+
+@dataclass(frozen=True)
+class LabelExportSettings:
+    """Giving tiles to a labelling tool: `tools/label.py export`.
+
+    Attributes:
+        data: the data set.
+        export: which tiles, and the tool.
+        checkpoint_dir: a run's folder, or a checkpoint in it, whose maps people begin with; None: they begin with
+            nothing.
+        machine: where these maps are made.
+    """
+
+    data: LabelSetSettings
+    export: ExportSettings
+    checkpoint_dir: Path | None = None
+    machine: MachineSettings = field(default_factory=MachineSettings)
+
+    def __post_init__(self) -> None:
+        as_paths(self, "checkpoint_dir")
+        require(
+            self.checkpoint_dir is not None or not self.export.draft_scored,
+            "{draft_scored} is about drafts of a model; add {checkpoint_dir}, or leave it out",
+        )
+
+
+@dataclass(frozen=True)
+class LabelImportSettings:
+    """Putting what was drawn into a data set: `tools/label.py import`.
+
+    Attributes:
+        data: the data set.
+        source: what the tool wrote, and how it is read.
+    """
+
+    data: LabelSetSettings
+    source: ImportSettings
+
+
+@dataclass(frozen=True)
+class LabelStatusSettings:
+    """How far labelling has come: `tools/label.py status`.
+
+    Attributes:
+        data: the data set.
+        names: chosen tiles, beside those that were exported; None: those alone.
+    """
+
+    data: LabelSetSettings
+    names: Path | None = None
+
+    def __post_init__(self) -> None:
+        as_paths(self, "names")
