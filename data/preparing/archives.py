@@ -161,17 +161,20 @@ def _link(source: Path, target: Path) -> None:
 
 
 class ZipSource:
-    """A zip whose entries are all plain files and folders inside it."""
+    """A zip whose entries are all plain files and folders inside it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: the zip.
+        remedy: what to do where it is damaged.
+    """
+
+    def __init__(self, path: Path, remedy: str = "download it again") -> None:
+        self.path, self._remedy = path, remedy
         try:
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()
         except _ZIP_ERRORS as error:
-            raise DataError(
-                f"{path} is a damaged zip ({reason_of(error)}); {remedy_of(error, 'download it again')}"
-            ) from error
+            raise DataError(f"{path} is a damaged zip ({reason_of(error)}); {remedy_of(error, remedy)}") from error
         for entry in entries:
             _check_entry(path, entry)
         self._entries = {_path_of(entry): entry for entry in entries if not entry.is_dir()}
@@ -205,10 +208,10 @@ class ZipSource:
                     yield chunk
         except _ZIP_ERRORS as error:
             raise DataError(
-                f"{self.path}: '{file.path}' cannot be unpacked ({reason_of(error)}); download it again"
+                f"{self.path}: '{file.path}' cannot be unpacked ({reason_of(error)}); {self._remedy}"
             ) from error
         if left:
-            raise DataError(f"{self.path}: '{file.path}' is not of its declared size; download it again")
+            raise DataError(f"{self.path}: '{file.path}' is not of its declared size; {self._remedy}")
 
 
 def _path_of(entry: zipfile.ZipInfo) -> str:

@@ -28,13 +28,11 @@ def read_coco(path: Path, raw: Any, classes: ToolClasses) -> Source:
         DataError: categories that are no classes, annotations of no image or no category, or malformed.
     """
     where = str(path)
-    images = {
-        whole(image, "id", f"{where}, images", 0): image for image in of_kind(raw, "images", list, where, "a list")
-    }
+    images = _by_id(raw, "images", where)
     annotations = of_kind(raw, "annotations", list, where, "a list")
     categories = {
-        whole(category, "id", f"{where}, categories", 0): of_kind(category, "name", str, f"{where}, categories", "text")
-        for category in of_kind(raw, "categories", list, where, "a list of names")
+        number: of_kind(category, "name", str, f"{where}, categories", "text")
+        for number, category in _by_id(raw, "categories", where).items()
     }
     of_image: dict[int, list[Any]] = defaultdict(list)
     used: set[int] = set()
@@ -55,6 +53,21 @@ def read_coco(path: Path, raw: Any, classes: ToolClasses) -> Source:
     remarks = [f"{path}: {boxes} annotations without an outline left out, such as boxes"] if boxes else []
     found = [_drawing(path, image, of_image[number], index_of) for number, image in images.items()]
     return Source("coco", found, remarks)
+
+
+def _by_id(raw: Any, key: str, where: str) -> dict[int, Any]:
+    """The entries of a list by their ids.
+
+    Raises:
+        DataError: two have the same, as where files were put together, or one has none.
+    """
+    found: dict[int, Any] = {}
+    for entry in of_kind(raw, key, list, where, "a list"):
+        number = whole(entry, "id", f"{where}, {key}", 0)
+        if number in found:
+            raise DataError(f"{where}: two {key} have the id {number}; give each its own, or export it again")
+        found[number] = entry
+    return found
 
 
 def _drawing(path: Path, image: Any, annotations: list[Any], index_of: dict[int, int]) -> Drawing:

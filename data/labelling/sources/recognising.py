@@ -87,7 +87,7 @@ def opened(
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    source = ZipSource(path)
+    source = ZipSource(path, "export it again")
     targets = [(file, folder / file.path) for file in source.files]
     for _, target in targets:
         target.parent.mkdir(parents=True, exist_ok=True)

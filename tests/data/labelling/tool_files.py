@@ -195,9 +195,11 @@ def areas(masks: Masks, transforms: Mapping[str, Any], names: Any = NAMES) -> tu
     return geometries, labels
 
 
-def write_layer(path: Path, geometries: list[Any], labels: list[str], crs: str | None, **options: Any) -> Path:
+def write_layer(
+    path: Path, geometries: list[Any], labels: list[str | None], crs: str | None, field: str = "class", **options: Any
+) -> Path:
+    written = {"geometry_type": "Polygon", "crs": crs} | options
     pyogrio.raw.write(
-        path, shapely.to_wkb(np.array(geometries, object)), [np.array(labels, object)], ["class"],
-        geometry_type="Polygon", crs=crs, **options,
-    )  # fmt: skip
+        path, shapely.to_wkb(np.array(geometries, object)), [np.array(labels, object)], [field], **written
+    )
     return path
