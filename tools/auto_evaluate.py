@@ -51,7 +51,7 @@ from utils.evaluation.calibration.record import FILE as CALIBRATION
 from utils.evaluation.calibration.record import calibrate, digest_of, write_calibration
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch
-from utils.evaluation.notes import on_ignored_label, on_labelled_tiles, on_overlapping_tiles
+from utils.evaluation.notes import on_drafted_masks, on_ignored_label, on_labelled_tiles, on_overlapping_tiles
 from utils.evaluation.report.comparison import Confidence
 from utils.evaluation.report.pictures import typical_tile
 from utils.evaluation.report.results import RESULTS, Results
@@ -239,11 +239,12 @@ def keep_digest(results: Results, checkpoint: Path, confidence: Confidence | Non
 
 
 def notes_on(lists: Sequence[EvaluationTiles], labelled: Sequence[str], ignored: int, trained: int) -> list[str]:
-    """Say what has to be known beside the scores, and give it to the report: masks learned from, labels left out,
-    tiles that overlap."""
+    """Say what has to be known beside the scores, and give it to the report: masks learned from or drafted by a
+    model, labels left out, tiles that overlap."""
     remarks = [on_ignored_label(lists[0].classes, ignored, trained)]
     remarks += [on_labelled_tiles(each.names, labelled, each.path) for each in lists]
     remarks += [on_overlapping_tiles(each.overlapping, each.names, each.path) for each in lists]
+    remarks += [on_drafted_masks(each.names, each.drafted, each.path) for each in lists]
     for remark in filter(None, remarks):
         say(remark)
     return [*filter(None, remarks)]

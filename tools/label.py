@@ -136,6 +136,7 @@ def import_(settings: LabelImportSettings) -> int:
         ("kept", report.kept, "had a mask already; --replace replaces them"),
         ("empty", report.empty, "nobody drew on them, so that they have no mask"),
         ("drafts", report.drafted, "began as a draft of a model"),
+        ("scored", report.scored_drafts, "of these are in test.txt or val.txt, where scores favour the model"),
         ("unasked", report.unasked, "were not exported before; imported all the same"),
         ("unknown", report.strangers, "are images of no tile of this data set; left out"),
         ("missing", report.missing, "were asked for and have no mask yet"),

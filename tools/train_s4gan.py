@@ -57,7 +57,7 @@ from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
 from utils.compute.precision import resolve_precision
 from utils.console import say
-from utils.evaluation.notes import on_labelled_tiles, on_overlapping_tiles
+from utils.evaluation.notes import on_drafted_masks, on_labelled_tiles, on_overlapping_tiles
 from utils.evaluation.windows import Windows, largest_window
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
@@ -168,7 +168,7 @@ def open_training_tiles(settings: TrainingSettings, folder: RunFolder) -> Tiles:
 
 
 def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> EvaluationTiles | None:
-    """The tiles of the validation list, or None without one; says how many are learned from and how many overlap."""
+    """The tiles of the validation list, or None without one; says which are learned from, overlap or were drafted."""
     path, samples = settings.val_list, settings.samples
     if path is None:
         return None
@@ -185,6 +185,8 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Evalua
         say(f"warning: {learned}", file=sys.stderr)
     if overlap := on_overlapping_tiles(tiles.overlapping, tiles.names, path):
         say(overlap)
+    if drafts := on_drafted_masks(tiles.names, tiles.drafted, path):
+        say(f"warning: {drafts}", file=sys.stderr)
     return tiles
 
 

@@ -22,7 +22,7 @@ from data.labelling.targets.label_studio import LabelStudioTarget
 from data.labelling.targets.qgis import QgisTarget
 from data.labelling.targets.target import ExportedTile, Target
 from data.labelling.tiles import LabelTiles, require_known
-from data.lists.splits import read_chosen, read_names
+from data.lists.splits import read_chosen
 from utils.imagery.labels import IGNORE_INDEX
 from utils.paths import private_name
 from utils.progress import progress
@@ -36,7 +36,6 @@ TARGETS: dict[str, type[Target]] = {
     "folder": FolderTarget,
 }
 PAGE = "instructions.html"
-_SCORED = ("test.txt", "val.txt")  # lists beside a data set on which networks are judged
 
 Draft = Callable[[str], np.ndarray]  # the model's map of a tile at the size of its file: ids, uint8 (H, W)
 
@@ -81,7 +80,7 @@ def export_tiles(
     require_known(names, tiles, settings.names)
     check_can_be_written(tiles.description)
     classes = ToolClasses(tiles.description)
-    scored = set() if draft is None or settings.draft_scored else _scored(tiles)
+    scored = set() if draft is None or settings.draft_scored else tiles.scored_names()
     drafted = [name for name in names if draft is not None and name not in scored]
     before = read_asked(tiles.data_dir)
     with locked(tiles.data_dir), _made_whole(settings.out) as folder, Placement() as placement:
@@ -104,12 +103,6 @@ def export_tiles(
     undrafted = [name for name in names if name in scored]
     with_masks = [name for name in names if tiles.reader.has_mask(name)]
     return ExportReport(names, drafted, undrafted, with_masks, back, target.remarks)
-
-
-def _scored(tiles: LabelTiles) -> set[str]:
-    """Tiles of the lists on which networks are judged: a mask that began as a draft favours the model that drew it."""
-    paths = [tiles.data_dir / name for name in _SCORED]
-    return {name for path in paths if path.is_file() for name in read_names(path, tiles.description)}
 
 
 def _manifest(settings: ExportSettings, title: str, names: Sequence[str], drafted: Sequence[str]) -> dict[str, object]:

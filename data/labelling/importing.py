@@ -30,6 +30,7 @@ class ImportReport:
         tool: that the masks are from.
         imported, kept, empty: tiles that got a mask; that have one, which was kept; on which nothing was drawn.
         drafted: those of the imported ones that began as a draft of a model.
+        scored_drafts: those of these that are in the lists on which networks are judged.
         unasked: imported tiles that nobody asked for.
         strangers: images in the source that are no tiles of this set.
         missing: tiles that were asked for and still have no mask.
@@ -42,6 +43,7 @@ class ImportReport:
     kept: list[str] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     drafted: list[str] = field(default_factory=list)
+    scored_drafts: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -65,14 +67,14 @@ def import_masks(tiles: LabelTiles, settings: ImportSettings) -> ImportReport:
     check_can_be_written(tiles.description)
     asked, before = read_asked(tiles.data_dir), read_ledger(tiles.data_dir)
     classes = ToolClasses(tiles.description, settings.ignore_classes)
-    wanted = list(asked) or sorted(tiles.names)
+    wanted, scored = list(asked) or sorted(tiles.names), tiles.scored_names()
     with locked(tiles.data_dir), opened(settings, classes, tiles, wanted) as source:
         drawings, strangers = _by_tile(source, tiles, settings.from_)
         _check_sizes(drawings, tiles)
         report = ImportReport(source.tool, strangers=strangers, remarks=list(source.remarks))
         with Placement() as placement:
             _stage(placement, drawings, tiles, settings.replace, report)
-            _judge(report, asked, source)
+            _judge(report, asked, source, scored)
             rows = _rows(report, drawings, asked, before, settings.minutes)
             if rows:
                 placement.stage(tiles.data_dir / LEDGER_CSV, ledger_text([*before, *rows]).encode())
@@ -155,11 +157,12 @@ def _check_reads_back(staged: Path, path: Path, ids: np.ndarray, tiles: LabelTil
         raise DataError(f"{path} would read back with {wrong:,} other pixels; check dataset.json")
 
 
-def _judge(report: ImportReport, asked: Mapping[str, AskedRow], source: Source) -> None:
+def _judge(report: ImportReport, asked: Mapping[str, AskedRow], source: Source, scored: set[str]) -> None:
     """What the report says of the tiles beside their number."""
     if source.tool == "polygons":
         report.empty = []  # tiles that polygons only come near
     report.drafted = [name for name in report.imported if name in asked and asked[name].draft]
+    report.scored_drafts = [name for name in report.drafted if name in scored]
     report.unasked = [name for name in report.imported if asked and name not in asked]
 
 

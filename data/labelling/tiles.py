@@ -18,13 +18,14 @@ from data.descriptions import Description
 from data.footprints.of_set import read_records
 from data.footprints.records import TileRecord
 from data.labelling.settings import LabelSetSettings
-from data.lists.splits import tile_name
+from data.lists.splits import read_names, tile_name
 from data.rasters.grids import Grid
 from data.rasters.scene import RasterScene
 from data.reader import TileReader
 from utils.errors import DataError
 from utils.settings import SettingsError
 
+_SCORED = ("test.txt", "val.txt")  # lists beside a data set on which networks are judged
 _UPLOADED = re.compile(r"[0-9a-f]{6,8}-")  # what Label Studio puts before the name of a file that it is given
 
 
@@ -95,6 +96,15 @@ class LabelTiles:
         """Why something drawn on an image of a size cannot belong to a tile; None where it can."""
         own = self.size(name)
         return misfit(Path(name), size, own, self.description.size_tolerance)
+
+    def scored_names(self) -> set[str]:
+        """Tiles of the lists on which networks are judged: a mask that began as a draft favours the model that drew it.
+
+        Raises:
+            DataError: a list cannot be used.
+        """
+        paths = [self.data_dir / name for name in _SCORED]
+        return {name for path in paths if path.is_file() for name in read_names(path, self.description)}
 
     # --- Names in files of tools ---
 

@@ -14,6 +14,7 @@ from data.batches.loaders import evaluation_batches
 from data.cache import TileArray
 from data.descriptions import Description
 from data.footprints.of_set import MasksCountedOnce, read_counted_once
+from data.labelling.ledger import drafted_masks
 from data.lists.labelled import require_labelled_pixels
 from data.lists.splits import read_names
 from data.reader import check_files, open_reader
@@ -119,6 +120,16 @@ class EvaluationTiles:
     def description(self) -> Description:
         """The data set."""
         return self.tiles.description
+
+    @cached_property
+    def drafted(self) -> list[str]:
+        """Tiles of the list whose mask began as a draft of a model, as the data set's ledger says.
+
+        Raises:
+            DataError: the ledger cannot be used.
+        """
+        found = drafted_masks(self.tiles.reader.data_dir)
+        return [name for name in self.names if name in found]
 
     @property
     def classes(self) -> Sequence[str]:

@@ -140,15 +140,18 @@ def test_scores_are_those_of_every_checkpoint(results, tiny, run):
         assert [float(rows[step][f"IoU {c}"]) for c in CUSTOM["classes"]] == pytest.approx(iou.tolist(), abs=1e-6)
 
 
-def test_a_pixel_in_several_tiles_is_scored_once_and_the_results_say_so(run, tmp_path, capsys):
+def test_a_pixel_in_several_tiles_is_scored_once_and_the_results_say_so_and_count_drafts(run, tmp_path, capsys):
     overlapping = write_overlapping(tmp_path / "custom")
     one, out = write_list(tmp_path / "one.txt", overlapping.names[:1]), tmp_path / "out"
+    row = f"1,{overlapping.names[1]},mask,cvat,yes,2.5,2026-01-01 10:00:00\n"
+    (overlapping.folder / "ledger.csv").write_text(f"round,name,kind,source,draft,minutes,time\n{row}")
     steps = {"start_eval": 7, "end_eval": 7, "step_eval": 1}
     assert auto_evaluate.main(argv(overlapping, run, out, test_list=one, **steps)) == 0
     note = f"4 of 4 tiles of {overlapping.list_path} overlap: a pixel of a scene is scored once"
     said = capsys.readouterr().out
     assert note in said
     assert said.count("overlap:") == 1
+    assert f"1 of 4 masks of {overlapping.list_path} began as a draft of a model" in said
     summary = summary_of(out)
     assert [summary[key]["overlapping_tiles"] for key in ("data_list", "test_list")] == [4, 0]
     assert summary["data_list"]["pixels"] == 48 * 48

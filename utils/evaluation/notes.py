@@ -1,4 +1,4 @@
-"""What has to be said wherever scores are shown: tiles that were learned from or overlap, labels that are left out."""
+"""What has to be said wherever scores are shown: tiles learned from, drafted or overlapping, and labels left out."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -45,6 +45,20 @@ def on_overlapping_tiles(overlapping: int | None, names: Sequence[str], path: Pa
         f"{overlapping} of {len(names)} tiles of {path} overlap: a pixel of a scene is scored once, in the tile whose "
         "centre is nearest"
     )
+
+
+def on_drafted_masks(names: Sequence[str], drafted: Collection[str], path: Path) -> str:
+    """One line on a list with masks that began as a draft of a model; empty where there are none.
+
+    Args:
+        names: of the list.
+        drafted: names of the tiles with such masks.
+        path: the list.
+    """
+    count = len(set(names) & set(drafted))
+    if not count:
+        return ""
+    return f"{count} of {len(names)} masks of {path} began as a draft of a model: scores on them favour that model"
 
 
 def on_ignored_label(classes: Sequence[str], ignored: int, trained: int) -> str:

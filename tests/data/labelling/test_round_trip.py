@@ -15,7 +15,9 @@ from data.descriptions import DEEPGLOBE, UCM
 from data.labelling.ledger import read_ledger
 from data.labelling.settings import LabelSetSettings
 from data.labelling.tiles import LabelTiles
+from data.lists.evaluation_tiles import EvaluationTiles
 from data.rasters.crs import crs_way
+from data.settings import DataSettings
 from model.trained import Trained
 from tests.conftest import PALETTE, write_deepglobe, write_image, write_list, write_ucm
 from tests.data.labelling.conftest import UTM, LabelSet, label_set
@@ -335,6 +337,16 @@ def test_draft_comes_back_as_it_went(unplaced, checkpoints, tmp_path, to, capsys
     tiles, windows = LabelTiles.open(LabelSetSettings(unplaced.folder)), WindowSettings((24, 32))
     assert_same(found, {name: network.predict(tiles.picture(name), windows) for name in ("tile0", "tile1")})
     assert {(row.name, row.draft) for row in read_ledger(unplaced.folder)} == {("tile0", True), ("tile1", True)}
+
+
+def test_drafts_in_lists_that_are_scored_are_said(unplaced, checkpoints, capsys):
+    """Asked for, or because the list came later: the import and each evaluation say so."""
+    (unplaced.folder / "test.txt").write_text("tile2\n")
+    out = exported(unplaced, "folder", "--checkpoint-dir", checkpoints, "--device", "cpu", "--draft-scored")
+    imported(unplaced.folder, out)
+    assert "scored  1 (tile2): of these are in test.txt or val.txt" in capsys.readouterr().out
+    data = DataSettings("custom", unplaced.folder, unplaced.folder / "test.txt", no_cache=True)
+    assert EvaluationTiles.open(data, input_size=(32, 32)).drafted == ["tile2"]
 
 
 def test_draft_zip_is_what_cvat_uploads(unplaced, checkpoints):
