@@ -69,7 +69,7 @@ def export(settings: LabelExportSettings) -> None:
     """Write tiles for a labelling tool, and say how what is drawn comes back."""
     tiles, asked = LabelTiles.open(settings.data), settings.export
     draft = None if settings.checkpoint_dir is None else draft_maps(settings, tiles)
-    report = export_tiles(tiles, asked, lambda back: import_command(settings.data, back), draft)
+    report = export_tiles(tiles, asked, lambda back: "\n".join(commands(settings.data, back)), draft)
     print(f"tiles   {len(report.names)} for {asked.to}: {asked.out}")
     if draft is not None:
         print(f"drafts  {len(report.drafted)}, by {settings.checkpoint_dir}")
@@ -83,7 +83,7 @@ def export(settings: LabelExportSettings) -> None:
     for remark in report.remarks:
         print(f"note    {remark}")
     print(f"page    {asked.out / PAGE}: classes, keys, and how to open and save in the tool")
-    print(f"next: label, then\n\n{import_command(settings.data, report.back)}")
+    print(f"next: label, then\n\n{commands(settings.data, report.back)[0]}")
 
 
 def draft_maps(settings: LabelExportSettings, tiles: LabelTiles) -> Draft:
@@ -116,10 +116,11 @@ def likeliest(network: Trained, image: np.ndarray) -> np.ndarray:
     return network.predict(image, WindowSettings(network.tile_size or image.shape[:2]))
 
 
-def import_command(data: LabelSetSettings, source: str) -> str:
-    """The command that brings back what was drawn."""
+def commands(data: LabelSetSettings, source: str) -> tuple[str, str]:
+    """What brings back what was drawn, and what says how far it has come."""
     dataset = [] if data.dataset.lower() == "custom" else ["--dataset", data.dataset]
-    return typed_again("label.py", ["import", "--from", source, "--data-dir", str(data.data_dir), *dataset])
+    of_set = ["--data-dir", str(data.data_dir), *dataset]
+    return typed_again("label.py", ["import", "--from", source, *of_set]), typed_again("label.py", ["status", *of_set])
 
 
 # --- Import -----------------------------------------------------------------------------------------------------------

@@ -62,14 +62,15 @@ class ExportReport:
 
 
 def export_tiles(
-    tiles: LabelTiles, settings: ExportSettings, command: Callable[[str], str], draft: Draft | None = None
+    tiles: LabelTiles, settings: ExportSettings, commands: Callable[[str], str], draft: Draft | None = None
 ) -> ExportReport:
     """Write the folder for a labelling tool, and note beside the data set which tiles were asked for.
 
     Args:
         tiles: the data set.
         settings: which tiles, which tool, and the folder.
-        command: the command that brings back what is drawn, given its path; for the page of instructions.
+        commands: lines for the page of instructions: what brings back what is drawn, given its path, and what says how
+            far it has come.
         draft: makes the map of a tile that people begin with; None: they begin with nothing.
 
     Raises:
@@ -94,7 +95,7 @@ def export_tiles(
         target.finish()
         back = target.back(settings.out)
         title = tiles.description.title or tiles.description.name
-        page = instructions(title, settings.to, classes, target, len(names), command(back), bool(drafted))
+        page = instructions(title, settings.to, classes, target, len(names), commands(back), bool(drafted))
         write_text(folder / PAGE, page)
         write_json(folder / MANIFEST, _manifest(settings, title, names, drafted))
         table = ask(before, names, settings.to, set(drafted))

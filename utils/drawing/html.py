@@ -44,7 +44,8 @@ td small { display: block; font-size: .72rem; color: var(--soft); font-weight: 4
 tr.marked td { background: var(--mark); font-weight: 600; }
 .swatch { display: inline-block; width: .85rem; height: .85rem; border: 1px solid var(--soft); border-radius: 3px;
   margin-right: .45rem; vertical-align: -.1rem; }
-pre { background: var(--tint); border-radius: 6px; padding: .7rem .9rem; overflow-x: auto; font-size: .85rem; }
+pre { background: var(--tint); border-radius: 6px; padding: .7rem .9rem; white-space: pre-wrap; overflow-wrap: anywhere;
+  font-size: .85rem; }
 ol { max-width: 44rem; padding-left: 1.4rem; }
 li { margin: .35rem 0; overflow-wrap: anywhere; }
 summary { cursor: pointer; }

@@ -77,6 +77,7 @@ class CvatTarget(Target):
         steps = [
             "Make a project; under Labels choose Raw, and paste labels.json in place of what is there.",
             "Make a task in the project, and add the files of images/ to it. Keep their names.",
+            "Open its job; the tab Labels at the right shows the key of each label.",
         ]
         if self.has_drafts:
             steps.append(

@@ -9,7 +9,7 @@ from utils.imagery.colours import format_colour
 
 
 def instructions(
-    title: str, to: str, classes: ToolClasses, target: Target, count: int, command: str, has_drafts: bool
+    title: str, to: str, classes: ToolClasses, target: Target, count: int, commands: str, has_drafts: bool
 ) -> str:
     """A self-contained HTML page.
 
@@ -19,7 +19,7 @@ def instructions(
         classes: that people draw.
         target: the tool.
         count: of tiles.
-        command: that brings the masks back.
+        commands: that bring the masks back, and say how far it has come, a line each.
         has_drafts: whether some tiles have a draft of a model.
     """
     keys = classes.keys if target.keys else ("",) * len(classes.names)
@@ -39,7 +39,10 @@ def instructions(
         paragraph(about),
         section("Classes", table(header, rows)),
         section("Opening the tiles", steps(target.opening)),
-        section("Giving the masks back", steps(target.saving), paragraph("Then, in a shell:"), code(command)),
-        paragraph("What is missing, minutes spent and a forecast: the same command with status in place of import and "
-                  "what follows it but for --data-dir and --dataset.", soft=True),
-    )  # fmt: skip
+        section(
+            "Giving the masks back",
+            steps(target.saving),
+            paragraph("Then, in a shell; the second command says what is missing, and what it took so far:"),
+            code(commands),
+        ),
+    )

@@ -118,8 +118,9 @@ class QgisTarget(Target):
             f"Drag images/{kind} into QGIS, then {PACKAGE} with both of its layers above them.",
             "Colours and the drop-down of classes come with the layer. Where they do not: Layer Properties → Style → "
             "Load Style → labels.qml.",
-            "Select the layer labels, toggle editing, and draw polygons over the tiles, each with its class. Later "
-            "ones lie on top. Set Snapping and Avoid Overlap as you like.",
+            "Select the layer labels, toggle editing, and draw polygons over the tiles (Ctrl+. begins one). In the "
+            "form that opens, the first letters of a class choose it. Later polygons lie on top; what is drawn beside "
+            "the tiles does not count. Snapping and Avoid Overlap help to share edges.",
         ]
         if not self.is_placed:
             steps.insert(1, "The tiles have no place on Earth: leave the project's CRS at None.")

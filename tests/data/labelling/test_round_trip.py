@@ -361,6 +361,7 @@ def test_draft_zip_is_what_cvat_uploads(unplaced, checkpoints):
 def test_page_of_instructions_names_classes_keys_and_the_command(unplaced):
     out = exported(unplaced, "label-studio")
     text = (out / "instructions.html").read_text()
-    for words in ("forest", "#", "LOCAL_FILES_DOCUMENT_ROOT", "label.py import --from", str(unplaced.folder)):
+    for words in ("forest", "LOCAL_FILES_DOCUMENT_ROOT", "label.py import --from", "label.py status"):
         assert words in text
+    assert text.count(f"--data-dir {unplaced.folder}") == 2
     assert "http" not in text.replace("http-equiv", "")
