@@ -121,6 +121,7 @@ def _made_whole(out: Path) -> Iterator[Path]:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError("{out} {} {}; give a new folder", out, "holds files" if out.is_dir() else "is a file")
+    make_folder(out.absolute().parent)
     private = private_name(out.absolute())
     try:
         make_folder(private)

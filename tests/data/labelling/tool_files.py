@@ -16,7 +16,6 @@ from rasterio.transform import Affine
 
 Masks = Mapping[str, np.ndarray]  # ids by tile, uint8 (H, W), 255 where nobody drew
 NAMES = ("field", "forest", "water")
-PIXELS = Affine.identity()
 COLOURS = ((10, 200, 30), (200, 20, 30), (20, 30, 220))
 
 
@@ -108,14 +107,16 @@ def _segmentations(mask: np.ndarray, kind: str) -> list[Any]:
     return [{"size": list(mask.shape), "counts": packed(runs) if kind == "packed" else runs}]
 
 
-def rings(mask: np.ndarray, transform: Affine = PIXELS) -> list[list[tuple[float, float]]]:
-    """Outlines of a mask's areas, cut so that none has a hole."""
+def rings(mask: np.ndarray) -> list[list[tuple[float, float]]]:
+    """Outlines that cover a mask: of the runs in its columns, so that none has a hole."""
     found = []
-    for column in range(mask.shape[1]):
-        strip = np.zeros_like(mask)
-        strip[:, column] = mask[:, column]
-        raw = (area for area, value in shapes(strip.astype(np.uint8), mask=strip, transform=transform) if value)
-        found += [area["coordinates"][0][:-1] for area in raw]
+    for column, pixels in enumerate(mask.T):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], pixels, [0]]))).tolist()
+        left, right = float(column), float(column + 1)
+        found += [
+            [(left, top), (right, top), (right, bottom), (left, bottom)]
+            for top, bottom in zip(edges[::2], edges[1::2], strict=True)
+        ]
     return found
 
 
