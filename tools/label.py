@@ -34,7 +34,7 @@ import cv2
 import numpy as np
 
 from data.labelling.exporting import PAGE, Draft, export_tiles
-from data.labelling.importing import import_masks
+from data.labelling.importing import SPARSE, import_masks
 from data.labelling.settings import LabelSetSettings
 from data.labelling.status import status_of
 from data.labelling.tiles import LabelTiles
@@ -136,6 +136,7 @@ def import_(settings: LabelImportSettings) -> int:
     for label, names, remark in (
         ("kept", report.kept, "had a mask already; --replace replaces them"),
         ("empty", report.empty, "nobody drew on them, so that they have no mask"),
+        ("sparse", report.sparse, f"are drawn on in less than {SPARSE:.0%}; once finished, import with --replace"),
         ("drafts", report.drafted, "began as a draft of a model"),
         ("scored", report.scored_drafts, "of these are in test.txt or val.txt, where scores favour the model"),
         ("unasked", report.unasked, "were not exported before; imported all the same"),

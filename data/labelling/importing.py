@@ -15,11 +15,14 @@ from data.labelling.placing import Placement, locked
 from data.labelling.settings import ImportSettings
 from data.labelling.sources.drawing import Drawing, Source
 from data.labelling.sources.recognising import opened
+from data.labelling.sources.vectors import POLYGONS
 from data.labelling.tiles import LabelTiles
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX
 from utils.progress import progress
 from utils.suggest import first_names
+
+SPARSE = 0.1  # share of a tile below which its mask may have been begun only
 
 
 @dataclass
@@ -31,6 +34,7 @@ class ImportReport:
         imported, kept, empty: tiles that got a mask; that have one, which was kept; on which nothing was drawn.
         drafted: those of the imported ones that began as a draft of a model.
         scored_drafts: those of these that are in the lists on which networks are judged.
+        sparse: imported tiles of which little is drawn.
         unasked: imported tiles that nobody asked for.
         strangers: images in the source that are no tiles of this set.
         missing: tiles that were asked for and still have no mask.
@@ -44,6 +48,7 @@ class ImportReport:
     empty: list[str] = field(default_factory=list)
     drafted: list[str] = field(default_factory=list)
     scored_drafts: list[str] = field(default_factory=list)
+    sparse: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -67,14 +72,15 @@ def import_masks(tiles: LabelTiles, settings: ImportSettings) -> ImportReport:
     check_can_be_written(tiles.description)
     asked, before = read_asked(tiles.data_dir), read_ledger(tiles.data_dir)
     classes = ToolClasses(tiles.description, settings.ignore_classes)
-    wanted, scored = list(asked) or sorted(tiles.names), tiles.scored_names()
+    wanted = [name for name in asked if name in tiles.names] or sorted(tiles.names)
+    scored = tiles.scored_names()
     with locked(tiles.data_dir), opened(settings, classes, tiles, wanted) as source:
         drawings, strangers = _by_tile(source, tiles, settings.from_)
         _check_sizes(drawings, tiles)
         report = ImportReport(source.tool, strangers=strangers, remarks=list(source.remarks))
         with Placement() as placement:
             _stage(placement, drawings, tiles, settings.replace, report)
-            _judge(report, asked, source, scored)
+            _judge(report, asked, tiles, source, scored)
             rows = _rows(report, drawings, asked, before, settings.minutes)
             if rows:
                 placement.stage(tiles.data_dir / LEDGER_CSV, ledger_text([*before, *rows]).encode())
@@ -143,6 +149,8 @@ def _stage(
             staged = placement.stage(path, encode_mask(ids, tiles.description))
             _check_reads_back(staged, path, ids, tiles)
             report.imported.append(name)
+            if np.count_nonzero(ids != IGNORE_INDEX) < SPARSE * ids.size:
+                report.sparse.append(name)
 
 
 def _check_reads_back(staged: Path, path: Path, ids: np.ndarray, tiles: LabelTiles) -> None:
@@ -157,11 +165,16 @@ def _check_reads_back(staged: Path, path: Path, ids: np.ndarray, tiles: LabelTil
         raise DataError(f"{path} would read back with {wrong:,} other pixels; check dataset.json")
 
 
-def _judge(report: ImportReport, asked: Mapping[str, AskedRow], source: Source, scored: set[str]) -> None:
+def _judge(
+    report: ImportReport, asked: Mapping[str, AskedRow], tiles: LabelTiles, source: Source, scored: set[str]
+) -> None:
     """What the report says of the tiles beside their number."""
-    if source.tool == "polygons":
+    drafts = {name for name, row in asked.items() if row.draft}
+    if source.tool == POLYGONS:
         report.empty = []  # tiles that polygons only come near
-    report.drafted = [name for name in report.imported if name in asked and asked[name].draft]
+        if drafts:  # whose polygons lie on all tiles that share their ground
+            drafts |= set(tiles.overlapping(report.imported, drafts))
+    report.drafted = [name for name in report.imported if name in drafts]
     report.scored_drafts = [name for name in report.drafted if name in scored]
     report.unasked = [name for name in report.imported if asked and name not in asked]
 

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
+import shapely
 
 from data.dataset_json import load_description
 from data.decoding.images import misfit
@@ -19,13 +20,14 @@ from data.footprints.of_set import read_records
 from data.footprints.records import TileRecord
 from data.labelling.settings import LabelSetSettings
 from data.lists.splits import read_names, tile_name
-from data.rasters.grids import Grid
+from data.rasters.grids import Grid, outline_in
 from data.rasters.scene import RasterScene
 from data.reader import TileReader
 from utils.errors import DataError
 from utils.settings import SettingsError
 
 _SCORED = ("test.txt", "val.txt")  # lists beside a data set on which networks are judged
+_SHARED = 1e-6  # of a tile's area, from which on it counts as overlapping: neighbours only touch
 _UPLOADED = re.compile(r"[0-9a-f]{6,8}-")  # what Label Studio puts before the name of a file that it is given
 
 
@@ -91,6 +93,21 @@ class LabelTiles:
     @cached_property
     def _records(self) -> dict[str, TileRecord]:
         return {record.name: record for record in read_records(self.data_dir)}
+
+    def overlapping(self, names: Sequence[str], others: Collection[str]) -> list[str]:
+        """Those of some tiles that share ground with one of the others; tiles without a place share none."""
+        grids = {name: self.grid(name) for name in {*names, *others} & self.names}
+        placed = {name: grid for name, grid in grids.items() if grid.crs and grid.transform}
+        if not placed:
+            return []
+        crs = next(iter(placed.values())).crs
+        areas = {name: shapely.Polygon(outline_in(grid, crs)) for name, grid in placed.items()}
+        tree = shapely.STRtree(known := [areas[name] for name in others if name in areas])
+
+        def shares(area: shapely.Polygon) -> bool:
+            return any((area & known[near]).area > _SHARED * area.area for near in tree.query(area))
+
+        return [name for name in names if name in areas and shares(areas[name])]
 
     def misfit(self, name: str, size: Size) -> str | None:
         """Why something drawn on an image of a size cannot belong to a tile; None where it can."""

@@ -21,6 +21,8 @@ from utils.errors import DataError, OptionError
 
 LABELS, TILES, FIELD, NAME = "labels", "tiles", "class", "name"  # layers of an export, and their fields
 
+POLYGONS = "polygons"  # what the ledger calls a GIS
+
 
 @dataclass(frozen=True)
 class _DrawnClasses(PolygonClasses):
@@ -79,7 +81,7 @@ def read_vectors(
     labels = PolygonLabels(found, _DrawnClasses(classes.description, tool=classes))
     labels.check_touch(list(placed.values()))
     drawings = [Drawing(name, str(path), partial(_draw, labels, grid)) for name, grid in _touched(found, placed)]
-    return Source("polygons", drawings, list(found.remarks))
+    return Source(POLYGONS, drawings, list(found.remarks))
 
 
 def _touched(layer: Layer, grids: dict[str, Grid]) -> list[tuple[str, Grid]]:

@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 
+from data.footprints.records import TileRecord, write_tiles_csv
 from data.labelling.ledger import read_ledger
 from data.labelling.settings import LabelSetSettings
 from data.labelling.tiles import LabelTiles
@@ -12,7 +13,8 @@ from data.lists.evaluation_tiles import EvaluationTiles
 from data.settings import DataSettings
 from model.trained import Trained
 from tests.data.labelling.commands import assert_same, exported, imported
-from tests.data.labelling.tool_files import write_json
+from tests.data.labelling.conftest import UTM
+from tests.data.labelling.tool_files import areas, write_json, write_layer
 from utils.evaluation.settings import WindowSettings
 
 
@@ -61,3 +63,18 @@ def test_page_of_instructions_names_classes_keys_and_the_command(unplaced):
         assert words in text
     assert text.count(f"--data-dir {unplaced.folder}") == 2
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_polygons_of_a_draft_count_on_all_tiles_of_their_ground(placed, checkpoints):
+    """Tiles 1 and 2 are moved onto half of tile 0, and beside it; tile 0 alone has a draft."""
+    transforms = [(0.5, 0, 300_000.0 + east, 0, -0.5, 2_800_000.0) for east in (0, 8, 24)]
+    rows = [TileRecord(f"tile{k}", "scene", 0, 0, 24, 32, UTM, place) for k, place in enumerate(transforms)]
+    write_tiles_csv(placed.folder / "tiles.csv", rows)
+    (placed.folder / "test.txt").write_text("tile1\ntile2\n")
+    out = exported(placed, "qgis", "--checkpoint-dir", checkpoints, "--device", "cpu")
+    write_layer(
+        out / "labels.gpkg", *areas({"tile2": placed.masks["tile2"]}, {"tile2": transforms[2]}), UTM,
+        layer="labels", append=True, driver="GPKG",
+    )  # fmt: skip
+    imported(placed.folder, out)
+    assert {row.name: row.draft for row in read_ledger(placed.folder)} == {"tile0": True, "tile1": True, "tile2": False}

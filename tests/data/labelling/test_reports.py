@@ -88,3 +88,12 @@ def test_failure_while_masks_are_put_in_place_brings_back_the_ones_before(unplac
     monkeypatch.setattr(Path, "rename", failing)
     assert run("import", "--from", source, "--data-dir", unplaced.folder, "--replace") == 1
     assert {path: path.read_bytes() for path in unplaced.folder.rglob("*") if path.is_file()} == before
+
+
+def test_masks_that_are_begun_only_are_named(unplaced, tmp_path, capsys):
+    """As where polygons of a tile reach into its neighbour: the next import would keep that mask."""
+    masks = dict(unplaced.masks)
+    masks["tile1"] = np.full((24, 32), 255, np.uint8)
+    masks["tile1"][:2] = 1
+    imported(unplaced.folder, zipped(tmp_path / "back.zip", cvat_files(masks)))
+    assert "sparse  1 (tile1): are drawn on in less than 10%" in capsys.readouterr().out
