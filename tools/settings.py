@@ -10,7 +10,7 @@ command are checked against one another, it is done here, so that Python users a
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.labelling.settings import ExportSettings, ImportSettings, LabelSetSettings
+from data.labelling.settings import LabelSetSettings, SourceSettings, TargetSettings
 from data.maps.settings import MapOutputs
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods import method_name
@@ -325,7 +325,7 @@ class LabelExportSettings:
     """
 
     data: LabelSetSettings
-    export: ExportSettings
+    export: TargetSettings
     checkpoint_dir: Path | None = None
     machine: MachineSettings = field(default_factory=MachineSettings)
 
@@ -347,7 +347,7 @@ class LabelImportSettings:
     """
 
     data: LabelSetSettings
-    source: ImportSettings
+    source: SourceSettings
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from data.labelling.classes import ToolClasses
 from data.labelling.encoding import check_can_be_written
 from data.labelling.ledger import now
 from data.labelling.placing import Placement, locked
-from data.labelling.settings import ExportSettings
+from data.labelling.settings import TargetSettings
 from data.labelling.sources.recognising import MANIFEST
 from data.labelling.targets.cvat import CvatTarget
 from data.labelling.targets.folder import FolderTarget
@@ -62,7 +62,7 @@ class ExportReport:
 
 
 def export_tiles(
-    tiles: LabelTiles, settings: ExportSettings, commands: Callable[[str], str], draft: Draft | None = None
+    tiles: LabelTiles, settings: TargetSettings, commands: Callable[[str], str], draft: Draft | None = None
 ) -> ExportReport:
     """Write the folder for a labelling tool, and note beside the data set which tiles were asked for.
 
@@ -106,7 +106,7 @@ def export_tiles(
     return ExportReport(names, drafted, undrafted, with_masks, back, target.remarks)
 
 
-def _manifest(settings: ExportSettings, title: str, names: Sequence[str], drafted: Sequence[str]) -> dict[str, object]:
+def _manifest(settings: TargetSettings, title: str, names: Sequence[str], drafted: Sequence[str]) -> dict[str, object]:
     has_draft = set(drafted)
     entries = [{"name": name, "draft": name in has_draft} for name in names]
     return {"version": 1, "to": settings.to, "dataset": title, "time": now(), "tiles": entries}

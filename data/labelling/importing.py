@@ -12,7 +12,7 @@ from data.labelling.classes import ToolClasses
 from data.labelling.encoding import check_can_be_written, encode_mask
 from data.labelling.ledger import LEDGER_CSV, MASK, LedgerRow, ledger_text, now, read_ledger
 from data.labelling.placing import Placement, locked
-from data.labelling.settings import ImportSettings
+from data.labelling.settings import SourceSettings
 from data.labelling.sources.drawing import Drawing, Source
 from data.labelling.sources.recognising import opened
 from data.labelling.sources.vectors import POLYGONS
@@ -56,7 +56,7 @@ class ImportReport:
     remarks: list[str] = field(default_factory=list)
 
 
-def import_masks(tiles: LabelTiles, settings: ImportSettings) -> ImportReport:
+def import_masks(tiles: LabelTiles, settings: SourceSettings) -> ImportReport:
     """Put what was drawn where the data set's masks lie, and note in the ledger what it cost.
 
     Pixels that nobody drew on have no class. Everything is read and checked before the first mask is put in place.

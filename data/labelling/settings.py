@@ -28,7 +28,7 @@ class LabelSetSettings:
 
 
 @dataclass(frozen=True)
-class ExportSettings:
+class TargetSettings:
     """What people are given.
 
     Attributes:
@@ -49,7 +49,7 @@ class ExportSettings:
 
 
 @dataclass(frozen=True)
-class ImportSettings:
+class SourceSettings:
     """How what was drawn becomes masks.
 
     Attributes:

@@ -7,10 +7,8 @@ with PolygonFile(Path("maps.gpkg"), classes, colours) as file:
 """
 
 import shutil
-import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +18,7 @@ import numpy as np
 import pyogrio
 import shapely
 
+from data.maps.layer_styles import GEOMETRY, GPKG_OPTIONS, keep_styles
 from data.maps.outlines import regions_of
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
 from data.maps.styles import may_replace_style, polygon_style, style_path
@@ -35,16 +34,7 @@ from utils.wording import worded
 
 FIELDS = ("scene", "class", "id", "area_m2")
 LAYER = "map"
-_GEOMETRY = "geom"
 _TOGETHER = 500_000  # corners of polygons that are written in one transaction
-_OPTIONS = {"VERSION": "1.2"}  # of GeoPackage, which programs of 2018 and later read without a warning
-_STYLES = """
-CREATE TABLE layer_styles (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), f_table_schema TEXT(256),
-    f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), styleQML TEXT, styleSLD TEXT,
-    useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), update_time DATETIME DEFAULT CURRENT_TIMESTAMP
-)
-"""  # as QGIS makes it, and reads it as the style of a layer
 
 
 @dataclass(frozen=True)
@@ -150,19 +140,8 @@ class PolygonFile:
         if not self._layers:
             return
         style = polygon_style(self.classes, self.colours, FIELDS[1])
-        with writing(self.path), closing(sqlite3.connect(self._made)) as file, file:
-            file.execute(_STYLES)
-            file.execute(
-                "INSERT INTO gpkg_contents (table_name, data_type, identifier) "
-                "VALUES ('layer_styles', 'attributes', 'layer_styles')"
-            )
-            for name in self._layers.values():
-                file.execute(
-                    "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
-                    "styleName, styleQML, useAsDefault, description, owner, update_time) "
-                    "VALUES ('', '', ?, ?, ?, ?, 1, '', '', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
-                    (name, _GEOMETRY, name, style),
-                )
+        with writing(self.path):
+            keep_styles(self._made, dict.fromkeys(self._layers.values(), style))
         with storage_errors(self.path):
             self._made.replace(self.path)
         if may_replace_style(beside := style_path(self.path)):
@@ -198,7 +177,7 @@ class PolygonFile:
                 self._made, shapely.to_wkb(on_map), columns, list(FIELDS), driver="GPKG", layer=layer,
                 geometry_type="Polygon", crs=crs_text(place.crs) if place.crs else None,
                 append=self._made.exists() and layer in pyogrio.list_layers(self._made)[:, 0],
-                layer_options={"GEOMETRY_NAME": _GEOMETRY}, dataset_options=_OPTIONS,
+                layer_options={"GEOMETRY_NAME": GEOMETRY}, dataset_options=GPKG_OPTIONS,
             )  # fmt: skip
 
 

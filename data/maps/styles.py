@@ -43,7 +43,7 @@ def ids_style(classes: Sequence[str], colours: Sequence[RGB]) -> str:
     for index, (name, colour) in enumerate(zip(classes, colours, strict=True)):
         colour_text = format_colour(colour).lower()
         SubElement(palette, "paletteEntry", value=str(index), label=_text(name), color=colour_text, alpha="255")
-    return _document(_ended(root, pipe))
+    return document(_ended(root, pipe))
 
 
 def percent_style() -> str:
@@ -55,7 +55,7 @@ def percent_style() -> str:
     stretch = SubElement(renderer, "contrastEnhancement")
     for tag, value in (("minValue", "0"), ("maxValue", str(PERCENT)), ("algorithm", "StretchToMinimumMaximum")):
         SubElement(stretch, tag).text = value
-    return _document(_ended(root, pipe))
+    return document(_ended(root, pipe))
 
 
 def polygon_style(classes: Sequence[str], colours: Sequence[RGB], field: str) -> str:
@@ -66,6 +66,11 @@ def polygon_style(classes: Sequence[str], colours: Sequence[RGB], field: str) ->
         colours: RGB of each.
         field: the name of the field that holds the class.
     """
+    return document(polygon_element(classes, colours, field))
+
+
+def polygon_element(classes: Sequence[str], colours: Sequence[RGB], field: str, opacity: float = 1.0) -> Element:
+    """The root of `polygon_style`, to which more can be added; opacity in [0, 1], of fillings and outlines."""
     root = Element("qgis", version=_VERSION, styleCategories="Symbology")
     renderer = SubElement(root, "renderer-v2", type="categorizedSymbol", attr=field, symbollevels="0", forceraster="0")
     renderer.set("enableorderby", "0")
@@ -73,25 +78,40 @@ def polygon_style(classes: Sequence[str], colours: Sequence[RGB], field: str) ->
     for index, (name, colour) in enumerate(zip(classes, colours, strict=True)):
         text = _text(name)
         SubElement(categories, "category", symbol=str(index), value=text, label=text, render="true", type="string")
-        symbol = SubElement(symbols, "symbol", name=str(index), type="fill", alpha="1", clip_to_extent="1")
-        layer = SubElement(symbol, "layer", {"class": "SimpleFill"}, enabled="1", locked="0")
-        layer.set("pass", "0")
-        properties = {
-            "color": ",".join(map(str, (*colour, 255))),
-            "outline_color": _OUTLINE,
-            "outline_style": "solid",
-            "outline_width": _OUTLINE_WIDTH,
-            "outline_width_unit": "MM",
-            "style": "solid",
-        }
-        options = SubElement(layer, "Option", type="Map")
-        for key, value in properties.items():
-            SubElement(options, "Option", name=key, value=value, type="QString")
-        for key, value in properties.items():  # what versions before 3.26 read
-            SubElement(layer, "prop", k=key, v=value)
+        _add_fill(symbols, index, {"color": ",".join(map(str, (*colour, 255)))}, opacity)
     SubElement(root, "blendMode").text = "0"
     SubElement(root, "layerGeometryType").text = "2"
-    return _document(root)
+    return root
+
+
+def outline_style(colour: RGB) -> str:
+    """The style of polygons whose outlines alone are shown."""
+    root = Element("qgis", version=_VERSION, styleCategories="Symbology")
+    renderer = SubElement(root, "renderer-v2", type="singleSymbol", symbollevels="0", forceraster="0")
+    renderer.set("enableorderby", "0")
+    outline = {"outline_color": ",".join(map(str, (*colour, 255))), "outline_width": "0.3", "style": "no"}
+    _add_fill(SubElement(renderer, "symbols"), 0, outline)
+    SubElement(root, "layerGeometryType").text = "2"
+    return document(root)
+
+
+def _add_fill(symbols: Element, index: int, changes: dict[str, str], opacity: float = 1.0) -> None:
+    symbol = SubElement(symbols, "symbol", name=str(index), type="fill", alpha=f"{opacity:g}", clip_to_extent="1")
+    layer = SubElement(symbol, "layer", {"class": "SimpleFill"}, enabled="1", locked="0")
+    layer.set("pass", "0")
+    properties = {
+        "color": "0,0,0,0",
+        "outline_color": _OUTLINE,
+        "outline_style": "solid",
+        "outline_width": _OUTLINE_WIDTH,
+        "outline_width_unit": "MM",
+        "style": "solid",
+    } | changes
+    options = SubElement(layer, "Option", type="Map")
+    for key, value in properties.items():
+        SubElement(options, "Option", name=key, value=value, type="QString")
+    for key, value in properties.items():  # what versions before 3.26 read
+        SubElement(layer, "prop", k=key, v=value)
 
 
 def category_names(names: Iterable[str]) -> Element:
@@ -115,7 +135,8 @@ def _ended(root: Element, pipe: Element) -> Element:
     return root
 
 
-def _document(root: Element) -> str:
+def document(root: Element) -> str:
+    """The text of a style."""
     ElementTree.indent(root, " ")
     return _DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.labelling.classes import ToolClasses
-from data.labelling.settings import ImportSettings
+from data.labelling.settings import SourceSettings
 from data.labelling.sources.coco import read_coco
 from data.labelling.sources.cvat import LABEL_MAP, MASKS, read_cvat
 from data.labelling.sources.drawing import Source
@@ -48,12 +48,12 @@ class _Reading:
     classes: ToolClasses
     tiles: LabelTiles
     wanted: Sequence[str]
-    settings: ImportSettings
+    settings: SourceSettings
 
 
 @contextmanager
 def opened(
-    settings: ImportSettings, classes: ToolClasses, tiles: LabelTiles, wanted: Sequence[str]
+    settings: SourceSettings, classes: ToolClasses, tiles: LabelTiles, wanted: Sequence[str]
 ) -> Iterator[Source]:
     """What a tool wrote; its drawings can be read within the block.
 

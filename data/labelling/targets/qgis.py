@@ -1,8 +1,6 @@
 """QGIS: tiles on their place, a GeoPackage of their footprints and of the polygons to draw, and its style."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from math import ceil, sqrt
 from pathlib import Path
@@ -15,17 +13,19 @@ import shapely
 from rasterio.features import shapes
 
 from data.labelling.sources.vectors import FIELD, LABELS, NAME, TILES
-from data.labelling.targets.qgis_style import label_style, outline_style
+from data.labelling.targets.qgis_style import label_style
 from data.labelling.targets.target import ExportedTile, Target
+from data.maps.layer_styles import GEOMETRY, GPKG_OPTIONS, keep_styles
+from data.maps.styles import outline_style
+from data.maps.writing import writing
 from data.rasters.crs import crs_name, crs_way, same_crs
-from data.rasters.gdal import session
 from data.rasters.grids import Grid, outline_in
-from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX
-from utils.runs.files import make_folder, storage_errors
+from utils.runs.files import make_folder
 
 PACKAGE = "labels.gpkg"
 _GAP = 0.1  # of a tile's side, between tiles that have no place
+_OUTLINE = (227, 26, 28)  # red, of the tiles
 _WORLD = "images/{}.pgw"
 
 
@@ -70,7 +70,7 @@ class QgisTarget(Target):
         height, width = tile.picture.shape[:2]
         profile = {"driver": "GTiff", "count": 3, "dtype": "uint8", "height": height, "width": width}
         options = {"compress": "deflate", "predictor": 2, "photometric": "rgb", "interleave": "pixel"}
-        with storage_errors(path), session():
+        with writing(path):
             place = {"crs": rasterio.crs.CRS.from_user_input(grid.crs), "transform": grid.affine}
             with rasterio.open(path, "w", **profile, **options, **place) as file:
                 file.write(np.moveaxis(tile.picture, -1, 0))
@@ -91,20 +91,20 @@ class QgisTarget(Target):
         outlines = [shapely.Polygon(outline_in(grid, self.crs)[:: _corners(grid, self.crs)]) for grid in grids]
         self._write_layer(TILES, outlines, {NAME: list(self.grids)})
         self._write_layer(LABELS, [area for area, _ in self._drawn], {FIELD: [name for _, name in self._drawn]})
-        styles = {LABELS: label_style(FIELD, self.classes.names, self.classes.colours), TILES: outline_style()}
+        styles = {LABELS: label_style(FIELD, self.classes.names, self.classes.colours), TILES: outline_style(_OUTLINE)}
         self.write("labels.qml", styles[LABELS].encode())
-        _keep_styles(self.folder / PACKAGE, styles)
+        with writing(self.folder / PACKAGE):
+            keep_styles(self.folder / PACKAGE, styles)
 
     def _write_layer(self, layer: str, areas: Sequence[shapely.Geometry], fields: dict[str, list[str]]) -> None:
         path = self.folder / PACKAGE
         columns: list[Any] = [np.array(values, object) for values in fields.values()]
-        try:
+        with writing(path):
             pyogrio.raw.write(
                 path, shapely.to_wkb(np.array(areas, object)), columns, list(fields), driver="GPKG", layer=layer,
-                geometry_type="Polygon", crs=self.crs,
+                geometry_type="Polygon", crs=self.crs, layer_options={"GEOMETRY_NAME": GEOMETRY},
+                dataset_options=GPKG_OPTIONS,
             )  # fmt: skip
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError) as error:
-            raise DataError(f"{path} could not be written ({error}); is the disk full?") from error
 
     def back(self, out: Path) -> str:
         """The GeoPackage itself."""
@@ -149,26 +149,3 @@ def _side_by_side(grids: dict[str, Grid]) -> dict[str, Grid]:
         place_of = (1.0, 0.0, float(column * width), 0.0, -1.0, -float(row * height))
         found[name] = replace(grid, crs=None, transform=place_of)
     return found
-
-
-def _keep_styles(package: Path, styles: dict[str, str]) -> None:
-    """Put styles into a GeoPackage, in the table where QGIS looks for the default of a layer."""
-    with closing(sqlite3.connect(package)) as file, file:
-        file.execute(
-            "CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256), "
-            "f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256), styleName TEXT(30), "
-            "styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30), "
-            "update_time DATETIME DEFAULT CURRENT_TIMESTAMP)"
-        )
-        for layer, style in styles.items():
-            row = ("", "", layer, "geom", layer, style, "", 1, layer, "")
-            file.execute(
-                "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, f_geometry_column, "
-                "styleName, styleQML, styleSLD, useAsDefault, description, owner) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
-        file.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier) VALUES "
-            "('layer_styles', 'attributes', 'layer_styles')"
-        )
