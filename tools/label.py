@@ -44,6 +44,7 @@ from tools.cli.next_command import typed_again
 from utils.compute.device import choose_device
 from utils.errors import warn
 from utils.evaluation.settings import WindowSettings
+from utils.evaluation.windows import largest_window
 from utils.suggest import first_names
 
 INCOMPLETE = 4  # exit code: imported, but some images of the source are no tiles of this set
@@ -113,7 +114,8 @@ def draft_maps(settings: LabelExportSettings, tiles: LabelTiles) -> Draft:
 
 def likeliest(network: Trained, image: np.ndarray) -> np.ndarray:
     """Class ids, uint8 (H, W), of a tile (H, W, C); in one window where nobody says how large training tiles were."""
-    return network.predict(image, WindowSettings(network.tile_size or image.shape[:2]))
+    window = largest_window(network.record.crop, network.tile_size) or image.shape[:2]
+    return network.predict(image, WindowSettings(window))
 
 
 def commands(data: LabelSetSettings, source: str) -> tuple[str, str]:
