@@ -157,7 +157,7 @@ def test_killed_in_the_middle_of_a_file_it_ends_as_if_nothing_had_been(
     argv = argv_of(training_tiles, tmp_path / "run")
 
     def work() -> int:
-        files.torch.save = half_written(file, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        torch.save = half_written(file, lambda: os.kill(os.getpid(), signal.SIGKILL))
         return train_s4gan.main(argv)
 
     assert forked(work) == -signal.SIGKILL
@@ -342,7 +342,7 @@ def test_on_a_full_disk_the_last_good_files_remain_and_the_run_goes_on_from_them
 
     argv = argv_of(training_tiles, tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(files.torch, "save", half_written(file, full))
+        patch.setattr(torch, "save", half_written(file, full))
         line = error_line(capsys, 1, train_s4gan.main, argv)
     assert f"{name} could not be written: the disk is full" in line
     assert not list((tmp_path / "run").glob(".*"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 
 from utils.errors import DataError, OptionError
 from utils.paths import no_file, private_name, read_bytes, reason_of
@@ -116,6 +115,8 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 def save_tensors(path: Path, state: Mapping[str, Any]) -> None:
     """Write tensors and plain values atomically, so that `weights_only=True` reads them back."""
+    import torch  # takes seconds, which who writes no tensors need not wait for
+
     write_atomically(path, lambda file: torch.save(dict(state), file))
 
 
@@ -131,6 +132,8 @@ def load_state(path: Path, advice: str = "restore it, or start over") -> dict[st
     """
     if (fault := no_file(path)) is not None:
         raise DataError(f"{path} cannot be read (it {fault}); restore it, or start over")
+    import torch
+
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:

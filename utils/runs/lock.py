@@ -37,6 +37,10 @@ _ABANDONED = 10 * _SIGN_OF_LIFE
 _held: "set[FolderLock]" = set()
 
 
+class FolderTakenError(OptionError):
+    """Another process writes into the folder."""
+
+
 class FolderLock:
     """The right to write into a folder, held by one process at a time.
 
@@ -63,7 +67,8 @@ class FolderLock:
             advice: what the user can do if another process holds it, beside waiting for that one or ending it.
 
         Raises:
-            OptionError: another process holds it, or the file cannot be written.
+            FolderTakenError: another process holds it.
+            OptionError: the file cannot be written.
             DataError: the disk is full.
         """
         try:
@@ -89,6 +94,15 @@ class FolderLock:
             self.path.unlink()
         self._close()
 
+    @property
+    def descriptor(self) -> int | None:
+        """The open file: a process that gets it too holds the lock as long as it lives; None where it is not held.
+
+        It is for a command that this process starts and waits for: if this process is killed, the lock stays until
+        the command has ended too.
+        """
+        return self._descriptor
+
     def _try(self, advice: str) -> bool:
         """Take the lock, or raise; False where the file was removed meanwhile by the process that held it."""
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -103,7 +117,7 @@ class FolderLock:
         if not has_locks:
             is_taken = before is not None and self._gives_signs_of_life(before)
         if is_taken:
-            raise OptionError(
+            raise FolderTakenError(
                 f"{self.folder} is being written by {_in_words(before)}; wait until it has ended, end it, or {advice}"
             )
         if not self._is_same_file():
@@ -148,7 +162,7 @@ class FolderLock:
         time.sleep(0.05)
         if (found := _read(self._descriptor)) != own:
             _held.discard(self)
-            raise OptionError(f"{self.folder} is being written by {_in_words(found)}; wait for it, or {advice}")
+            raise FolderTakenError(f"{self.folder} is being written by {_in_words(found)}; wait for it, or {advice}")
 
         def touch() -> None:
             while not self._over.wait(_SIGN_OF_LIFE):

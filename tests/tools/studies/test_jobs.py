@@ -1,0 +1,137 @@
+from decimal import Decimal
+
+import pytest
+
+from tests.conftest import write_custom, write_list
+from tools.studies.jobs import CELL, SELECTION, jobs_of
+from tools.studies.planning import outlook, remarks
+from tools.studies.run_job import write_state
+from utils.errors import DataError, OptionError
+from utils.studies.settings import AreaSettings, CellRule, FoldSettings, StudyData, StudyNetwork, StudySettings
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Studies of two areas whose selections both methods share."""
+    made = write_custom(tmp_path / "set", 8, group=r"tile\d")
+    write_list(tmp_path / "set" / "train.txt", made.names)
+
+    def study(**changes):
+        areas = [
+            AreaSettings(name, tmp_path / f"not_{name}.txt", tmp_path / f"{name}.txt") for name in ("east", "west")
+        ]
+        settings = {
+            "name": "small",
+            "data": (StudyData("town", "custom", made.folder, tuple(areas)),),
+            "strategies": ("random", "margin"),
+            "methods": ("supervised", "s4gan"),
+            "networks": (StudyNetwork("tiny", "tiny", "none", "tiny", "none"),),
+            "seeds": (1, 2),
+            "ratios": (Decimal("0.5"),),
+            "options": {"train": {"num_steps": 40}},
+            "rules": (CellRule({"method": "s4gan"}, {"train": {"threshold_st": 0.6}}),),
+        }
+        return StudySettings(**(settings | changes))
+
+    return study
+
+
+def test_a_selection_is_made_once_for_all_methods(make, tmp_path):
+    jobs = jobs_of(make(), tmp_path / "study")
+    kinds = [job.kind for job in jobs.jobs]
+    assert (kinds.count(SELECTION), kinds.count(CELL)) == (2 * 2 * 2, 16)
+    first = jobs.jobs[0]
+    assert [cell.method for cell in first.cells] == ["supervised", "s4gan"]
+    assert first.steps[0].result.name == "random_names_0.5_0.1_0.5.npy"
+    names = [job.name for job in jobs.jobs]
+    assert all(names.index(need) < names.index(job.name) for job in jobs.jobs for need in job.needs)
+
+
+def test_commands_of_a_cell(make, tmp_path):
+    jobs = jobs_of(make(), tmp_path / "study")
+    train, last = next(job for job in jobs.jobs if job.name == "town_east_tiny_0.5_margin_s4gan_seed2").steps
+    text = " ".join(train.words)
+    assert "--random-seed 2" in text
+    assert "--threshold-st 0.6" in text
+    assert "margin_names_0.5_0.1_0.5.npy" in text
+    assert train.result.name == "checkpoint40.pth"
+    assert last.words[last.words.index("--start-eval") + 1] == "40"
+    assert "--supervised-only" in jobs.jobs[1].steps[0].words
+
+
+def test_random_alone_needs_no_active_learner(make, tmp_path):
+    jobs = jobs_of(make(strategies=("random",)), tmp_path / "study")
+    assert {job.kind for job in jobs.jobs} == {CELL}
+    assert "--labeled-ratio" in jobs.jobs[0].steps[0].words
+
+
+def test_networks_with_one_classifier_share_its_choice(make, tmp_path):
+    networks = tuple(
+        StudyNetwork(name, "tiny", weights, "tiny", "none") for name, weights in (("a", "none"), ("b", "x"))
+    )
+    jobs = jobs_of(make(networks=networks), tmp_path / "study")
+    assert sum(job.kind == SELECTION for job in jobs.jobs) == 2 * 2 * 2
+
+
+def test_folds_have_a_validation_list_and_a_best_checkpoint(make, tmp_path):
+    data = StudyData("town", "custom", tmp_path / "set", folds=FoldSettings(val_share=0.25))
+    jobs = jobs_of(make(data=(data,)), tmp_path / "study")
+    assert len(jobs.areas["town"]) == 8
+    jobs.write_lists()
+    jobs.write_lists()  # the same again
+    train, best, last = next(job for job in jobs.jobs if job.kind == CELL).steps
+    assert "--val-list" in train.words
+    assert "--all" in best.words
+    assert (best.title, last.title) == ("best", "last")
+    path = next(iter(jobs.folds)) / "train.txt"
+    path.write_text("other\n")
+    with pytest.raises(DataError, match="another data set than today's"):
+        jobs.write_lists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"options": {"train": {"num_stps": 40}}}, "town_east.*unknown option '--num-stps'; did you mean --num-steps"),
+        ({"options": {"select": {"alpha": 7}}}, "town_east.*--alpha"),
+        ({"methods": ("supervised", "s4gn"), "rules": ()}, "unknown method 's4gn'; did you mean s4gan"),
+        ({"rules": ()}, "threshold-st"),
+    ],
+)
+def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_path, changes, words):
+    with pytest.raises(OptionError, match=words):
+        jobs_of(make(**changes), tmp_path / "study")
+
+
+def test_hours_come_from_like_commands_and_done_jobs_are_not_counted(make, tmp_path):
+    jobs = jobs_of(make(seeds=(1, 2, 3)), tmp_path / "study")
+    ahead = outlook(jobs, None)
+    assert (len(ahead.done), len(ahead.left), ahead.hours) == (0, len(jobs.jobs), None)
+    assert "select of town, tiny, 0.5, margin" in ahead.unknown
+    for job in jobs.jobs[:6]:
+        for_steps = {
+            step.title: {"words": list(step.words), "seconds": 36.0, "done": True, "attempts": 1} for step in job.steps
+        }
+        (jobs.folder / job.name).mkdir(parents=True)
+        write_state(jobs.folder / job.name, for_steps)
+    ahead = outlook(jobs, None)
+    left = sum(len(job.steps) for job in ahead.left)
+    assert len(ahead.done) == 6
+    assert ahead.hours == pytest.approx(left / 100)
+    assert ahead.disk > outlook(jobs, "best").disk > outlook(jobs, "none").disk == 0
+
+
+def test_a_study_that_was_changed_is_not_gone_on_with(make, tmp_path):
+    jobs = jobs_of(make(), tmp_path / "study")
+    job = jobs.jobs[1]
+    (jobs.folder / job.name).mkdir(parents=True)
+    write_state(jobs.folder / job.name, {"train": {"words": list(job.steps[0].words)}})
+    outlook(jobs, None)
+    with pytest.raises(DataError, match=r"begun with other options .*50"):
+        outlook(jobs_of(make(options={"train": {"num_steps": 50}}), tmp_path / "study"), None)
+
+
+def test_what_the_design_cannot_show_is_said_before_it_runs(make, tmp_path):
+    said = "\n".join(remarks(jobs_of(make(), tmp_path / "study")))
+    assert "2 areas; a claim on a new area after 4 comparisons needs 8 or more" in said
+    assert "4 pairs; a claim on these areas after 4 comparisons needs 8 or more" in said

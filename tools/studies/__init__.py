@@ -1,0 +1,1 @@
+"""Studies as jobs: the published commands with their options, what they cost, and running them."""

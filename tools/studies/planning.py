@@ -1,0 +1,209 @@
+"""What a study will take: how much of it is done, hours by what like commands took, bytes of its checkpoints."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tools.cli import train_options
+from tools.studies.jobs import CELL, Job, Step, StudyJobs
+from tools.studies.run_job import read_state
+from utils.console import say
+from utils.errors import DataError
+from utils.runs.space import RunSpace, as_size, free_space
+from utils.studies.score_tables import StepTime
+
+Like = tuple[str, ...]  # what steps of about the same duration have in common
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is left of a study.
+
+    Attributes:
+        done, left: jobs.
+        hours: of the commands that are left, one after the other; None where no like command has ended yet.
+        unknown: kinds of commands of which none has ended yet, in words.
+        disk: bytes that are still to be written at most.
+    """
+
+    done: Sequence[Job]
+    left: Sequence[Job]
+    hours: float | None
+    unknown: Sequence[str]
+    disk: int
+
+
+def outlook(jobs: StudyJobs, keep: str | None) -> Outlook:
+    """Look at what the jobs have left behind.
+
+    Args:
+        jobs: of the study.
+        keep: which checkpoints stay once a cell is scored; None: all.
+
+    Raises:
+        DataError: a job was done with other options than the study has now.
+    """
+    refuse_other_words(jobs)
+    left = [job for job in jobs.jobs if not is_done(job, jobs.folder)]
+    seconds = mean_seconds(jobs)
+    unknown = {in_words(job, step) for job, step in _steps(left, jobs.folder) if like(job, step) not in seconds}
+    known = [seconds.get(like(job, step), 0.0) for job, step in _steps(left, jobs.folder)]
+    hours = None if unknown else sum(known) / 3600
+    names = {job.name for job in left}
+    disk = sum(_bytes(job, keep) for job in left if job.kind == CELL)
+    return Outlook([job for job in jobs.jobs if job.name not in names], left, hours, sorted(unknown), disk)
+
+
+def is_done(job: Job, folder: Path) -> bool:
+    """Whether all commands of a job have ended well."""
+    state = read_state(folder / job.name)
+    return all(state.get(step.title, {}).get("done") for step in job.steps)
+
+
+def refuse_other_words(jobs: StudyJobs) -> None:
+    """Refuse to go on with a study whose settings were changed since.
+
+    Raises:
+        DataError: a job was begun with other options.
+    """
+    for job in jobs.jobs:
+        state = read_state(jobs.folder / job.name)
+        for step in job.steps:
+            before = state.get(step.title, {}).get("words")
+            if before is not None and before != list(step.words):
+                differing = " ".join(word for word in step.words if word not in before) or "fewer options"
+                raise DataError(
+                    f"{jobs.folder / job.name} was begun with other options than the study has now ({differing}); give "
+                    "the study a new name, or remove that folder"
+                )
+
+
+def mean_seconds(jobs: StudyJobs) -> dict[Like, float]:
+    """What a command took on average, for each kind of which one has ended."""
+    found: dict[Like, list[float]] = defaultdict(list)
+    for job in jobs.jobs:
+        state = read_state(jobs.folder / job.name)
+        for step in job.steps:
+            if (record := state.get(step.title, {})).get("done"):
+                found[like(job, step)].append(record["seconds"])
+    return {kind: sum(seconds) / len(seconds) for kind, seconds in found.items()}
+
+
+def times_of(jobs: StudyJobs) -> Iterator[StepTime]:
+    """What each command took that has ended well."""
+    for job in jobs.jobs:
+        state = read_state(jobs.folder / job.name)
+        for step in job.steps:
+            if (record := state.get(step.title, {})).get("done"):
+                yield StepTime(
+                    job.name, job.kind, step.title, *(record[n] for n in ("seconds", "attempts", "ended", "machine"))
+                )
+
+
+def like(job: Job, step: Step) -> Like:
+    """What a command's duration depends on: what it does, and on which data, network, method and number of labels."""
+    cell = job.cells[0]
+    varies = cell.strategy if job.kind != CELL else cell.method
+    return step.title, cell.data, cell.network, cell.amount, varies
+
+
+def in_words(job: Job, step: Step) -> str:
+    """A command's kind for a message."""
+    title, data, network, amount, varies = like(job, step)
+    return f"{title} of {data}, {network}, {amount}, {varies}"
+
+
+def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
+    """Say what there is to do."""
+    study, areas = jobs.study, sum(map(len, jobs.areas.values()))
+    grid = (
+        f"{counted(areas, 'area')} × {counted(len(study.networks), 'network')} × "
+        f"{counted(len(study.amounts), 'label count')} × {{{', '.join(study.strategies)}}} × "
+        f"{{{', '.join(study.methods)}}} × {counted(len(study.seeds), 'seed')}"
+    )
+    say(f"{study.name}: {len(jobs.cells)} cells: {grid}")
+    commands = sum(len(job.steps) for job in jobs.jobs)
+    say(f"{len(jobs.jobs)} jobs of {commands} commands, {len(ahead.done)} done, {len(ahead.left)} left")
+    if not ahead.left:
+        say("nothing is left to do")
+    elif ahead.hours is None:
+        say(f"hours: not known, as none of these has ended yet: {'; '.join(ahead.unknown[:4])}")
+        say("       (run --only with a cell's name runs one, and the plan knows then)")
+    else:
+        text = f"hours: {ahead.hours:.1f} one after the other"
+        say(
+            text
+            + (f", about {ahead.hours / side_by_side:.1f} with {side_by_side} at a time" if side_by_side > 1 else "")
+        )
+    say(f"disk:  {as_size(ahead.disk)} at most, {as_size(free_space(jobs.folder))} are free")
+    for remark in remarks(jobs):
+        say(remark)
+
+
+def remarks(jobs: StudyJobs) -> Iterator[str]:
+    """What the design of a study can and cannot show, before anything has been run."""
+    study = jobs.study
+    comparisons = (
+        len(study.networks)
+        * len(study.amounts)
+        * ((len(study.strategies) - 1) * len(study.methods) + (len(study.methods) - 1) * len(study.strategies))
+    )
+    for data in study.data:
+        areas, pairs = len(jobs.areas[data.name]), len(jobs.areas[data.name]) * len(study.seeds)
+        for units, what, question in ((areas, "area", "a new area"), (pairs, "pair", "these areas")):
+            needed = _units_for(comparisons)
+            if units < needed:
+                yield (
+                    f"note: {data.name} has {counted(units, what)}; a claim on {question} after "
+                    f"{counted(comparisons, 'comparison')} needs {needed} or more"
+                )
+        if len(study.seeds) < 2:
+            yield "note: one seed cannot tell noise from effects; two are needed, and three are usual"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 area`, `2 areas`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _units_for(comparisons: int, level: float = 0.05) -> int:
+    """Areas or pairs with which the smallest p of a permutation test can survive Holm's correction."""
+    units = 1
+    while comparisons * 2.0 ** (1 - units) > level:
+        units += 1
+    return units
+
+
+def _steps(jobs: Iterable[Job], folder: Path) -> Iterator[tuple[Job, Step]]:
+    """Commands that are left."""
+    for job in jobs:
+        state = read_state(folder / job.name)
+        yield from ((job, step) for step in job.steps if not state.get(step.title, {}).get("done"))
+
+
+def _bytes(job: Job, keep: str | None) -> int:
+    """Bytes of a cell's checkpoints, while it is run or, where all of them stay, after."""
+    settings = train_options.parse_args(None, list(job.steps[0].words))
+    generator, discriminator = network_sizes(settings.network.backbone, settings.method.has_discriminator)
+    steps, every = settings.method.num_steps, settings.keeping.save_pred_every
+    space = RunSpace(generator, discriminator, steps, every, validates=settings.val_list is not None)
+    if keep is None:
+        return space.needed()
+    return generator if keep in ("best", "last") else 0
+
+
+@cache
+def network_sizes(backbone: str, has_discriminator: bool, classes: int = 21) -> tuple[int, int]:
+    """Bytes of a generator's file, nearly, and of a discriminator's."""
+    import torch
+
+    from model.networks.deeplabv2 import DeepLabV2
+    from model.networks.discriminator import Discriminator
+    from utils.runs.space import network_bytes
+
+    with torch.device("meta"):
+        return network_bytes(DeepLabV2(classes, backbone)), (
+            network_bytes(Discriminator(classes)) if has_discriminator else 0
+        )

@@ -1,0 +1,72 @@
+"""What tools/study.py is told, for each of its verbs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from utils.fields import as_counts, as_one_of, as_paths, check_numbers
+
+KEEP = ("best", "last", "none")
+STUDIES = Path("runs/studies")
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """Saying what a study takes.
+
+    Attributes:
+        study: its TOML file.
+        studies_dir: the study's results are in a folder of its name below this one.
+        keep_checkpoints: which stay once a cell is scored: `best`, `last` or `none`; None: all.
+        jobs: at a time on this machine; None: one for each GPU, or else for every two cores.
+    """
+
+    study: Path
+    studies_dir: Path = STUDIES
+    keep_checkpoints: str | None = None
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        as_paths(self, "study", "studies_dir")
+        as_one_of(self, "keep_checkpoints", "kind of checkpoints", KEEP)
+        as_counts(self, "jobs")
+
+
+@dataclass(frozen=True)
+class RunSettings(PlanSettings):
+    """Running what is left of a study.
+
+    Attributes:
+        only: run only jobs whose names match one of these patterns, and those that they need; empty: all.
+        dry_run: print the commands, and run none.
+        max_hours: save and end after this time; None: no limit.
+        threads: of each job's computations; None: an equal share of the cores.
+        config: Python file that makes Parsl's `config`; None: this machine.
+    """
+
+    only: tuple[str, ...] = ()
+    dry_run: bool = False
+    max_hours: float | None = None
+    threads: int | None = None
+    config: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "only", tuple(self.only))
+        as_paths(self, "config")
+        as_counts(self, "threads")
+        check_numbers(self, "max_hours", above=True)
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Writing the page and the tables of a study.
+
+    Attributes:
+        study, studies_dir: as of `PlanSettings`.
+    """
+
+    study: Path
+    studies_dir: Path = STUDIES
+
+    def __post_init__(self) -> None:
+        as_paths(self, "study", "studies_dir")

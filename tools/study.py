@@ -1,0 +1,143 @@
+"""Compare strategies and methods on several areas and seeds: a grid of runs, and what may be said of it.
+
+    python tools/study.py plan assets/studies/demo.toml       cells, jobs, hours, disk; what the design can show
+    python tools/study.py run assets/studies/demo.toml        the published commands as jobs; goes on where it stopped
+    python tools/study.py report assets/studies/demo.toml     scores.csv, times.csv, report.html
+
+Results lie in runs/studies/<name of the study>. Running needs Parsl: python -m pip install -r requirements-study.txt
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
+
+from tools.cli import study_options
+from tools.cli.running import parse_first, run
+from tools.cli.study_options import Settings
+
+
+def parse_args(argv: list[str] | None = None) -> Settings:
+    """What the command's options say."""
+    return study_options.parse_args(__doc__, argv)
+
+
+if __name__ == "__main__":
+    parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
+
+import fnmatch
+import shutil
+from collections.abc import Sequence
+
+from tools.cli.next_command import typed_again
+from tools.studies.engine import Engine, Progress, places_here, run_jobs
+from tools.studies.jobs import Job, StudyJobs, jobs_of
+from tools.studies.planning import outlook, say_outlook
+from tools.studies.settings import PlanSettings, ReportSettings, RunSettings
+from tools.studies.tables import write_tables
+from utils.console import say
+from utils.runs.files import make_folder
+from utils.runs.lock import FolderLock
+from utils.settings import SettingsError
+from utils.studies.study_file import read_study
+from utils.suggest import first_names
+
+LEFT = 4  # exit code: ended, but some jobs failed or are left
+
+
+def study(settings: Settings) -> int:
+    """Plan, run or report; returns the exit code."""
+    jobs = open_study(settings)
+    if isinstance(settings, ReportSettings):
+        return report(jobs)
+    if isinstance(settings, RunSettings):
+        return run_study(jobs, settings)
+    return plan(jobs, settings)
+
+
+def open_study(settings: Settings) -> StudyJobs:
+    """The study's jobs, each of whose options have been read as its command would."""
+    read = read_study(settings.study)
+    return jobs_of(read, settings.studies_dir / read.name)
+
+
+def plan(jobs: StudyJobs, settings: PlanSettings) -> int:
+    """Say what the study takes."""
+    side_by_side = len(places_here(Engine(side_by_side=settings.jobs)))
+    say_outlook(jobs, outlook(jobs, settings.keep_checkpoints), side_by_side)
+    return 0
+
+
+def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
+    """Run the jobs that are left, and write the tables."""
+    left = chosen(jobs, settings.only, outlook(jobs, settings.keep_checkpoints).left)
+    if settings.dry_run:
+        return show(left)
+    make_folder(jobs.folder)
+    lock = FolderLock(jobs.folder)
+    lock.acquire("give the study another name")
+    try:
+        shutil.copyfile(settings.study, jobs.folder / "study.toml")
+        jobs.write_lists()
+        keep, hours = settings.keep_checkpoints, settings.max_hours
+        say(f"{len(left)} jobs are left of {len(jobs.jobs)}; results in {jobs.folder}")
+        progress = run_jobs(jobs, left, Engine(settings.config, settings.jobs, settings.threads, keep, hours))
+    finally:
+        lock.release()
+    write_tables(jobs)
+    return say_end(progress, settings)
+
+
+def chosen(jobs: StudyJobs, patterns: Sequence[str], left: Sequence[Job]) -> list[Job]:
+    """Jobs that are left whose names match a pattern, and those that they need.
+
+    Raises:
+        SettingsError: a pattern matches no job of the study.
+    """
+    if not patterns:
+        return list(left)
+    names: set[str] = set()
+    for pattern in patterns:
+        found = [job for job in jobs.jobs if fnmatch.fnmatchcase(job.name, pattern)]
+        if not found:
+            raise SettingsError(
+                "{only} {} matches no job; they are called such as {}", pattern, first_names(j.name for j in jobs.jobs)
+            )
+        names |= {name for job in found for name in (job.name, *job.needs)}
+    return [job for job in left if job.name in names]
+
+
+def show(left: Sequence[Job]) -> int:
+    """Print the commands of jobs."""
+    for job in left:
+        say(f"# {job.name}")
+        for step in job.steps:
+            say(typed_again(step.script, step.words))
+    return 0
+
+
+def say_end(progress: Progress, settings: RunSettings) -> int:
+    """Say what has come of the jobs; returns the exit code."""
+    say(f"{len(progress.done)} jobs done, {len(progress.failed)} failed, {len(progress.waiting)} to be gone on with")
+    if progress.failed or progress.waiting:
+        say("the same command goes on with them")
+        return LEFT
+    say(f"next:\n\n{typed_again('study.py', ['report', str(settings.study)])}")
+    return 0
+
+
+def report(jobs: StudyJobs) -> int:
+    """Write the tables and the page."""
+    outlook(jobs, None)  # refuses a study whose settings were changed
+    for path in write_tables(jobs):
+        say(str(path))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    return run(study, parse_args, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
