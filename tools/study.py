@@ -32,9 +32,10 @@ from collections.abc import Sequence
 from tools.cli.next_command import typed_again
 from tools.studies.engine import Engine, Progress, places_here, run_jobs
 from tools.studies.jobs import Job, StudyJobs, jobs_of
-from tools.studies.planning import outlook, say_outlook
+from tools.studies.planning import outlook, refuse_other_words, say_outlook
+from tools.studies.reporting import write_report
 from tools.studies.settings import PlanSettings, ReportSettings, RunSettings
-from tools.studies.tables import write_tables
+from tools.studies.tables import read_results, write_tables
 from utils.console import say
 from utils.runs.files import make_folder
 from utils.runs.lock import FolderLock
@@ -49,7 +50,7 @@ def study(settings: Settings) -> int:
     """Plan, run or report; returns the exit code."""
     jobs = open_study(settings)
     if isinstance(settings, ReportSettings):
-        return report(jobs)
+        return report(jobs, settings)
     if isinstance(settings, RunSettings):
         return run_study(jobs, settings)
     return plan(jobs, settings)
@@ -84,7 +85,7 @@ def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
         progress = run_jobs(jobs, left, Engine(settings.config, settings.jobs, settings.threads, keep, hours))
     finally:
         lock.release()
-    write_tables(jobs)
+    write_tables(jobs, read_results(jobs))
     return say_end(progress, settings)
 
 
@@ -126,10 +127,10 @@ def say_end(progress: Progress, settings: RunSettings) -> int:
     return 0
 
 
-def report(jobs: StudyJobs) -> int:
+def report(jobs: StudyJobs, settings: ReportSettings) -> int:
     """Write the tables and the page."""
-    outlook(jobs, None)  # refuses a study whose settings were changed
-    for path in write_tables(jobs):
+    refuse_other_words(jobs)
+    for path in write_report(jobs, settings.study):
         say(str(path))
     return 0
 

@@ -145,11 +145,9 @@ def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
 def remarks(jobs: StudyJobs) -> Iterator[str]:
     """What the design of a study can and cannot show, before anything has been run."""
     study = jobs.study
-    comparisons = (
-        len(study.networks)
-        * len(study.amounts)
-        * ((len(study.strategies) - 1) * len(study.methods) + (len(study.methods) - 1) * len(study.strategies))
-    )
+    strategies, methods = len(study.strategies), len(study.methods)
+    comparisons = (strategies - 1) * methods + (methods - 1) * strategies
+    comparisons *= len(study.data) * len(study.networks) * len(study.amounts)
     for data in study.data:
         areas, pairs = len(jobs.areas[data.name]), len(jobs.areas[data.name]) * len(study.seeds)
         for units, what, question in ((areas, "area", "a new area"), (pairs, "pair", "these areas")):

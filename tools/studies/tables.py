@@ -57,9 +57,8 @@ def _score(cell: Cell, checkpoint: str, folder: Path) -> CellScore:
     return read_score(cell, checkpoint, folder / checkpoint) if is_done else CellScore(cell, checkpoint)
 
 
-def write_tables(jobs: StudyJobs) -> list[Path]:
+def write_tables(jobs: StudyJobs, results: StudyResults) -> list[Path]:
     """Write `scores.csv`, `class_scores.csv` and `times.csv`; returns their paths."""
-    results = read_results(jobs)
     texts = {
         "scores.csv": score_table(results.scores, results.labels),
         "class_scores.csv": class_table(results.scores),
