@@ -71,7 +71,8 @@ def folds_of(settings: FoldSettings, dataset: str, data_dir: Path) -> list[Fold]
 
 
 def _refuse_measured_bands(description: Description, data_dir: Path) -> None:
-    if description.bands != RGB_BANDS:
+    bands = description.bands
+    if (bands.ranges, bands.mean, bands.std) != (RGB_BANDS.ranges, RGB_BANDS.mean, RGB_BANDS.std):
         raise DataError(
             f"{data_dir}: its ranges and normalisation come from one training list, which holds tiles of the test "
             "areas; prepare a folder for each area (prepare_data.py scenes) and name them as [[data.areas]] with "

@@ -16,7 +16,7 @@ SETTINGS: dict[str, type[Settings]] = {"plan": PlanSettings, "run": RunSettings,
 def parse_args(description: str | None, argv: list[str] | None = None) -> Settings:
     """The settings that the options of a sub-command describe."""
     parser = CommandParser(description=description)
-    verbs = parser.add_subparsers(metavar="plan|run|report", dest="verb", required=True, parser_class=SubcommandParser)
+    verbs = parser.add_subparsers(metavar="VERB", dest="verb", required=True, parser_class=SubcommandParser)
     plan = _add(verbs, "plan", "say what a study is, what is done of it, and what the rest takes")
     _add_keep(plan)
     _add_side_by_side(plan)
