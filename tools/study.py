@@ -81,7 +81,7 @@ def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
         shutil.copyfile(settings.study, jobs.folder / "study.toml")
         jobs.write_lists()
         keep, hours = settings.keep_checkpoints, settings.max_hours
-        say(f"{len(left)} jobs are left of {len(jobs.jobs)}; results in {jobs.folder}")
+        say(f"to run: {len(left)} of {len(jobs.jobs)} jobs; results in {jobs.folder}")
         progress = run_jobs(jobs, left, Engine(settings.config, settings.jobs, settings.threads, keep, hours))
     finally:
         lock.release()

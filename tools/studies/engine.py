@@ -147,6 +147,8 @@ def launching(engine: Engine) -> Iterator[Launch]:
     """For the time of a block, what starts a process through Parsl and promises its exit code."""
     parsl = _import_parsl()
     here = Places(engine) if engine.config is None else None
+    scripts = str(Path(sys.executable).parent)  # Parsl calls its own by name, also where no environment is activated
+    os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", "")])
     try:
         parsl.load(here.config() if here is not None else _config_of(engine.config))
     except OptionError:
