@@ -3,18 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.lists.scene_labels import read_scene_labels
-from data.lists.splits import read_names
-from data.settings import DataSettings
 from tools.cli.next_command import typed_again
+from tools.studies.choices import pixels_of_choices, scenes_of_choices
 from tools.studies.jobs import SELECTION, StudyJobs
 from tools.studies.planning import remarks, times_of
-from tools.studies.tables import StudyResults, read_results, write_tables
-from utils.errors import UserError
+from tools.studies.tables import read_results, write_tables
 from utils.runs.files import write_text
-from utils.studies.cells import Cell
 from utils.studies.chart import save_study_chart
-from utils.studies.coverage import coverage_rows
 from utils.studies.page import Facts, study_page
 from utils.studies.summary import comparison_table, summarised
 
@@ -40,7 +35,8 @@ def write_report(jobs: StudyJobs, study_file: Path) -> list[Path]:
         scores=results.scores,
         times=list(times_of(jobs)),
         notes=[*_on_networks(jobs), *(remark.removeprefix("note: ") for remark in remarks(jobs))],
-        coverage=_coverage(jobs, results),
+        coverage=scenes_of_choices(jobs, results),
+        shares=pixels_of_choices(jobs, results),
         sheets=list(_sheets(jobs)),
         commands=[typed_again("study.py", [verb, str(study_file)]) for verb in ("plan", "run", "report")],
         study_file=study_file.read_text(encoding="utf-8"),
@@ -58,25 +54,6 @@ def _on_networks(jobs: StudyJobs) -> Iterator[str]:
                 "nothing, and strategies that ask it choose accordingly. The published method starts from ImageNet "
                 "weights."
             )
-
-
-def _coverage(jobs: StudyJobs, results: StudyResults) -> list[tuple[str, str, str]]:
-    """Scene classes among labelled tiles, for data sets that have scene classes."""
-    chosen: dict[Cell, list[str]] = {}
-    pools: dict[Cell, list[str]] = {}
-    scenes: dict[str, str] = {}
-    for data in jobs.study.data:
-        description = DataSettings(data.dataset, data.data_dir, Path()).description()
-        for area in jobs.areas[data.name]:
-            try:
-                pool = read_names(area.train, description)
-                scenes |= read_scene_labels(description, area.data_dir or data.data_dir, pool)
-            except UserError:  # lists of folds are written by the first run
-                continue
-            for cell, labels in results.labels.items():
-                if (cell.data, cell.area) == (data.name, area.name) and cell.method == jobs.study.methods[0]:
-                    chosen[cell], pools[cell] = list(labels.names), pool
-    return coverage_rows(chosen, pools, scenes)
 
 
 def _sheets(jobs: StudyJobs) -> Iterator[tuple[str, bytes]]:

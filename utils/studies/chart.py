@@ -28,13 +28,14 @@ def save_study_chart(path: Path, summary: StudySummary) -> bool:
     figure = new_figure(max(5.6, 4.2 * len(panels)), 4.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, panel in zip(axes, panels, strict=True):
+        of_panel = [arm for arm in arms if (arm.arm.data, arm.arm.network) == panel]
         for place, curve in enumerate(curves):
-            points = [
-                a for a in arms if (a.arm.data, a.arm.network) == panel and (a.arm.strategy, a.arm.method) == curve
-            ]
+            points = [arm for arm in of_panel if (arm.arm.strategy, arm.arm.method) == curve]
             _draw(axis, points, place, len(curves), ", ".join(curve))
         axis.set(xlabel="labelled tiles", ylabel="mean IoU on the test tiles")
         axis.set_title(valid_text(", ".join(panel)), fontsize=11)
+        counts = sorted({round(arm.masks or 0) for arm in of_panel})
+        axis.set_xticks(counts, [str(count) for count in counts])
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, -0.16), borderaxespad=0, ncols=2, frameon=False, fontsize=9)

@@ -1,13 +1,33 @@
-"""What explains a choice: which scene classes the labelled tiles have, against the pool."""
+"""What explains a choice: which scene and pixel classes the labelled tiles have, against the pool."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from utils.studies.cells import Cell
+
+SceneRow = tuple[str, str, str]  # choice, scene classes covered, tiles of the pool's rarest class
+
+
+@dataclass(frozen=True)
+class ShareTable:
+    """Shares of pixel classes.
+
+    Attributes:
+        data: name of the data set.
+        columns: `pool`, then the strategies.
+        rows: (class, shares in the order of the columns), the commonest class of the pool first.
+    """
+
+    data: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[float]]]
 
 
 def coverage_rows(
     chosen: Mapping[Cell, Sequence[str]], pools: Mapping[Cell, Sequence[str]], scene_of: Mapping[str, str]
-) -> list[tuple[str, str, str]]:
+) -> list[SceneRow]:
     """For each strategy, how many scene classes its labelled tiles cover, and how many tiles of the rarest one.
 
     Args:
@@ -39,3 +59,24 @@ def coverage_rows(
 def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
+
+
+def share_table(
+    data: str, classes: Sequence[str], pools: Sequence[np.ndarray], chosen: Mapping[str, Sequence[np.ndarray]]
+) -> ShareTable:
+    """Shares of the pixel classes in the pool and among the tiles of each strategy, averaged over areas and seeds.
+
+    Args:
+        data: name of the data set.
+        classes: names of its pixel classes.
+        pools: pixels of each class in the pool of each area, shape (classes,).
+        chosen: likewise in the labelled tiles of each choice, by strategy.
+    """
+    columns = {"pool": _shares(pools)} | {strategy: _shares(counts) for strategy, counts in chosen.items()}
+    order = sorted(range(len(classes)), key=lambda place: -columns["pool"][place])
+    rows = [(classes[i], [float(shares[i]) for shares in columns.values()]) for i in order if columns["pool"][i] > 0]
+    return ShareTable(data, list(columns), rows)
+
+
+def _shares(counts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.mean([each / max(1.0, each.sum()) for each in counts], axis=0)

@@ -6,6 +6,7 @@ from html import escape
 
 from utils.drawing.html import cards, details, page, paragraph, picture, section, table
 from utils.studies.comparison import HIGHER, LOWER, Answer, Compared
+from utils.studies.coverage import SceneRow, ShareTable
 from utils.studies.page_tables import arm_table, class_tables, cost_table, difference_tables, where_in_words
 from utils.studies.pairs import Grid
 from utils.studies.results import BEST, CellScore
@@ -23,7 +24,8 @@ class Facts:
         scores: of all cells and checkpoints.
         times: of the commands.
         notes: sentences on the networks and the design.
-        coverage: of chosen tiles: rows of (selection, scene classes covered, share of the rarest class).
+        coverage: scene classes of chosen tiles.
+        shares: their pixel classes.
         sheets: contact sheets of chosen tiles: (caption, PNG).
         commands: how to repeat the study.
         study_file: its text.
@@ -34,7 +36,8 @@ class Facts:
     scores: Sequence[CellScore]
     times: Sequence[StepTime]
     notes: Sequence[str]
-    coverage: Sequence[tuple[str, str, str]]
+    coverage: Sequence[SceneRow]
+    shares: Sequence[ShareTable]
     sheets: Sequence[tuple[str, bytes]]
     commands: Sequence[str]
     study_file: str
@@ -106,6 +109,10 @@ def _chosen(facts: Facts) -> list[str]:
     if facts.coverage:
         head = ["choice", "scene classes among the labelled tiles", "tiles of the pool's rarest class"]
         parts.append(table(head, [[escape(cell) for cell in row] for row in facts.coverage]))
+    for shares in facts.shares:
+        rows = [[escape(name), *(f"{share:.1%}" for share in row)] for name, row in shares.rows]
+        parts.append(paragraph(f"Shares of the pixels of each class in {shares.data}, the mean over areas and seeds:"))
+        parts.append(table(["class", "pool", *(f"labelled by {name}" for name in shares.columns[1:])], rows))
     return parts + [picture(png, caption) for caption, png in facts.sheets]
 
 

@@ -127,3 +127,12 @@ def test_a_configuration_that_cannot_be_used(tmp_path):
     path.write_text("config = no_such_name")
     with pytest.raises(OptionError, match="cannot be run"):
         engine._config_of(path)
+
+
+def test_parsl_runs_processes_side_by_side(monkeypatch):
+    pytest.importorskip("parsl")  # of requirements-study.txt
+    monkeypatch.setattr(engine, "_gpus", lambda: [])
+    script = "import sys; sys.exit(int(sys.argv[1]))"
+    with engine.launching(Engine(side_by_side=2)) as launch:
+        futures = [launch([sys.executable, "-c", script, str(code)]) for code in (0, 75, 1)]
+        assert [future.result(timeout=60) for future in futures] == [0, 75, 1]

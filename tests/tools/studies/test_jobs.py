@@ -1,4 +1,5 @@
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
 from utils.studies.settings import AreaSettings, CellRule, FoldSettings, StudyData, StudyNetwork, StudySettings
+from utils.studies.study_file import read_study
 
 
 @pytest.fixture
@@ -101,6 +103,20 @@ def test_folds_have_a_validation_list_and_a_best_checkpoint(make, tmp_path):
 def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_path, changes, words):
     with pytest.raises(OptionError, match=words):
         jobs_of(make(**changes), tmp_path / "study")
+
+
+ASSETS = Path(__file__).resolve().parents[3] / "assets" / "studies"
+
+
+@pytest.mark.parametrize(("name", "cells"), [("demo", 24), ("paper", 108)])
+def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
+    jobs = jobs_of(read_study(ASSETS / f"{name}.toml"), tmp_path)
+    assert len(jobs.cells) == cells
+
+
+def test_the_study_of_five_areas_is_read():
+    study = read_study(ASSETS / "dubai.toml")
+    assert len(study.strategies) * len(study.methods) * len(study.seeds) * 5 == 60
 
 
 def test_hours_come_from_like_commands_and_done_jobs_are_not_counted(make, tmp_path):

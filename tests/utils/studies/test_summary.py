@@ -9,7 +9,7 @@ import pytest
 
 from utils.studies.cells import Cell
 from utils.studies.chart import save_study_chart
-from utils.studies.coverage import coverage_rows
+from utils.studies.coverage import coverage_rows, share_table
 from utils.studies.page import Facts, study_page
 from utils.studies.pairs import Grid
 from utils.studies.results import BEST, LAST, CellLabels, CellScore, ClassScore
@@ -46,7 +46,8 @@ def facts():
     times = [StepTime(CELLS[0].name, "cell", step, seconds, 1, "", "") for step, seconds in took.items()]
     coverage = [("margin, town, labels 0.1", "3 of 5", "1 (2 by its share)")]
     notes, commands = ["It is small."], ["study.py run"]
-    return Facts("A study & more", GRID, scores_of_all(), times, notes, coverage, [], commands, "x = 1")
+    shares = [share_table("town", ["water", "road"], [np.array([1, 3])], {"margin": [np.array([1, 1])]})]
+    return Facts("A study & more", GRID, scores_of_all(), times, notes, coverage, shares, [], commands, "x = 1")
 
 
 def test_what_a_study_comes_to():
@@ -95,6 +96,7 @@ def test_the_page_for_somebody_who_was_not_there(facts):
     assert "Best minus last checkpoint" in text
     assert "water 25.0% +10." in text
     assert "It is small." in text
+    assert "road 75.0% 50.0% water 25.0% 50.0%" in text
     assert "&lt;road&gt;" in page
     assert "<script" not in page
     assert "http" not in page
