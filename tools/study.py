@@ -83,6 +83,8 @@ def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
         keep, hours = settings.keep_checkpoints, settings.max_hours
         say(f"to run: {len(left)} of {len(jobs.jobs)} jobs; results in {jobs.folder}")
         progress = run_jobs(jobs, left, Engine(settings.config, settings.jobs, settings.threads, keep, hours))
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("interrupted; the same command goes on") from error
     finally:
         lock.release()
     write_tables(jobs, read_results(jobs))

@@ -22,7 +22,7 @@ class StepTime:
     Attributes:
         job, kind: of the job.
         step: title of the command.
-        seconds: in all its attempts.
+        seconds: of its attempts that were not killed.
         attempts: how often it was started.
         ended: when, such as 2026-01-31 12:00:00.
         machine: where.
