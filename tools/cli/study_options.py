@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.cli.as_settings import parsed
-from tools.cli.parser import CommandParser, count, number, one_of
-from tools.cli.parser import SubcommandParser
+from tools.cli.parser import CommandParser, SubcommandParser, count, number, one_of
 from tools.studies.settings import KEEP, PlanSettings, ReportSettings, RunSettings
 
 Settings = PlanSettings | RunSettings | ReportSettings
