@@ -39,7 +39,8 @@ from data.descriptions import Description
 from data.lists.evaluation_tiles import EvaluationTiles
 from data.lists.splits import read_names
 from model.networks.names import BACKBONES
-from model.trained import Trained, read_run, require_classes
+from model.run_files import read_run, require_classes
+from model.trained import Trained
 from tools.cli.crf_options import options_table
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import prediction

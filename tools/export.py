@@ -35,7 +35,8 @@ from model.exporting.checking import compare, random_values, valid_by_value
 from model.exporting.graph import to_onnx
 from model.exporting.libraries import require_libraries
 from model.exporting.metadata import model_metadata
-from model.trained import Trained, checkpoint_of
+from model.run_files import checkpoint_of
+from model.trained import Trained
 from utils.errors import DataError, warn
 from utils.evaluation.calibration.record import temperature_of
 from utils.imagery.bands import Bands

@@ -39,7 +39,8 @@ from data.labelling.settings import LabelSetSettings
 from data.labelling.status import status_of
 from data.labelling.tiles import LabelTiles
 from data.lists.splits import read_chosen
-from model.trained import Trained, require_classes
+from model.run_files import require_classes
+from model.trained import Trained
 from tools.cli.next_command import typed_again
 from utils.compute.device import choose_device
 from utils.errors import warn

@@ -45,7 +45,8 @@ from data.maps.checks import check_outputs
 from data.maps.folder import MapFolder
 from data.maps.writing_maps import WritingMaps
 from model.mapping import Mapper
-from model.trained import Trained, checkpoint_of, require_classes
+from model.run_files import checkpoint_of, require_classes
+from model.trained import Trained
 from tools.cli.crf_options import options_table
 from utils.compute import distributed
 from utils.compute.device import choose_device

@@ -22,7 +22,7 @@ from data.tiles import open_tiles
 from model.methods.settings import PUBLISHED_STEPS
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
-from model.trained import find_checkpoint
+from model.run_files import find_checkpoint
 from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import is_generator_checkpoint, load_backbone, load_network
