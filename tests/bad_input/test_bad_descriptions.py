@@ -68,7 +68,7 @@ BAD_LABELS = {
     ),
     "contradiction": (b"name,label\ntile0,dry\ntile0,wet\n", "line 3: 'tile0' is wet here and dry above"),
     "too few columns": (b"name,label\ntile0\n", "line 2: expected 2 columns"),
-    "not UTF-8": (b"name,label\ntile0,\xff\n", "not UTF-8"),
+    "not UTF-8, which is taken for Latin-1": (b"name,label\ntile0,\xff\n", "'tile0' has unknown scene class 'ÿ'"),
     "open quote": (b'name,label\n"tile0,dry\n', "not a readable CSV"),
     "a picture": (image_file(picture(0, (32, 32))), "scene_labels.csv"),
 }
@@ -102,7 +102,7 @@ def test_class_map_is_refused(argv, refused, tmp_path, content, words):
         (b"", 1, "line 1: expected a header"),
         (b"name,label\ntile0,moist\n", 1, "line 2: 'tile0' has unknown scene class 'moist'"),
         (b"name,label\ntile0,dry\ntile0,wet\n", 1, "line 3"),
-        (b"name,label\n\xff\n", 1, "not UTF-8"),
+        (b"name,label\n\xff\n", 1, "line 2: expected 2 columns, found 1"),
     ],
 )
 def test_labels_of_an_oracle_are_refused(argv, refused, custom_set, tmp_path, content, code, words):

@@ -39,6 +39,7 @@ from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
 from tools.settings import TrainingSettings
 from utils.evaluation import views, windows
+from utils.runs.folder import RunFolder
 from utils.runs.pace import Pace
 from utils.runs.settings import KeepingSettings, MachineSettings
 from utils.settings import SettingsError
@@ -517,7 +518,7 @@ def test_only_methods_that_take_unlabelled_tiles_become_supervised_without_them(
     monkeypatch.setitem(METHODS, "own", Entry("supervised", "Supervised", OwnSettings))
     data = DataSettings("custom", training_tiles.folder, training_tiles.list_path)
     settings = partial(TrainingSettings, data, keeping=KeepingSettings(tmp_path, save_viz=True))
-    tiles = train_s4gan.open_training_tiles(TrainingSettings(data, OwnSettings(2)))
+    tiles = train_s4gan.open_training_tiles(TrainingSettings(data, OwnSettings(2)), RunFolder(tmp_path))
     own = TrainingSettings(data, OwnSettings(2, weight=2))
     assert train_s4gan.with_fitting_method(own, tiles) is own
     assert not capsys.readouterr().out

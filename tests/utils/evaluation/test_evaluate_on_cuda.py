@@ -127,7 +127,7 @@ def test_strips_of_windows_are_made_on_the_device():
 
 def test_large_tiles_are_counted_without_waiting_for_the_device(read, monkeypatch):
     tile = ArrayImage(np.zeros((24, 28, 3), np.uint8))  # fake tensors, as batches are in here, make no arrays
-    monkeypatch.setattr(large_tiles, "_tile", lambda batch, index: tile)
+    monkeypatch.setattr(large_tiles, "tile_image", lambda batch, index: tile)
     network = network_in("bf16")
     with nothing_waits():
         matrices, _ = evaluate(network, [BATCH], C, CUDA, "bf16", windows=Windows((16, 16)))
