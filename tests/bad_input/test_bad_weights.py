@@ -69,7 +69,7 @@ def test_generator_in_place_of_a_discriminator_is_refused(argv, refused, custom_
 
 def test_folder_in_place_of_weights_is_refused(argv, refused, custom_set):
     options = argv("train_s4gan", custom_set, restore_from=custom_set.folder)
-    assert "holds neither best.pth nor a checkpoint<step>.pth" in refused(2, "train_s4gan", options)
+    assert "holds no checkpoint; give the folder of a training run" in refused(2, "train_s4gan", options)
 
 
 @pytest.mark.parametrize("kind", BAD_WEIGHTS)
