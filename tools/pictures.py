@@ -2,6 +2,7 @@
 
 make demo
 python tools/pictures.py --demo runs/demo --out assets
+python tools/pictures.py --scene runs/dubai/results/scene.png --out assets     # a scene of an evaluation alone
 """
 
 import io
@@ -22,10 +23,12 @@ class PictureSettings:
 
     Attributes:
         demo: folder of a run of the demo.
+        scene: `scene.png` of an evaluation, which is made small in place of the others; None: the others.
         out: folder of the pictures.
     """
 
     demo: Path = Path("runs/demo")
+    scene: Path | None = None
     out: Path = Path("assets")
 
 
@@ -33,6 +36,7 @@ def parse_args(argv: list[str] | None = None) -> PictureSettings:
     """The settings that the command's options describe."""
     parser = CommandParser(description=__doc__)
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder of a demo run")
+    parser.add_argument("--scene", type=Path, metavar="FILE", help="scene.png of an evaluation, in place of the others")
     parser.add_argument("--out", type=Path, default=Path("assets"), metavar="DIR", help="folder of the pictures")
     parser.add_argument("--debug", action="store_true", help="show a traceback with an error")
     return parsed(parser, PictureSettings, parser.parse_args(argv))
@@ -66,8 +70,13 @@ def make_pictures(settings: PictureSettings) -> None:
     """Draw the method and take over the run's pictures.
 
     Raises:
-        SettingsError: the run's folder lacks one.
+        SettingsError: the run's folder lacks one, or there is no such scene.
     """
+    if settings.scene is not None:
+        if not settings.scene.is_file():
+            raise SettingsError("{scene} {} is no file; give the scene.png of tools/auto_evaluate.py", settings.scene)
+        save_small(settings.out / "scene.png", Image.open(settings.scene))
+        return
     sources = {name: next(settings.demo.glob(place), None) for name, place in OF_A_RUN.items()}
     if absent := [OF_A_RUN[name] for name, source in sources.items() if source is None]:
         raise SettingsError("{demo} {} has no {}; run `make demo` first", settings.demo, ", ".join(absent))
