@@ -135,6 +135,7 @@ class MapFolder(OutputFolder):
         return file.removesuffix(ending) in self._images
 
     def _recover(self, was_killed: bool) -> None:
+        self._images = self._recorded_images()  # whose maps it may remove
         super()._recover(was_killed)  # which may bring the record back
         self._images = self._recorded_images()
 

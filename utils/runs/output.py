@@ -11,6 +11,7 @@ from pathlib import Path
 from utils.compute import distributed
 from utils.console import say
 from utils.errors import DataError
+from utils.paths import private_name
 from utils.runs.files import make_folder, read_json, storage_errors
 from utils.runs.lock import LOCK, FolderLock
 from utils.settings import SettingsError
@@ -62,7 +63,7 @@ class OutputFolder:
     4. `establish`, once the run has something to show, removes the run before.
 
     A block that ends with an error between 3 and 4, or is interrupted there, leaves the folder as it was; so does the first `claim` after a
-    process that was killed there, unless the new run has its record already.
+    process that was killed there, unless the new run has its record already and can be resumed.
 
     Args:
         path: the folder; `claim` makes it where it is missing.
@@ -137,7 +138,10 @@ class OutputFolder:
         """Remove the run before; from now on an error leaves what the new one has written."""
         if self._is_begun:
             self._is_begun = False
-            shutil.rmtree(self._aside, ignore_errors=True)
+            with suppress(OSError):  # it is not there: nothing was set aside
+                removed = private_name(self._aside, ".part")
+                self._aside.rename(removed)  # at once: from now on a kill brings nothing back
+                shutil.rmtree(removed, ignore_errors=True)
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -230,15 +234,18 @@ class OutputFolder:
     # --- moving -------------------------------------------------------------------------------------------------------
 
     def _recover(self, was_killed: bool) -> None:
-        """Bring back what a killed process set aside, unless its new run had begun, and remove what is of no use.
+        """Bring back what a killed process set aside, unless its new run can go on, and remove what is of no use.
 
         Args:
             was_killed: what is there without a run is the beginning of one; else it may be somebody's.
         """
         if self._aside.is_dir():
-            if self.record.exists():
+            is_empty = all(path.is_dir() for path in self._aside.rglob("*"))  # all is back already
+            if self.record.exists() and (self.kind.can_resume or is_empty):
                 shutil.rmtree(self._aside, ignore_errors=True)
             else:
+                if self.record.exists():  # of a run that had nothing to show
+                    self._remove_ours()
                 self._bring_back()
         elif was_killed and not (self.record.exists() or self._holds_worth()):
             self._remove_ours()
@@ -256,7 +263,7 @@ class OutputFolder:
             self._bring_back()
 
     def _remove_ours(self) -> None:
-        for name in self._look()[0]:
+        for name in sorted(self._look()[0], key=lambda name: name == self.kind.record):  # the record last
             (self.path / name).unlink(missing_ok=True)
         for name in self.kind.folders:
             _remove_empty(self.path / name)

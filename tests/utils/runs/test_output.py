@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -144,6 +146,41 @@ def test_killed_at_any_moment_one_run_is_whole(old, moment, survivor):
     assert {path.name for path in old.glob("result*")} == {f"result{survivor}.txt"}
     assert not (old / ".replaced").exists()
     assert not (old / LOCK).exists()
+    assert (old / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "survivor"), [("set aside", 1), ("record written", 1), ("brought back", 1), ("established", 2)]
+)
+def test_a_run_that_cannot_be_resumed_is_replaced_when_it_has_something_to_show(old, moment, survivor, monkeypatch):
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    kind = replace(KIND, can_resume=False)
+
+    def work() -> int:
+        folder = OutputFolder(old, kind)
+        with folder.claim(overwrite=True):
+            folder.begin()
+            if moment == "set aside":
+                die()
+            write(folder, 2)
+            if moment == "record written":
+                die()
+            if moment == "brought back":
+                monkeypatch.setattr(shutil, "rmtree", die)
+                raise ValueError
+            monkeypatch.setattr(shutil, "rmtree", die)
+            folder.establish()
+        return 0
+
+    assert forked(work) == -signal.SIGKILL
+    folder = OutputFolder(old, kind)
+    with pytest.raises(OptionError, match="holds a run already"), folder.claim():
+        pytest.fail("nobody comes here")
+    assert json.loads(folder.record.read_text())["options"] == survivor
+    assert {path.name for path in old.glob("result*")} == {f"result{survivor}.txt"}
+    assert not [path for path in old.iterdir() if "replaced" in path.name]
     assert (old / "notes.txt").exists()
 
 
