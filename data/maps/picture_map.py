@@ -14,8 +14,6 @@ from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX, as_percent, count_classes
 from utils.runs.files import write_atomically
 
-_BAND = 512  # rows that are drawn at once; a whole image would take 8 bytes a pixel in between
-
 
 class PictureMap:
     """`ids`, `colour`, `overlay`, `confidence` and `probabilities` of a picture, which are held until the map is whole.
@@ -75,8 +73,8 @@ class PictureMap:
             return
         assert self.image.read_as_filed is not None
         filed = self.shown(self.image.read_as_filed())
-        self._save("colour", _drawn(ids, lambda rows: colourise(ids[rows], self.colours)))
-        self._save("overlay", _drawn(ids, lambda rows: overlay(filed[rows], ids[rows], self.colours)))
+        self._save("colour", colourise(ids, self.colours))
+        self._save("overlay", overlay(filed, ids, self.colours))
 
     def discard(self) -> None:
         """Leave nothing behind: no file was begun."""
@@ -101,11 +99,3 @@ def _at_size(strips: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
     if values.shape == size:
         return values
     return cv2.resize(values, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def _drawn(ids: np.ndarray, draw: Callable[[slice], np.ndarray]) -> np.ndarray:
-    height, width = ids.shape
-    picture = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, _BAND):
-        picture[top : top + _BAND] = draw(slice(top, top + _BAND))
-    return picture

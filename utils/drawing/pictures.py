@@ -1,7 +1,7 @@
 """Pictures: class maps in colour, contact sheets, rows of image, truth and prediction."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from utils.runs.files import write_atomically
 IGNORE_COLOUR: RGB = (0, 0, 0)
 WRONG_COLOUR: RGB = (220, 20, 40)
 _NOTICE_COLOUR: RGB = (225, 229, 234)
+_BAND = 256  # rows that are drawn at once
 _GAP = 6
 _TEXT = 14  # points
 _ON_A_SHEET = 60  # pictures of a contact sheet
@@ -49,8 +50,12 @@ def overlay(image: np.ndarray, ids: np.ndarray, colours: Sequence[RGB], opacity:
     Returns:
         uint8 RGB, shape (H, W, 3).
     """
-    blended = (1 - opacity) * image + opacity * colourise(ids, colours)
-    return np.where((ids == IGNORE_INDEX)[..., None], image, blended.round().astype(np.uint8))
+    picture = np.empty(image.shape, np.uint8)
+    for rows in _bands(len(image)):
+        blended = (1 - opacity) * image[rows] + opacity * colourise(ids[rows], colours)
+        is_nothing = (ids[rows] == IGNORE_INDEX)[..., None]
+        picture[rows] = np.where(is_nothing, image[rows], blended.round().astype(np.uint8))
+    return picture
 
 
 def errors(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -64,10 +69,19 @@ def errors(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> np.n
     Returns:
         uint8 RGB, shape (H, W, 3).
     """
-    grey = 0.5 * image.mean(axis=2, keepdims=True) + 110
-    wrong = (truth != prediction)[..., None]
-    picture = np.where(wrong, 0.35 * grey + 0.65 * np.array(WRONG_COLOUR), grey)
-    return np.where((truth == IGNORE_INDEX)[..., None], 0, picture).round().astype(np.uint8)
+    picture = np.empty(image.shape, np.uint8)
+    for rows in _bands(len(image)):
+        grey = 0.5 * image[rows].mean(axis=2, keepdims=True) + 110
+        wrong = (truth[rows] != prediction[rows])[..., None]
+        shown = np.where(wrong, 0.35 * grey + 0.65 * np.array(WRONG_COLOUR), grey)
+        picture[rows] = np.where((truth[rows] == IGNORE_INDEX)[..., None], 0, shown).round().astype(np.uint8)
+    return picture
+
+
+def _bands(height: int) -> Iterator[slice]:
+    """Rows that are drawn at once: a whole large image would take up to 72 bytes a pixel in between."""
+    for top in range(0, height, _BAND):
+        yield slice(top, top + _BAND)
 
 
 def picture_grid(
