@@ -200,6 +200,10 @@ class MapSourceSettings:
             "{scale} is for {images}; tiles of {data_list} are brought to tile size as in training",
         )
         require(
+            self.scale == 1 or self.other_scale != "resample",
+            "{scale} and {other_scale} resample both bring images to a scale; give one of them",
+        )
+        require(
             (self.dataset or "").lower() != "custom" or self.data_dir is not None,
             "{dataset} custom needs {data_dir}, where its dataset.json lies",
         )

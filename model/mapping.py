@@ -1,7 +1,7 @@
 """Mapping images with a trained network: strip by strip, in as many processes as there are."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from itertools import groupby
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -69,7 +69,7 @@ class Mapper:
         self.network, self.windows, self.crf, self.temperature = network, windows, crf, temperature
         self.with_confidence, self.with_probabilities = with_confidence, with_probabilities
 
-    def strips(self, images: Sequence[Image]) -> Iterator[tuple[Image, MapStrip | DataError]]:
+    def strips(self, images: Sequence[Image]) -> Generator[tuple[Image, MapStrip | DataError], None, None]:
         """The maps of images one after the other, each from top to bottom; in place of a strip, why it cannot be read.
 
         All processes get all of them, and end an image together, whichever of them cannot read it.
@@ -148,6 +148,7 @@ class Mapper:
             rows = self.network.plan(source.size, self.windows).rows
             own = range(distributed.rank(), len(rows), distributed.world_size())
             computed = self.network.strips(source, self.windows, self.crf, own)
+            stack.enter_context(closing(computed))  # so that its thread ends before the image is closed
             strips = (self._strip(top, maps, source) for top, maps in computed)
             yield from map(source.as_filed, in_turn(strips, len(rows)))
 
@@ -186,6 +187,7 @@ def _opened_by_all(image: Mappable, stack: ExitStack) -> OpenImage:
         source = stack.enter_context(image.opened())
     except DataError as error:
         fault = error
+    distributed.barrier()  # the main one may still be writing the image before
     for found in distributed.gather_objects(fault):
         if found is not None:
             raise found

@@ -6,7 +6,7 @@ ids = network.predict(image)          # uint8 RGB (H, W, 3) of any size -> class
 [network.classes[index] for index in np.unique(ids)]
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -170,7 +170,7 @@ class Trained:
         crf: CRFSettings | None = None,
         rows: Sequence[int] | None = None,
         keep: Keep = _unchanged,
-    ) -> Iterator[tuple[int, Tensor]]:
+    ) -> Generator[tuple[int, Tensor], None, None]:
         """Class probabilities of an image of any size, a row of windows at a time, from top to bottom.
 
         They are 0 where the image has nothing to show for a window.

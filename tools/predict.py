@@ -35,6 +35,7 @@ if __name__ == "__main__":
     parse_first(parse_args)  # --help and refused options end here: the imports below take seconds
 
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -76,17 +77,21 @@ def make_maps(settings: PredictionSettings) -> int:
         mapper = mapper_of(settings, network)
         record = record_of(settings, mapper)
         skipped: list[str] = []
+        share = 0.0  # of the image under way
         progress = Progress(len(images), "predicting", "image", leave=True)
-        with progress, WritingMaps(folder) as maps:
-            for image, strip in mapper.strips(images):
+        with progress, WritingMaps(folder) as maps, closing(mapper.strips(images)) as strips:
+            for image, strip in strips:
                 if isinstance(strip, DataError):
                     warn(f"{strip}; skipped")
                     skipped.append(image.name)
                     maps.discard()
+                    progress.update(1 - share)
+                    share = 0.0
                     continue
                 maps.begin_with(images, record)  # not before: without a map, an earlier prediction stays
                 maps.write(image, strip)
                 progress.update(strip.share)
+                share = 0.0 if strip.is_last else share + strip.share
         if len(skipped) == len(images):
             raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
         if distributed.is_main():

@@ -7,6 +7,7 @@ Fields are called as the commands' options, with underscores. A part may be used
 command are checked against one another, it is done here, so that Python users are told the same.
 """
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -221,6 +222,9 @@ class PredictionSettings:
     def __post_init__(self) -> None:
         as_paths(self, "checkpoint", "checkpoint_dir", "save_dir")
         as_one_of(self, "backbone", "backbone", tuple(BACKBONES))
+        area, polygons = self.source.aoi, self.outputs.polygons
+        is_same = area is not None and polygons is not None and os.path.realpath(area) == os.path.realpath(polygons)
+        require(not is_same, "{polygons} {} is the file of {aoi}; give another name", polygons)
 
 
 @dataclass(frozen=True)

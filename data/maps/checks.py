@@ -43,5 +43,7 @@ def _check_places(images: Sequence[MapImage], min_area: float) -> None:
                 fault = why_no_polygons(scene.place, min_area)
         except DataError:
             continue
+        if fault is None and image.read_as_filed is not None:
+            fault = "is mapped as a picture, without a place"
         if fault is not None:
             raise SettingsError(f"{{polygons}}: {{}} {fault}; leave out the image, or {{polygons}}", image.path)

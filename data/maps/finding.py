@@ -1,5 +1,6 @@
 """Which files maps are made of, and what their maps are called."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def find_images(paths: Sequence[Path]) -> dict[str, Path]:
         DataError: there is no image, or two would have one name.
     """
     found: list[tuple[str, Path]] = []
-    for path in paths:
+    for path in {os.path.realpath(path): path for path in paths}.values():
         fault = no_file(path)
         if fault is None:
             found.append((path.name, path))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from utils.errors import DataError
 from utils.evaluation.strips import MapStrip, OpenImage
 from utils.imagery.bands import BYTES, RGB_BANDS, RGB_NAMES, Bands, OtherScale
 from utils.imagery.pixels import VALID
+from utils.wording import worded
 
 if TYPE_CHECKING:  # with GDAL
     from data.maps.area_of_interest import AreaOfInterest
@@ -109,12 +110,7 @@ def images_of_paths(paths: Sequence[Path], fitting: Fitting | None = None) -> li
         DataError: there is no image, or all lie elsewhere.
     """
     fitting = fitting or Fitting()
-    images = [image_of(name, path, fitting) for name, path in find_images(paths).items()]
-    if fitting.area is None:
-        return images
-    from data.maps.scenes import overlapping
-
-    return overlapping(images, fitting.area)
+    return _inside([image_of(name, path, fitting) for name, path in find_images(paths).items()], fitting)
 
 
 def image_of(name: str, path: Path, fitting: Fitting) -> MapImage:
@@ -140,21 +136,24 @@ def images_of_list(
         path: the list.
         description: the data set.
         data_dir: its folder.
-        fitting: what tiles with a place are brought to; None: to the data set's bands.
+        fitting: what tiles of other bands than RGB are brought to, and the area that is mapped; None: the data set's
+            bands, and everything.
 
     Raises:
         OptionError: there is no such list.
+        DataError: all tiles lie elsewhere than the area.
     """
     side = description.tile_size
     reader = TileReader(description, data_dir, (side or 0, side or 0))
     fitting = fitting or Fitting(description.bands)
-    return [_image_of_tile(name, reader, fitting) for name in read_names(path, description)]
+    return _inside([_image_of_tile(name, reader, fitting) for name in read_names(path, description)], fitting)
 
 
 def _image_of_tile(name: str, reader: TileReader, fitting: Fitting) -> MapImage:
     side, path, bands = reader.description.tile_size, reader.image_path(name), reader.description.bands
-    if not bands.is_plain:
-        return image_of(name, path, fitting)
+    if not (bands.is_plain and fitting.bands.is_plain) or fitting.area is not None:
+        image = image_of(name, path, fitting)
+        return image if side is None else replace(image, opened=partial(_of_tile_size, image, side))
     read_as_filed = partial(reader.image_as_filed, name)
     read = partial(reader.image, name) if side else read_as_filed
 
@@ -165,6 +164,38 @@ def _image_of_tile(name: str, reader: TileReader, fitting: Fitting) -> MapImage:
         return (side, side) if side else file_size()
 
     return MapImage(name, path, partial(_held, read, lambda: None), file_size, read_as_filed, size)
+
+
+@contextmanager
+def _of_tile_size(image: MapImage, side: int) -> Iterator[OpenImage]:
+    """Open a tile that is mapped as its file is.
+
+    Raises:
+        DataError: the file has another size than tiles in training, so that map and scores would differ.
+    """
+    height, width = image.file_size()
+    if (height, width) != (side, side):
+        raise DataError(
+            worded(
+                "{} is {}×{}, and tiles of the data set are brought to {}×{}; map it by {images} and {scale}",
+                image.path,
+                height,
+                width,
+                side,
+                side,
+            )
+        )
+    with image.opened() as opened:
+        yield opened
+
+
+def _inside(images: list[MapImage], fitting: Fitting) -> list[MapImage]:
+    """Those that the area overlaps."""
+    if fitting.area is None:
+        return images
+    from data.maps.scenes import overlapping
+
+    return overlapping(images, fitting.area)
 
 
 def _picture(name: str, path: Path, fitting: Fitting, has_gaps: bool) -> MapImage:

@@ -28,8 +28,9 @@ from data.rasters.place import Place
 from data.rasters.scene import RasterScene
 from utils.errors import DataError, warn
 from utils.imagery.colours import RGB
-from utils.paths import private_name
+from utils.paths import private_beginning, private_name
 from utils.runs.files import make_folder, storage_errors, write_text
+from utils.runs.lock import has_ended
 from utils.wording import worded
 
 FIELDS = ("scene", "class", "id", "area_m2")
@@ -95,6 +96,7 @@ class PolygonFile:
         self._made = self._folder / "map.gpkg"
         make_folder(path.parent)
         with storage_errors(path):
+            _remove_leftovers(path)
             self._folder.mkdir()
 
     def __enter__(self) -> Self:
@@ -179,6 +181,16 @@ class PolygonFile:
                 append=self._made.exists() and layer in pyogrio.list_layers(self._made)[:, 0],
                 layer_options={"GEOMETRY_NAME": GEOMETRY}, dataset_options=GPKG_OPTIONS,
             )  # fmt: skip
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while they made this file left beside it."""
+    beginning = private_beginning(path) + "."
+    for folder in path.parent.iterdir():
+        process = folder.name.removeprefix(beginning).partition("-")[0]
+        is_ours = folder.name.startswith(beginning) and folder.name.endswith(".part") and process.isdecimal()
+        if is_ours and has_ended(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _batches(raster: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:

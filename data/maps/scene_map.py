@@ -39,9 +39,6 @@ class SceneMap:
         colours: Sequence[RGB],
         outputs: MapOutputs,
     ) -> None:
-        def file(kind: str, is_wanted: bool) -> Path | None:
-            return folders[kind] / f"{image.name}.tif" if is_wanted else None
-
         kinds = {"ids": True, "confidence": outputs.confidence, "probabilities": outputs.probabilities}
         files = {kind: folders[kind] / f"{image.name}.tif" for kind, is_wanted in kinds.items() if is_wanted}
         self.path = files["ids"]

@@ -1,8 +1,9 @@
 """Writing maps while the next strip is computed."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,17 +45,18 @@ class WritingMaps:
                 self._thread.wait()
                 if self._polygons is not None:
                     self._polygons.finish()
-            else:
-                with suppress(BaseException):  # the first error is the one to be told
-                    self._thread.wait()
         finally:
+            self._thread.end()  # before what it writes is removed
             self._discard()
             self._opened.close()
 
     def begin_with(self, images: Sequence[MapImage], record: Mapping[str, Any]) -> None:
         """As of the folder: make room for the maps of `images`; a second call changes nothing."""
-        if distributed.is_main():
-            self._folder.begin_with(images, record)
+        if not distributed.is_main():
+            return
+        if self._folder.outputs.polygons is not None and self._polygons is None:
+            self._polygons = self._opened.enter_context(self._polygon_file(self._folder.outputs.polygons))
+        self._folder.begin_with(images, record)
 
     def write(self, image: MapImage, strip: MapStrip) -> None:
         """Write the next strip of an image.
@@ -81,17 +83,17 @@ class WritingMaps:
             self._add_polygons(image)
             self._open = None
 
+    def _polygon_file(self, path: Path) -> "PolygonFile":
+        from data.maps.polygons import PolygonFile  # with GDAL
+
+        return PolygonFile(path, self._folder.classes, self._folder.colours, self._folder.outputs.min_area)
+
     def _add_polygons(self, image: MapImage) -> None:
         outputs, path = self._folder.outputs, getattr(self._open, "path", None)
-        if outputs.polygons is None or path is None:
+        if self._polygons is None or path is None:
             return
         from data.maps.areas import SQUARE_METRES  # with GDAL
-        from data.maps.polygons import PolygonFile
 
-        if self._polygons is None:
-            classes, colours = self._folder.classes, self._folder.colours
-            file = PolygonFile(outputs.polygons, classes, colours, outputs.min_area)
-            self._polygons = self._opened.enter_context(file)
         count = self._polygons.add(image.name, path)
         smaller = ""
         if count.dropped:

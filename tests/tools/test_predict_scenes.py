@@ -2,6 +2,9 @@
 
 import csv
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +18,11 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 from torch import nn
 
+from data.maps.images import MapImage, WholeImage
+from model.mapping import Mapper
 from model.networks.deeplabv2 import DeepLabV2
-from tests.conftest import error_line, picture, write_image
+from model.trained import Trained
+from tests.conftest import CUSTOM, error_line, picture, write_custom, write_image
 from tests.data.rasters.scene_files import AT, UTM, write_mosaic, write_raster
 from tests.tools.test_predict import CLASSES, COLOURS, direct, predicted, read_ids, write_run
 from tests.tools.test_predict import network as network
@@ -24,6 +30,7 @@ from tests.tools.test_predict import run_folder as run_folder
 from tests.utils.compute.test_distributed import in_processes
 from tools import predict
 from utils.evaluation.calibration.record import digest_of
+from utils.evaluation.settings import WindowSettings
 
 NODATA = 255
 
@@ -288,3 +295,58 @@ def test_scenes_elsewhere_than_the_area_are_named_and_left_out(
     assert not (maps / "ids/b.tif").exists()
     predicted(tmp_path, "--images", tmp_path / "scenes/b.tif", "--aoi", tmp_path / "aoi.gpkg", code=1, out="none")
     assert "b.tif" in capsys.readouterr().err
+
+
+def test_what_contradicts_itself_is_refused_before_anything_is_done(
+    tmp_path: Path, run_folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_scene(tmp_path / "a.tif")
+    write_area(tmp_path / "aoi.gpkg")
+    area, file = (tmp_path / "aoi.gpkg").read_bytes(), tmp_path / "file"
+    file.write_text("mine")
+    argv = ["--checkpoint-dir", run_folder, "--save-dir", tmp_path / "maps", "--images", tmp_path / "a.tif"]
+    for options, words in (
+        (["--aoi", tmp_path / "aoi.gpkg", "--polygons", tmp_path / "aoi.gpkg", "--overwrite"], "is the file of --aoi"),
+        (["--scale", 0.5, "--other-scale", "resample"], "--scale and --other-scale resample both bring images"),
+        (["--polygons", file / "a.gpkg"], "file"),
+    ):
+        assert words in error_line(capsys, 2, predict.main, list(map(str, [*argv, *options])))
+    assert (tmp_path / "aoi.gpkg").read_bytes() == area
+    assert not list((tmp_path / "maps").rglob("*.tif"))
+
+
+def test_an_image_is_closed_after_the_last_window_was_read(tmp_path: Path, run_folder: Path):
+    events: list[str] = []
+
+    class Slow(WholeImage):
+        def read(self, top: int, left: int, height: int, width: int) -> np.ndarray:
+            time.sleep(0.05)
+            events.append("read")
+            return super().read(top, left, height, width)
+
+    @contextmanager
+    def opened() -> Iterator[Slow]:
+        try:
+            yield Slow(picture(0, (200, 40)))
+        finally:
+            events.append("closed")
+
+    image = MapImage("a", tmp_path / "a", opened, lambda: (200, 40))
+    mapper = Mapper(Trained.open(run_folder, device="cpu"), WindowSettings((40, 40), batch_size=1))
+    strips = mapper.strips([image])
+    next(strips)
+    strips.close()
+    assert events[-1] == "closed"
+
+
+def test_tiles_of_a_list_that_training_would_resize_are_not_mapped_as_they_are(
+    tmp_path: Path, network: DeepLabV2, capsys: pytest.CaptureFixture[str]
+):
+    names = [("one", 1), ("two", 2), ("three", 3)]
+    bands = {"bands": [{"index": i, "name": n} for n, i in names], "mean": [0.5] * 3, "std": [0.2] * 3}
+    bands["ranges"] = [[0, 255]] * 3
+    tiny = write_custom(tmp_path / "custom", count=1, size=(32, 48), version=2, tile_size=32, **bands)
+    write_run(tmp_path / "checkpoint", network, version=2, classes=CUSTOM["classes"], **bands)
+    data = ["--dataset", "custom", "--data-dir", tiny.folder, "--data-list", tiny.list_path]
+    predicted(tmp_path, *data, code=1)
+    assert "is 32×48, and tiles of the data set are brought to 32×32" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -45,6 +46,13 @@ class BackgroundWriter:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+
+    def end(self) -> None:
+        """Wait for the write under way, whatever interrupts it, and forget its error: another one is to be told."""
+        while self._thread is not None and self._thread.is_alive():
+            with suppress(BaseException):
+                self._thread.join()
+        self._thread = self._error = None
 
     def _run(self, write: Callable[[], None]) -> None:
         try:

@@ -138,3 +138,14 @@ def test_after_an_error_the_file_before_is_as_it_was(tmp_path: Path):
         raise KeyboardInterrupt
     assert path.read_bytes() == b"before"
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path):
+    gone, alive, other = (
+        tmp_path / f".{name}.part" for name in ("map.gpkg.4194300-ab", "map.gpkg.1-ab", "my.gpkg.4194300-ab")
+    )
+    for folder in (gone, alive, other):
+        folder.mkdir()
+    with PolygonFile(tmp_path / "map.gpkg", CLASSES, COLOURS):
+        pass
+    assert [folder.exists() for folder in (gone, alive, other)] == [False, True, True]
