@@ -27,7 +27,7 @@ def arm_table(summary: StudySummary) -> str:
     head = ["arm", "labelled tiles", "mean IoU, on these areas", "on a new area", "runs"]
     return table(head, rows) + paragraph(
         "A mean is given where all runs of an arm were scored. Intervals are 95 % bootstrap intervals: of seeds within "
-        "areas, and of whole areas (five at least); in simulations they cover the truth in 92 to 95 %. Scores of areas "
+        "areas, and of whole areas (five at least); in simulations they cover the truth in 91 to 96 %. Scores of areas "
         "differ more than arms do, so compare arms by the paired differences below, not by these intervals.",
         soft=True,
     )
