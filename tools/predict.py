@@ -77,7 +77,6 @@ def make_maps(settings: PredictionSettings) -> int:
         mapper = mapper_of(settings, network)
         record = record_of(settings, mapper)
         skipped: list[str] = []
-        share = 0.0  # of the image under way
         progress = Progress(len(images), "predicting", "image", leave=True)
         with progress, WritingMaps(folder) as maps, closing(mapper.strips(images)) as strips:
             for image, strip in strips:
@@ -85,13 +84,11 @@ def make_maps(settings: PredictionSettings) -> int:
                     warn(f"{strip}; skipped")
                     skipped.append(image.name)
                     maps.discard()
-                    progress.update(1 - share)
-                    share = 0.0
+                    progress.end_item()
                     continue
                 maps.begin_with(images, record)  # not before: without a map, an earlier prediction stays
                 maps.write(image, strip)
                 progress.update(strip.share)
-                share = 0.0 if strip.is_last else share + strip.share
         if len(skipped) == len(images):
             raise DataError(f"none of the {len(images)} images could be read; check the path and the files")
         if distributed.is_main():

@@ -3,6 +3,7 @@
     python tools/study.py plan assets/studies/demo.toml       cells, jobs, hours, disk; what the design can show
     python tools/study.py run assets/studies/demo.toml        the published commands as jobs; goes on where it stopped
     python tools/study.py report assets/studies/demo.toml     scores.csv, times.csv, report.html
+    python tools/study.py simulate                            how often the tests claim falsely, in drawn studies
 
 Results lie in runs/studies/<name of the study>. Running needs Parsl: python -m pip install -r requirements-study.txt
 """
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import study_options
 from tools.cli.running import parse_first, run
-from tools.cli.study_options import Settings
+from tools.cli.study_options import OfStudy, Settings
 
 
 def parse_args(argv: list[str] | None = None) -> Settings:
@@ -34,7 +35,8 @@ from tools.studies.engine import Engine, Progress, places_here, run_jobs
 from tools.studies.jobs import Job, StudyJobs, jobs_of
 from tools.studies.planning import outlook, refuse_other_words, say_outlook
 from tools.studies.reporting import write_report
-from tools.studies.settings import PlanSettings, ReportSettings, RunSettings
+from tools.studies.settings import PlanSettings, ReportSettings, RunSettings, SimulationSettings
+from tools.studies.simulating import print_rates
 from tools.studies.tables import read_results, write_tables
 from utils.console import say
 from utils.runs.files import make_folder
@@ -47,7 +49,10 @@ LEFT = 4  # exit code: ended, but some jobs failed or are left
 
 
 def study(settings: Settings) -> int:
-    """Plan, run or report; returns the exit code."""
+    """Plan, run, report or simulate; returns the exit code."""
+    if isinstance(settings, SimulationSettings):
+        print_rates(settings)
+        return 0
     jobs = open_study(settings)
     if isinstance(settings, ReportSettings):
         return report(jobs, settings)
@@ -56,7 +61,7 @@ def study(settings: Settings) -> int:
     return plan(jobs, settings)
 
 
-def open_study(settings: Settings) -> StudyJobs:
+def open_study(settings: OfStudy) -> StudyJobs:
     """The study's jobs, each of whose options have been read as its command would."""
     read = read_study(settings.study)
     return jobs_of(read, settings.studies_dir / read.name)

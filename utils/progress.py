@@ -68,6 +68,10 @@ class Progress:
             self._last = self._clock(), self.finished
             self._due, self._has_lines = self._last[0] + NEXT_LINES, True
 
+    def end_item(self) -> None:
+        """Count what is left of the item under way, which ends early, or a whole one that did not begin."""
+        self.update(self._whole + 1 - self.finished)
+
     def show(self, values: Mapping[str, float]) -> None:
         """Show some numbers, such as losses, from now on."""
         self._values = dict(values)

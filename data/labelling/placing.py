@@ -4,27 +4,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from utils.closing import Closing
 from utils.paths import private_name
 from utils.runs.files import make_folder, storage_error
 from utils.runs.lock import FolderLock
 
 
-class Placement:
+class Placement(Closing):
     """Files that wait beside their places until `commit`; a context manager that removes what was not put in place."""
 
     def __init__(self) -> None:
         self._staged: dict[Path, Path] = {}  # by place
         self._folders: list[Path] = []  # that were made, the outer ones first
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove what was not put in place."""
         for staged in self._staged.values():
             with suppress(OSError):
                 staged.unlink(missing_ok=True)

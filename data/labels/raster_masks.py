@@ -2,8 +2,6 @@
 
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from affine import Affine
@@ -16,6 +14,7 @@ from data.descriptions import Description
 from data.labels.mask_files import MaskFile
 from data.rasters.crs import Mapping2D, crs_name, crs_way, same_crs
 from data.rasters.grids import Grid, apply, bounds_of, chained, common_share, extent, positions, windows
+from utils.closing import Closing
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX
 
@@ -23,7 +22,7 @@ _WHOLE = 1e-3  # pixels by which two grids may differ and still count as one, or
 _ALL_COVERED = 0.9995  # share of an image from which on its mask covers it
 
 
-class RasterMask:
+class RasterMask(Closing):
     """A mask of ids, codes, colours or palette indices in a raster file, on the grid of its image.
 
     Where image and mask both have a place, each pixel of the image takes the value of the mask's pixel that its centre
@@ -54,12 +53,6 @@ class RasterMask:
         except BaseException:
             self._file.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -5,8 +5,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -22,6 +20,7 @@ from data.decoding.orientation import Size
 from data.maps.writing import writing
 from data.rasters.gdal import session
 from data.rasters.place import Place
+from utils.closing import Closing
 from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX
 from utils.paths import private_name
@@ -51,7 +50,7 @@ class Layer:
     by_mode: bool = False
 
 
-class TiledRaster:
+class TiledRaster(Closing):
     """A uint8 raster with nodata 255, in a private folder beside its name until it is whole; a context manager.
 
     Args:
@@ -82,12 +81,8 @@ class TiledRaster:
             self._remove()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file under way, and remove what is not in its place."""
         try:
             self._close()
         finally:

@@ -11,8 +11,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyogrio
@@ -26,6 +24,7 @@ from data.maps.writing import writing
 from data.rasters.crs import crs_name, crs_text, same_crs
 from data.rasters.place import Place
 from data.rasters.scene import RasterScene
+from utils.closing import Closing
 from utils.errors import DataError, warn
 from utils.imagery.colours import RGB
 from utils.paths import private_beginning, private_name
@@ -70,7 +69,7 @@ def why_no_polygons(place: Place | None, min_area: float = 0.0) -> str | None:
     return None
 
 
-class PolygonFile:
+class PolygonFile(Closing):
     """A GeoPackage of the polygons of maps, under a private name until `finish`; a context manager.
 
     A polygon is a connected region of pixels of one class that share edges. Its fields are `scene`, `class`, `id` (of
@@ -99,12 +98,8 @@ class PolygonFile:
             _remove_leftovers(path)
             self._folder.mkdir()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove what is not finished."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, scene: str, raster: Path) -> PolygonCount:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from data.maps.areas import ClassAreas
 from data.maps.geotiff import Layer, TiledRaster
 from data.maps.styles import category_names, ids_style, percent_style, style_path
 from data.rasters.place import Place
+from utils.closing import Closing
 from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX, as_percent
 from utils.runs.files import write_text
@@ -47,7 +46,7 @@ class MapFiles:
         return tuple(path for path in (self.ids, self.confidence, self.probabilities) if path is not None)
 
 
-class MapWriter:
+class MapWriter(Closing):
     """Writes a map strip by strip, from top to bottom; a context manager.
 
     No more than some rows of the map are held. `finish` makes the files: until then, nothing lies under their names,
@@ -88,12 +87,8 @@ class MapWriter:
                 self._probabilities = opened.enter_context(TiledRaster(files.probabilities, size, place, layer))
             self._opened = opened.pop_all()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Remove what is not finished."""
         self._opened.close()
 
     def write(

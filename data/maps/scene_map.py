@@ -71,5 +71,4 @@ class SceneMap:
 
     def discard(self) -> None:
         """Remove what was written."""
-        with self._writer:
-            pass
+        self._writer.close()

@@ -47,16 +47,20 @@ class SourceFile:
         return self.path.rpartition("/")[2]
 
 
-class Source(Protocol):
-    """A folder or a zip.
+class Listing(Protocol):
+    """Files that a folder is prepared from.
 
     Attributes:
-        path: the folder or the zip.
-        files: what it holds, sorted by path, without hidden files.
+        path: the folder or the zip; of files that lie apart, the first.
+        files: sorted by path, without hidden files.
     """
 
     path: Path
     files: Sequence[SourceFile]
+
+
+class Source(Listing, Protocol):
+    """A folder or a zip, whose files are put in place whole."""
 
     def place(self, targets: Sequence[tuple[SourceFile, Path]], copy: bool) -> None:
         """Put files where they are wanted.

@@ -18,7 +18,7 @@ from data.dataset_json import load_description, read_description
 from data.descriptions import Description
 from data.footprints.names import TILES_CSV
 from data.lists.splits import read_names
-from data.preparing.archives import Source, SourceFile, digest
+from data.preparing.archives import Listing, SourceFile, digest
 from data.preparing.others import carry_over, files_of_others, list_files
 from data.preparing.prepared_set import Contents, Earlier, report_lines, share_out
 from data.preparing.settings import Target
@@ -52,7 +52,7 @@ class Report:
 def prepare_folder(
     kind: str,
     options: Mapping[str, Any],
-    sources: Sequence[tuple[str, Source, Mapping[str, SourceFile]]],
+    sources: Sequence[tuple[str, Listing, Mapping[str, SourceFile]]],
     target: Target,
     fill: Callable[[Path], Contents],
 ) -> Report:

@@ -17,7 +17,7 @@ from utils.suggest import first_names
 
 
 class PathList:
-    """Files that are read where they lie, as a source of a prepared folder.
+    """Files that are read where they lie, as a `Listing` of a prepared folder.
 
     Attributes:
         path: the folder that was given, or the first file.
@@ -28,10 +28,6 @@ class PathList:
         self.path = given[0]
         self.by_name = {name: _as_source_file(path) for name, path in paths.items()}
         self.files: Sequence[SourceFile] = sorted(self.by_name.values())
-
-    def place(self, targets: Sequence[tuple[SourceFile, Path]], copy: bool) -> None:
-        """Scenes are cut, never put in place whole."""
-        raise NotImplementedError
 
 
 def _as_source_file(path: Path) -> SourceFile:

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from data.preparing.archives import NO_FILE, Source, SourceFile
+from data.preparing.archives import NO_FILE, Listing, Source, SourceFile
 from utils.errors import DataError, warn
 from utils.paths import no_file
 from utils.suggest import first_names
 
 
-def tiles_of(source: Source, endings: tuple[str, ...]) -> dict[str, SourceFile]:
+def tiles_of(source: Listing, endings: tuple[str, ...]) -> dict[str, SourceFile]:
     """The files with one of the endings, by the name before it.
 
     Raises:
@@ -30,7 +30,7 @@ def tiles_of(source: Source, endings: tuple[str, ...]) -> dict[str, SourceFile]:
     return found
 
 
-def require_file(source: Source, file: SourceFile) -> None:
+def require_file(source: Listing, file: SourceFile) -> None:
     """Refuse a tile's file that cannot be read as one, such as a link that leads nowhere.
 
     Raises:
@@ -42,7 +42,7 @@ def require_file(source: Source, file: SourceFile) -> None:
         raise DataError(f"{path} {what}; mend it or take it out of the folder")
 
 
-def matching(source: Source, masks: Mapping[str, SourceFile], images: Collection[str]) -> dict[str, SourceFile]:
+def matching(source: Listing, masks: Mapping[str, SourceFile], images: Collection[str]) -> dict[str, SourceFile]:
     """The masks that have an image.
 
     Args:

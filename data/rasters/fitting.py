@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from data.rasters.resampled import ResampledScene
 from data.rasters.tile_files import as_bytes
 from data.rasters.values import full_range
 from data.rasters.windowed import WindowedScene
+from utils.closing import Closing
 from utils.errors import DataError
 from utils.imagery.bands import BYTES, Bands, OtherScale
 from utils.imagery.pixels import VALID
@@ -27,7 +26,7 @@ _OUTSIDE = 0.5  # share of values beyond the ranges from which on they can hardl
 _FEW = 2  # of 255 levels that values span; a scene is darker or brighter somewhere
 
 
-class FittedScene:
+class FittedScene(Closing):
     """A scene for one run, read in windows; a context manager that closes it. One thread at a time reads it.
 
     Attributes:
@@ -40,14 +39,6 @@ class FittedScene:
     def __init__(self, scene: WindowedScene, bands: Bands, chosen: Sequence[Band], remarks: Sequence[str] = ()) -> None:
         self.scene, self.bands, self.chosen, self.remarks = scene, bands, tuple(chosen), tuple(remarks)
         self._numbers = [band.index for band in chosen]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the scene."""

@@ -7,15 +7,13 @@ take a near infrared that is tagged alpha for a mask, average the indices of a p
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
-from data.rasters.headers import Band
 from data.rasters.place import GroundPoint, Place, Size
 from data.rasters.valid import equals
+from data.rasters.views import SceneView
 from data.rasters.windowed import WindowedScene
 from utils.errors import DataError
 
@@ -25,7 +23,7 @@ _NONE = 1e-9  # a weight of rounding alone
 _APART = 1e-6  # relative: what is told from a nodata value by `equals`
 
 
-class ResampledScene:
+class ResampledScene(SceneView):
     """A view of a scene at another scale, read in windows as the scene itself; a context manager that closes it.
 
     A pixel becomes the weighted mean of the pixels it covers that are data, and is data where these have half of the
@@ -49,6 +47,7 @@ class ResampledScene:
     def __init__(
         self, scene: WindowedScene, metres_per_pixel: float | None = None, *, factor: float | None = None
     ) -> None:
+        super().__init__(scene)
         if scene.holds_indices:
             raise ValueError(f"{scene.path} holds indices of colours, which have no mean; open it with expand_palette")
         if (metres_per_pixel is None) == (factor is None):
@@ -59,24 +58,6 @@ class ResampledScene:
         self.metres_per_pixel = metres_per_pixel
         self.size: Size = (_length(scene.size[0], self.factor), _length(scene.size[1], self.factor))
         self.place = _scaled(scene.place, self.factor)
-        self._scene = scene
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the scene."""
-        self._scene.close()
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._scene.path
 
     @property
     def file_size(self) -> Size:
@@ -84,34 +65,10 @@ class ResampledScene:
         return self._scene.size
 
     @property
-    def dtype(self) -> np.dtype:
-        """Of what `read` returns: the scene's."""
-        return self._scene.dtype
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        """All bands."""
-        return self._scene.bands
-
-    @property
-    def nodata(self) -> float | None:
-        """The value that the file declares to be no data."""
-        return self._scene.nodata
-
-    @property
-    def holds_indices(self) -> bool:
-        """Whether values are indices of a colour table: never."""
-        return False
-
-    @property
     def block_size(self) -> Size:
         """Height and width of what a block of the file becomes, at least 1."""
         height, width = self._scene.block_size
         return _length(height, self.factor), _length(width, self.factor)
-
-    def may_lack_data(self, bands: Sequence[int]) -> bool:
-        """Whether pixels without data are possible."""
-        return self._scene.may_lack_data(bands)
 
     def read(
         self, top: int, left: int, height: int, width: int, bands: Sequence[int], out: Size | None = None

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import rasterio
@@ -16,6 +14,7 @@ from data.rasters.headers import Band, band_of, colour_table_of, fault_of, is_in
 from data.rasters.place import GroundPoint, Place, Size
 from data.rasters.valid import equals, few_values, sample_windows
 from data.rasters.vrt import vrt_sources
+from utils.closing import Closing
 from utils.errors import DataError
 
 __all__ = ["Band", "GroundPoint", "Place", "RasterScene"]
@@ -23,7 +22,7 @@ __all__ = ["Band", "GroundPoint", "Place", "RasterScene"]
 _RGB = ("red", "green", "blue")
 
 
-class RasterScene:
+class RasterScene(Closing):
     """An open scene; a context manager that closes it.
 
     An instance serves one thread at a time. All files of `KINDS` are read; of a TIFF with several pages, the first.
@@ -75,14 +74,6 @@ class RasterScene:
         except BaseException:
             dataset.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

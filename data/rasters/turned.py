@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from data.decoding.orientation import UPRIGHT, in_stored, orientation_of_file, swaps_sides, turned, turned_size
-from data.rasters.headers import Band
 from data.rasters.place import Place, Size
 from data.rasters.scene import RasterScene
+from data.rasters.views import SceneView
 
 
 def scene_turn(path: Path, mask: Path | None = None) -> tuple[int, int]:
@@ -42,7 +40,7 @@ def scene_turn(path: Path, mask: Path | None = None) -> tuple[int, int]:
     return tagged, UPRIGHT if drawn_on_stored else tagged
 
 
-class TurnedScene:
+class TurnedScene(SceneView):
     """A view of a scene without a place, turned; a context manager that closes it.
 
     Args:
@@ -61,55 +59,15 @@ class TurnedScene:
     factor = 1.0
 
     def __init__(self, scene: RasterScene, orientation: int) -> None:
-        self._scene, self.orientation = scene, orientation
+        super().__init__(scene)
+        self.orientation = orientation
         self.size: Size = turned_size(scene.size, orientation)
         self.block_size: Size = turned_size(scene.block_size, orientation)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the scene."""
-        self._scene.close()
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._scene.path
 
     @property
     def file_size(self) -> Size:
         """Height and width of what is read: those of the view."""
         return self.size
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of what `read` returns."""
-        return self._scene.dtype
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        """All bands."""
-        return self._scene.bands
-
-    @property
-    def nodata(self) -> float | None:
-        """The value that the file declares to be no data."""
-        return self._scene.nodata
-
-    @property
-    def holds_indices(self) -> bool:
-        """Whether values are indices of a colour table."""
-        return self._scene.holds_indices
-
-    def may_lack_data(self, bands: Sequence[int]) -> bool:
-        """Whether pixels without data are possible."""
-        return self._scene.may_lack_data(bands)
 
     def read(
         self, top: int, left: int, height: int, width: int, bands: Sequence[int], out: Size | None = None

@@ -52,6 +52,17 @@ def test_fast_and_long_work_has_a_rate_and_hours(capsys):
     assert capsys.readouterr().err == "predicting: 1 of 1000 images, 60.0 s an image, 16 h 39 min left\n"
 
 
+def test_an_item_that_ends_early_counts_as_a_whole_one(capsys):
+    clock = Clock()
+    counted = Progress(3, "predicting", "image", clock=clock)
+    counted.update(0.3)
+    counted.end_item()
+    clock.now = 60
+    counted.end_item()
+    assert counted.finished == 2
+    assert capsys.readouterr().err.startswith("predicting: 2 of 3 images")
+
+
 def test_short_work_says_nothing(capsys):
     work(0.01)
     assert capsys.readouterr().err == ""

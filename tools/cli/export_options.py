@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from model.networks.names import BACKBONES
 from tools.cli.as_settings import parsed
+from tools.cli.network_options import add_network_options
 from tools.cli.parser import CommandParser, count, number, one_of
 from tools.settings import ExportSettings
 
@@ -11,19 +11,7 @@ from tools.settings import ExportSettings
 def parse_args(description: str | None, argv: list[str] | None = None) -> ExportSettings:
     """From words to settings."""
     parser = CommandParser(description=description)
-    network = parser.add_argument_group("network")
-    checkpoint = network.add_mutually_exclusive_group()
-    checkpoint.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint<step>.pth or best.pth")
-    checkpoint.add_argument(
-        "--checkpoint-dir",
-        type=Path,
-        default=Path("checkpoint"),
-        metavar="DIR",
-        help="folder of a run: its best.pth, or else its newest checkpoint",
-    )
-    network.add_argument(
-        "--backbone", type=one_of("backbone", list(BACKBONES)), help="of the generator; default as options.json says"
-    )
+    add_network_options(parser)
     add = parser.add_argument_group("the file").add_argument
     add("--out", type=Path, required=True, metavar="FILE", help="the file, such as model.onnx")
     add("--overwrite", action="store_true", help="replace --out")

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from model.networks.names import BACKBONES
 from tools.cli.as_settings import parsed
 from tools.cli.crf_options import add_crf_options, crf_settings
+from tools.cli.network_options import add_network_options
 from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
 from tools.settings import PredictionSettings
 from utils.compute.number_formats import PRECISIONS
@@ -15,29 +15,13 @@ from utils.evaluation.settings import WindowSettings
 def parse_args(description: str | None, argv: list[str] | None = None) -> PredictionSettings:
     """From words to settings."""
     parser = CommandParser(description=description)
-    _add_network(parser)
+    add_network_options(parser)
     _add_images(parser)
     _add_prediction(parser)
     add_crf_options(parser)
     _add_results(parser)
     options = parser.parse_args(argv)
     return parsed(parser, PredictionSettings, options, crf=crf_settings(options))
-
-
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    network = parser.add_argument_group("network")
-    checkpoint = network.add_mutually_exclusive_group()
-    checkpoint.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint<step>.pth or best.pth")
-    checkpoint.add_argument(
-        "--checkpoint-dir",
-        type=Path,
-        default=Path("checkpoint"),
-        metavar="DIR",
-        help="folder of a run: its best.pth, or else its newest checkpoint",
-    )
-    network.add_argument(
-        "--backbone", type=one_of("backbone", list(BACKBONES)), help="of the generator; default as options.json says"
-    )
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:

@@ -6,10 +6,16 @@ from typing import Any
 
 from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, SubcommandParser, count, number, one_of
-from tools.studies.settings import KEEP, PlanSettings, ReportSettings, RunSettings
+from tools.studies.settings import DESIGNS, KEEP, PlanSettings, ReportSettings, RunSettings, SimulationSettings
 
-Settings = PlanSettings | RunSettings | ReportSettings
-SETTINGS: dict[str, type[Settings]] = {"plan": PlanSettings, "run": RunSettings, "report": ReportSettings}
+OfStudy = PlanSettings | RunSettings | ReportSettings
+Settings = OfStudy | SimulationSettings
+SETTINGS: dict[str, type[Settings]] = {
+    "plan": PlanSettings,
+    "run": RunSettings,
+    "report": ReportSettings,
+    "simulate": SimulationSettings,
+}
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> Settings:
@@ -24,6 +30,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Settin
     _add_side_by_side(run)
     _add_running(run)
     _add(verbs, "report", "write the page and the tables of what is done of a study")
+    _add_simulation(verbs)
     options = parser.parse_args(argv)
     return parsed(parser, SETTINGS[options.verb], options)
 
@@ -60,3 +67,20 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     add("--max-hours", type=number(0, above=True), metavar="H", help="save and end after this time")
     add("--threads", type=count(1, 1024), metavar="N", help="of each job; default an equal share of the cores")
     add("--config", type=Path, metavar="FILE", help="Python file that makes Parsl's `config`; default this machine")
+
+
+def _add_simulation(verbs: Any) -> None:
+    about = "Simulate studies without any true difference: how often tests claim one, and intervals cover the truth."
+    parser = verbs.add_parser("simulate", help="how often the tests claim falsely, in drawn studies", description=about)
+    add = parser.add_argument
+    add("--studies", type=count(1, 1_000_000), default=2_000, metavar="N", help="of each design and situation")
+    add("--designs", type=_design, nargs="+", default=DESIGNS, metavar="AxS", help="areas × seeds, such as 5x3")
+    add("--random-seed", type=count(0, 2**32 - 1), default=0, metavar="S", help="of the drawing")
+    add("--debug", action="store_true", help="show a traceback with an error")
+
+
+def _design(text: str) -> tuple[int, int]:
+    areas, _, seeds = text.partition("x")
+    if not (areas.isdecimal() and seeds.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no design; give areas × seeds, such as 5x3")
+    return int(areas), int(seeds)

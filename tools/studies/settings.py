@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from utils.fields import as_counts, as_one_of, as_paths, check_numbers
+from utils.settings import require
 
 KEEP = ("best", "last", "none")
 STUDIES = Path("runs/studies")
+DESIGNS = ((1, 6), (3, 3), (5, 2), (5, 3), (5, 5), (8, 3), (10, 3), (15, 3), (20, 2))  # areas, seeds
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,27 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         as_paths(self, "study", "studies_dir")
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Simulating studies without any true difference.
+
+    Attributes:
+        studies: how many of each design and situation.
+        designs: numbers of areas and of seeds; one of 1 and 1 has no noise to measure.
+        random_seed: of the drawing.
+    """
+
+    studies: int = 2_000
+    designs: tuple[tuple[int, int], ...] = DESIGNS
+    random_seed: int = 0
+
+    def __post_init__(self) -> None:
+        as_counts(self, "studies")
+        as_counts(self, "random_seed", least=0)
+        object.__setattr__(self, "designs", tuple(tuple(design) for design in self.designs))
+        for areas, seeds in self.designs:
+            require(
+                min(areas, seeds) > 0 and areas * seeds > 1, "{designs}: {}x{} has no noise to measure", areas, seeds
+            )

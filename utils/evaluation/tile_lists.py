@@ -1,7 +1,7 @@
 """Scoring a network on the tiles of a list: the scores, their interval, and the maps that are pictured."""
 
 import time
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from utils.evaluation.metric import Scores, TileMatrices
 from utils.evaluation.notes import count_labelled
 from utils.evaluation.settings import ViewSettings
 from utils.evaluation.views import PLAIN, maps_for_ids
-from utils.evaluation.windows import Windows
+from utils.evaluation.windows import Classify, Windows
 from utils.imagery.colours import RGB
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.progress import progress
@@ -215,12 +215,16 @@ class ListScorer:
     @torch.inference_mode()
     def predictions(self, tiles: Sequence[int]) -> list[np.ndarray]:
         """Class ids that the network predicts for some tiles, uint8, at tile size."""
-        classify = partial(
-            maps_for_ids,
+        classify = self.classifier(maps_for_ids)
+        return [likeliest(batch, self.windows, classify) for batch in self.tiles.one_by_one(tiles)]
+
+    def classifier(self, make_maps: Callable[..., Tensor]) -> Classify:
+        """What the network makes of a batch: `maps_for_ids` or `predict_probabilities` with the list's settings."""
+        return partial(
+            make_maps,
             self.network,
             device=self.device,
             precision=self.precision,
             views=self.views,
             pixels=self.pixels,
         )
-        return [likeliest(batch, self.windows, classify) for batch in self.tiles.one_by_one(tiles)]

@@ -1,6 +1,6 @@
 """How often the tests claim falsely and the intervals cover the truth, in simulated studies.
 
-    python -m utils.studies.simulation --studies 2000
+    python tools/study.py simulate --studies 2000
 
 Scores are in points of mean IoU. An arm's score is the difficulty of the area (standard deviation 8), the seed's in
 that area (2), both of which its partner shares, and its own noise. The situations:
@@ -14,7 +14,6 @@ that area (2), both of which its partner shares, and its own noise. The situatio
 What a test claims falsely is counted for its own question.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,8 +24,6 @@ from utils.studies.permutation import ON_A_NEW_AREA, ON_THESE_AREAS, flips_of, p
 
 SITUATIONS = ("no effect", "seed noise only", "area × strategy")
 LEVEL = 0.05
-STUDIES = 2_000
-DESIGNS = ((1, 6), (3, 3), (5, 2), (5, 3), (5, 5), (8, 3), (10, 3), (15, 3), (20, 2))  # areas, seeds
 AREA_SPREAD, SEED_SPREAD, EFFECT_SPREAD = 8.0, 2.0, 2.0  # points
 _RESAMPLES = 1_000
 
@@ -113,29 +110,3 @@ def all_rates(designs: Sequence[tuple[int, int]], studies: int, seed: int = 0) -
             for situation in SITUATIONS:
                 if areas > 1 or situation != "area × strategy":  # the effect on one area is its mean
                     yield simulated_rates(situation, question, areas, seeds, studies, seed)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Print the rates of some designs as a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", type=int, default=STUDIES, metavar="N", help="studies a row")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the drawing")
-    parser.add_argument("--designs", type=_design, nargs="+", default=DESIGNS, metavar="AxS", help="areas × seeds")
-    options = parser.parse_args(argv)
-    print(f"{options.studies} studies a row; at most {binomial_limit(options.studies):.1%} of false claims are right")
-    print(f"{'question':<16}{'areas × seeds':>15}  {'situation':<17}{'false claims':>13}{'intervals cover':>17}")
-    for rates in all_rates(options.designs, options.studies, options.seed):
-        design = f"{rates.areas} × {rates.seeds}"
-        found = f"{rates.claims:>13.1%}{'–' if rates.coverage is None else f'{rates.coverage:.1%}':>17}"
-        print(f"{rates.question:<16}{design:>15}  {rates.situation:<17}{found}", flush=True)
-
-
-def _design(text: str) -> tuple[int, int]:
-    areas, seeds = (int(part) for part in text.split("x"))
-    if min(areas, seeds) < 1 or (areas == 1 and seeds == 1):
-        raise ValueError(f"a design of {text} has no noise to measure")
-    return areas, seeds
-
-
-if __name__ == "__main__":
-    main()

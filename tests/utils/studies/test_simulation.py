@@ -1,7 +1,7 @@
 import pytest
 
 from utils.studies.permutation import ON_A_NEW_AREA, ON_THESE_AREAS
-from utils.studies.simulation import SITUATIONS, binomial_limit, main, simulated_rates
+from utils.studies.simulation import SITUATIONS, binomial_limit, simulated_rates
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
@@ -16,10 +16,3 @@ def test_few_false_claims_and_none_of_a_new_area_with_five(situation):
 
 def test_two_thousand_studies_may_claim_six_percent():
     assert binomial_limit(2000) == pytest.approx(0.06, abs=0.0005)
-
-
-def test_a_table_has_a_row_for_each_question_and_situation(capsys):
-    main(["--studies", "2", "--designs", "3x2"])
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 2 * len(SITUATIONS)
-    assert lines[-1].split()[-1] == "–"  # 3 areas are too few for an interval on a new one

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,14 +119,7 @@ def _scored(batch: Any, scorer: ListScorer) -> tuple[Tensor, Tensor]:
 def _pieces(scorer: ListScorer, batch: Any) -> Iterator[tuple[int, int, int, Tensor]]:
     """The tiles of a batch, large ones in windows: number in the batch, first row and column, and probabilities,
     float32 (C, h, w), on the CPU."""
-    classify = partial(
-        predict_probabilities,
-        scorer.network,
-        device=scorer.device,
-        precision=scorer.precision,
-        views=scorer.views,
-        pixels=scorer.pixels,
-    )
+    classify = scorer.classifier(predict_probabilities)
     plan = scorer.windows.plan(size_inside(batch))
     if plan.is_single:
         for number, one in enumerate(classify(batch).cpu()):
