@@ -180,7 +180,7 @@ def report(folder: MapFolder, ignored: int, written: int, skipped: Sequence[str]
         written: images that have a map.
         skipped: names of those that have none.
     """
-    for index, (name, share) in enumerate(zip(folder.classes, folder.total_shares(), strict=True)):
+    for index, (name, share) in enumerate(zip(folder.target.classes, folder.total_shares(), strict=True)):
         remark = f"  (not learned: --ignore-label {index} in training)" if index == ignored else ""
         print(f"{name:<20} {share:>7.1%}{remark}")
     if skipped:

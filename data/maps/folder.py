@@ -9,6 +9,7 @@ import numpy as np
 from data.maps.images import MapImage
 from data.maps.picture_map import PictureMap
 from data.maps.settings import MapOutputs
+from data.maps.target import MapTarget
 from utils.errors import DataError, warn
 from utils.evaluation.strips import MapStrip
 from utils.imagery.colours import RGB
@@ -68,6 +69,7 @@ class MapFolder(OutputFolder):
         shown: from an image as it was predicted to RGB, uint8 (H, W, 3).
 
     Attributes:
+        target: where maps are written, and what of each.
         sizes, pixels: height and width, and pixels of each class, of the maps that are finished, by the image's name.
         areas: of those that are GeoTIFF, likewise.
     """
@@ -81,9 +83,9 @@ class MapFolder(OutputFolder):
         shown: Callable[[np.ndarray], np.ndarray] = lambda image: image,
     ) -> None:
         super().__init__(path, MAPS)
-        self.classes, self.colours, self.outputs, self.shown = classes, colours, outputs or MapOutputs(), shown
+        folders = {kind: path / kind for kind in MAPS.folders}
+        self.target = MapTarget(folders, classes, colours, outputs or MapOutputs(), shown)
         self.shares = path / "class_shares.csv"
-        self.maps = {kind: path / kind for kind in MAPS.folders}
         self._has_begun = False
         self._images: set[str] | None = None  # of the prediction that is there, once the folder is claimed
         self.sizes: dict[str, tuple[int, int]] = {}
@@ -167,10 +169,10 @@ class MapFolder(OutputFolder):
     def map_of(self, image: MapImage) -> OpenMap:
         """Begin the map of an image."""
         if image.read_as_filed is not None:
-            return PictureMap(image, self.maps, self.classes, self.colours, self.outputs, self.shown)
+            return PictureMap(image, self.target)
         from data.maps.scene_map import SceneMap  # with GDAL
 
-        return SceneMap(image, self.maps, self.classes, self.colours, self.outputs)
+        return SceneMap(image, self.target)
 
     def add(self, image: MapImage, map_of_image: OpenMap) -> None:
         """Count a finished map, which from now on is kept whatever happens."""
@@ -185,14 +187,15 @@ class MapFolder(OutputFolder):
         `class_shares.csv` has a line an image, with height and width of its map and each class's fraction of the pixels
         that have a class; `class_areas.csv`, of scenes, the pixels and the area of each class.
         """
-        rows: list[list[object]] = [["image", "height", "width", *self.classes]]
+        rows: list[list[object]] = [["image", "height", "width", *self.target.classes]]
         for name, pixels in self.pixels.items():
             rows.append([name, *self.sizes[name], *(f"{share:.6f}" for share in pixels / max(1, pixels.sum()))])
         write_text(self.shares, table_text(rows))
         if self.areas:
             from data.maps.areas import CLASS_AREAS, write_class_areas  # with GDAL
 
-            for note in write_class_areas(self.path / CLASS_AREAS, self.areas, self.classes, self.outputs.accuracy):
+            target, path = self.target, self.path / CLASS_AREAS
+            for note in write_class_areas(path, self.areas, target.classes, target.outputs.accuracy):
                 warn(note)
 
     def total_shares(self) -> np.ndarray:

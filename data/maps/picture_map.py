@@ -1,16 +1,14 @@
 """The map of a picture, an image without a place: PNG files of the size of its file, and a GeoTIFF of many bands."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 
 from data.maps.images import MapImage
-from data.maps.settings import MapOutputs
+from data.maps.target import MapTarget
 from utils.drawing.pictures import colourise, overlay
 from utils.evaluation.strips import MapStrip
-from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX, as_percent, count_classes
 from utils.runs.files import write_atomically
 
@@ -20,27 +18,14 @@ class PictureMap:
 
     Args:
         image: the picture.
-        folders: where the maps lie, by kind.
-        classes: names of the classes in the order of their ids.
-        colours: RGB of each.
-        outputs: what is written.
-        shown: from the picture as it was read to RGB, uint8 (H, W, 3).
+        target: where its map is written.
 
     Attributes:
         pixels: of each class, int64 (C,), once the map is finished.
     """
 
-    def __init__(
-        self,
-        image: MapImage,
-        folders: Mapping[str, Path],
-        classes: Sequence[str],
-        colours: Sequence[RGB],
-        outputs: MapOutputs,
-        shown: Callable[[np.ndarray], np.ndarray],
-    ) -> None:
-        self.image, self.folders, self.colours, self.outputs, self.shown = image, folders, colours, outputs, shown
-        self.classes, self.pixels = tuple(classes), np.zeros(len(classes), np.int64)
+    def __init__(self, image: MapImage, target: MapTarget) -> None:
+        self.image, self.target, self.pixels = image, target, np.zeros(len(target.classes), np.int64)
         self._ids: list[np.ndarray] = []
         self._confidence: list[np.ndarray] = []
         self._probabilities: list[np.ndarray] = []
@@ -63,18 +48,18 @@ class PictureMap:
         """
         size = self.image.file_size()
         ids = _at_size(self._ids, size)
-        self.pixels = count_classes(ids, len(self.colours))
+        self.pixels = count_classes(ids, len(self.target.colours))
         self._save("ids", ids)
         if self._confidence:
             self._save("confidence", _at_size(self._confidence, size))
         if self._probabilities:
             self._save_bands("probabilities", (_at_size(band, size) for band in zip(*self._probabilities, strict=True)))
-        if self.outputs.ids_only:
+        if self.target.outputs.ids_only:
             return
         assert self.image.read_as_filed is not None
-        filed = self.shown(self.image.read_as_filed())
-        self._save("colour", colourise(ids, self.colours))
-        self._save("overlay", overlay(filed, ids, self.colours))
+        filed = self.target.shown(self.image.read_as_filed())
+        self._save("colour", colourise(ids, self.target.colours))
+        self._save("overlay", overlay(filed, ids, self.target.colours))
 
     def discard(self) -> None:
         """Leave nothing behind: no file was begun."""
@@ -83,14 +68,15 @@ class PictureMap:
         """Write bands of percent, uint8 (H, W) each; PNG has no room for them."""
         from data.maps.raster_map import write_percent  # with GDAL
 
-        write_percent(self.folders[kind] / f"{self.image.name}.tif", self.classes, np.stack(list(bands)))
+        path = self.target.file(kind, self.image.name, ".tif")
+        write_percent(path, self.target.classes, np.stack(list(bands)))
 
     def _save(self, kind: str, pixels: np.ndarray) -> None:
         """Write a grey or an RGB picture. OpenCV compresses it in less than half of Pillow's time."""
         if pixels.ndim == 3:
             pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         encoded = cv2.imencode(".png", pixels)[1].tobytes()
-        write_atomically(self.folders[kind] / f"{self.image.name}.png", lambda file: file.write(encoded))
+        write_atomically(self.target.file(kind, self.image.name, ".png"), lambda file: file.write(encoded))
 
 
 def _at_size(strips: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

@@ -1,16 +1,12 @@
 """The map of a scene: GeoTIFF files on the scene's own grid, whatever scale the network saw it at."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
 import numpy as np
 
 from data.maps.images import MapImage
 from data.maps.raster_map import MapFiles, MapWriter
-from data.maps.settings import MapOutputs
+from data.maps.target import MapTarget
 from data.rasters.scene import RasterScene
 from utils.evaluation.strips import MapStrip
-from utils.imagery.colours import RGB
 
 
 class SceneMap:
@@ -18,10 +14,7 @@ class SceneMap:
 
     Args:
         image: the scene.
-        folders: where the maps lie, by kind.
-        classes: names of the classes in the order of their ids.
-        colours: RGB of each.
-        outputs: what is written.
+        target: where its map is written.
 
     Attributes:
         areas: pixels and square metres of each class so far.
@@ -31,20 +24,14 @@ class SceneMap:
         DataError: the disk is full, or the scene cannot be opened.
     """
 
-    def __init__(
-        self,
-        image: MapImage,
-        folders: Mapping[str, Path],
-        classes: Sequence[str],
-        colours: Sequence[RGB],
-        outputs: MapOutputs,
-    ) -> None:
+    def __init__(self, image: MapImage, target: MapTarget) -> None:
+        outputs = target.outputs
         kinds = {"ids": True, "confidence": outputs.confidence, "probabilities": outputs.probabilities}
-        files = {kind: folders[kind] / f"{image.name}.tif" for kind, is_wanted in kinds.items() if is_wanted}
+        files = {kind: target.file(kind, image.name, ".tif") for kind, is_wanted in kinds.items() if is_wanted}
         self.path = files["ids"]
         with RasterScene.open(image.path, expand_palette=True) as scene:
             place = scene.place
-        self._writer = MapWriter(MapFiles(**files), image.file_size(), place, classes, colours)
+        self._writer = MapWriter(MapFiles(**files), image.file_size(), place, target.classes, target.colours)
         self.areas = self._writer.areas
 
     @property

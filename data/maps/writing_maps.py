@@ -54,8 +54,9 @@ class WritingMaps:
         """As of the folder: make room for the maps of `images`; a second call changes nothing."""
         if not distributed.is_main():
             return
-        if self._folder.outputs.polygons is not None and self._polygons is None:
-            self._polygons = self._opened.enter_context(self._polygon_file(self._folder.outputs.polygons))
+        path = self._folder.target.outputs.polygons
+        if path is not None and self._polygons is None:
+            self._polygons = self._opened.enter_context(self._polygon_file(path))
         self._folder.begin_with(images, record)
 
     def write(self, image: MapImage, strip: MapStrip) -> None:
@@ -86,10 +87,11 @@ class WritingMaps:
     def _polygon_file(self, path: Path) -> "PolygonFile":
         from data.maps.polygons import PolygonFile  # with GDAL
 
-        return PolygonFile(path, self._folder.classes, self._folder.colours, self._folder.outputs.min_area)
+        target = self._folder.target
+        return PolygonFile(path, target.classes, target.colours, target.outputs.min_area)
 
     def _add_polygons(self, image: MapImage) -> None:
-        outputs, path = self._folder.outputs, getattr(self._open, "path", None)
+        outputs, path = self._folder.target.outputs, getattr(self._open, "path", None)
         if self._polygons is None or path is None:
             return
         from data.maps.areas import SQUARE_METRES  # with GDAL

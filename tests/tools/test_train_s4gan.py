@@ -355,6 +355,19 @@ def test_masks_without_a_label_are_refused_before_the_run_begins(
     assert contents(out) == before
 
 
+def evaluated(tiny: TinySet, folder: Path, *options: str) -> dict[str, str]:
+    """The line of scores.csv that auto_evaluate writes of the one checkpoint in `folder / "run"`."""
+    evaluation = {
+        "dataset": "custom", "data-dir": tiny.folder, "data-list": tiny.list_path, "checkpoint-dir": folder / "run",
+        "save-dir": folder / "scores", "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    words = [str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]
+    assert auto_evaluate.main([*words, "--all", *options]) == 0
+    with (folder / "scores" / "scores.csv").open() as file:
+        (scores,) = csv.DictReader(file)
+    return scores
+
+
 def validation_of(out: Path) -> list[str]:
     return [row["val_mean_iou"] for row in rows_of(out)]
 
@@ -365,14 +378,7 @@ def test_validation_scores_a_pixel_in_several_tiles_once(tmp_path: Path, capsys:
     changes = {"data_list": tiny.list_path, "val_list": tiny.list_path, "num_steps": 1, "eval_every": 1}
     run(options(tiny, tmp_path / "run", "--supervised-only", **changes))
     assert f"4 of 4 tiles of {tiny.list_path} overlap" in capsys.readouterr().out
-    evaluation = {
-        "dataset": "custom", "data-dir": tiny.folder, "data-list": tiny.list_path, "checkpoint-dir": tmp_path / "run",
-        "save-dir": tmp_path / "scores", "input-size": "32,32", "device": "cpu", "precision": "fp32",
-    }  # fmt: skip
-    words = [str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]
-    assert auto_evaluate.main([*words, "--all"]) == 0
-    with (tmp_path / "scores" / "scores.csv").open() as file:
-        (scores,) = csv.DictReader(file)
+    scores = evaluated(tiny, tmp_path, "--input-size", "32,32")
     (validated,) = validation_of(tmp_path / "run")
     assert float(validated) == pytest.approx(float(scores["mean_iou"]), abs=1e-6)
     (tiny.folder / "tiles.csv").unlink()
@@ -402,14 +408,7 @@ def test_validation_has_a_batch_size_and_reads_large_tiles_in_windows_as_evaluat
         patched.setattr(views, "network_input", watched)
         run(options(tiny, tmp_path / "run", "--supervised-only", **changes))
     assert max(seen) == expected
-    evaluation = {
-        "dataset": "custom", "data-dir": tiny.folder, "data-list": tiny.list_path, "checkpoint-dir": tmp_path / "run",
-        "save-dir": tmp_path / "scores", "device": "cpu", "precision": "fp32",
-    }  # fmt: skip
-    words = [str(part) for name, value in evaluation.items() for part in (f"--{name}", value)]
-    assert auto_evaluate.main([*words, "--all"]) == 0
-    with (tmp_path / "scores" / "scores.csv").open() as file:
-        (scores,) = csv.DictReader(file)
+    scores = evaluated(tiny, tmp_path)
     (validated,) = validation_of(tmp_path / "run")
     assert float(validated) == pytest.approx(float(scores["mean_iou"]), abs=1e-6)
 
