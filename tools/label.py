@@ -41,7 +41,7 @@ from data.labelling.tiles import LabelTiles
 from data.lists.splits import read_chosen
 from model.run_files import require_classes
 from model.trained import Trained
-from tools.cli.next_command import typed_again
+from tools.cli.next_command import training, typed_again
 from utils.compute.device import choose_device
 from utils.errors import warn
 from utils.evaluation.settings import WindowSettings
@@ -150,6 +150,10 @@ def import_(settings: LabelImportSettings) -> int:
             print(f"{label:<7} {listed(names)}: {remark}")
     if report.minutes is not None:
         print(f"minutes {report.minutes:.1f}")
+    data_list = settings.data.data_dir / "train.txt"
+    if report.imported and data_list.is_file():
+        dataset, labels = settings.data.dataset.lower(), {"--labelled": "all-masks"}
+        print(training(dataset, settings.data.data_dir, data_list, tiles.description, labels))
     return INCOMPLETE if report.strangers else 0
 
 

@@ -185,6 +185,8 @@ def report(folder: MapFolder, ignored: int, written: int, skipped: Sequence[str]
         print(f"{name:<20} {share:>7.1%}{remark}")
     if skipped:
         print(f"skipped {len(skipped)} images: {', '.join(skipped[:10])}", file=sys.stderr)
+    if folder.target.outputs.polygons is not None:
+        print(f"polygons: {folder.target.outputs.polygons}")
     print(f"maps of {written} images: {folder.path}")
 
 

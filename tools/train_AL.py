@@ -46,7 +46,7 @@ from model.active_learner import ActiveLearner
 from model.learner import Learner
 from model.networks.classifier import FEATURES, build_classifier
 from tools.cli.label_costs import note_answers, say_costs
-from tools.cli.next_command import NextStep, training, typed_again
+from tools.cli.next_command import NextStep, labelling, training, typed_again
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers
 from utils.compute.precision import resolve_precision
@@ -302,7 +302,8 @@ def next_step(settings: SelectionSettings, chosen: Sequence[str], tiles: Tiles, 
     step = training(data.dataset.lower(), data.data_dir, data.data_list, reader.description, labels)
     if missing := [name for name in chosen if not reader.has_mask(name)]:
         where = reader.mask_path(missing[0])
-        return replace(step, first=f"draw masks for {len(missing)} of these tiles ({where} and so on)")
+        first = f"draw masks for {len(missing)} of these tiles ({where} and so on)"
+        return replace(step, first=first, by=labelling(data.dataset.lower(), data.data_dir, array))
     return step
 
 

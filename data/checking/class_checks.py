@@ -120,7 +120,9 @@ def scene_labels(surveyed: SurveyedSet) -> Finding:
     """Scene labels can be read, and each scene class has tiles."""
     known, names = surveyed.description.scene_classes, surveyed.lists["data"]
     if known is None:
-        return Finding("scene labels", "-", "the data set has no scene classes; the active learner needs them")
+        return Finding(
+            "scene labels", "-", "the data set has no scene classes; train_AL.py asks people, with --scene-classes"
+        )
     try:
         labels = read_scene_labels(surveyed.description, surveyed.data.data_dir, names)
     except DataError as error:

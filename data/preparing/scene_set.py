@@ -85,7 +85,7 @@ def contents_of(
     warn_of_values(values, as_given)
     if not tiles:
         raise DataError(f"no tile has {cut.min_labelled:.0%} of its pixels labelled; lower --min-labelled")
-    if as_given.palette is None and says_no_class(sum(values.values(), MaskValues()), as_given):
+    if as_given.palette is None and _means_no_class(sum(values.values(), MaskValues()), as_given):
         raw = raw | {"ignore_codes": [IGNORE_INDEX]}
     counts = {tile.name: tile.counts for tile in tiles if tile.counts is not None}
     labels: dict[str, str] = {}
@@ -233,3 +233,9 @@ def _display(asked: str | None, names: Sequence[str]) -> tuple[int, ...]:
     if len(found) not in (1, 3):
         raise OptionError(f"--display-bands {asked} names {len(found)} bands; give one, or three for red, green, blue")
     return tuple(found)
+
+
+def _means_no_class(values: MaskValues, as_given: Description) -> bool:
+    """Whether 255 is to be declared to have no class: masks say so, or there are none yet, and those to come will."""
+    has_class = any(IGNORE_INDEX in codes for codes in as_given.codes or ())
+    return says_no_class(values, as_given) or (not values.masks and not has_class)

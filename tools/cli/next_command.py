@@ -29,15 +29,19 @@ class NextStep:
         command: one line for a shell.
         notes: lines of a shell's comments, pasted with it or not.
         first: what has to be done before; empty where nothing is.
+        by: a command that helps with that; empty where none does.
     """
 
     command: str
     notes: Sequence[str] = ()
     first: str = ""
+    by: str = ""
 
     def __str__(self) -> str:
-        first = f" {self.first}, then" if self.first else ""
-        return "\n".join([f"next:{first}\n", self.command, *(f"# {note}" for note in self.notes)])
+        head = "next:"
+        if self.first:
+            head += f" {self.first}" + (f", by\n\n{self.by}\n\nthen" if self.by else ", then")
+        return "\n".join([f"{head}\n", self.command, *(f"# {note}" for note in self.notes)])
 
 
 def command_line(script: str, options: Mapping[str, object]) -> str:
@@ -90,6 +94,8 @@ def choosing(dataset: str, data_dir: Path, data_list: Path, description: Descrip
         "--data-list": data_list,
         "--val-list": val_list if _tells_accuracy(val_list, data_dir, description, names) else None,
         "--labeled-ratio": _usual_ratio(len(names), len(asked) if classes else 1),
+        "--alpha": None if classes else "0.5",  # people would be asked for every tile or two
+        "--beta": None if classes else "1",
         "--model-name": "res50",
         "--scene-classes": None if classes else ",".join(asked),
         "--save-dir": free_folder(save_dir) if (save_dir / dataset).exists() else None,
@@ -99,6 +105,18 @@ def choosing(dataset: str, data_dir: Path, data_list: Path, description: Descrip
     if not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
         notes.append("fetches ImageNet weights once; without a network, or to do without, --classifier-weights none")
     return NextStep(command_line("train_AL.py", options), notes)
+
+
+def labelling(dataset: str, data_dir: Path, names: Path) -> str:
+    """Hand chosen tiles to people who draw."""
+    options = {
+        "--names": names,
+        "--data-dir": data_dir,
+        "--dataset": None if dataset == "custom" else dataset,
+        "--to": "qgis",
+        "--out": free_folder(Path("to_label")),
+    }
+    return command_line("label.py", {"export": True, **options})
 
 
 def training(

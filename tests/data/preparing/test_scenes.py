@@ -182,6 +182,7 @@ def test_unlabelled_neighbours_of_test_tiles_are_left_out(tmp_path, capsys):
 def test_no_masks_at_all(tmp_path, capsys):
     write_scenes(tmp_path, {"a": (64, 64), "b": (64, 64)}, with_masks=False)
     assert cut(tmp_path, masks=False, classes=("--classes", "land,water")) == 0
+    assert read(tmp_path)[0].ignore_codes == {255}  # what a drawing tool writes where nothing is drawn
     _, lists, _ = read(tmp_path)
     assert list(lists) == ["train"]
     assert len(lists["train"]) == 8

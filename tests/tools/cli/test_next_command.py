@@ -114,6 +114,7 @@ def test_a_set_without_masks_is_not_offered_for_training(tiles, capsys):
     prepare_data = main_of("prepare_data").__globals__
     step = prepare_data["next_step"]("custom", tiles.folder)
     assert "no tile has a mask" in step.notes[0]
+    assert "--alpha 0.5 --beta 1 " in step.command
     paste(str(step), "train_AL", "--classifier-weights", "none", code=3)
     for _ in range(4):
         printed = capsys.readouterr().out
@@ -128,7 +129,10 @@ def test_a_set_without_masks_is_not_offered_for_training(tiles, capsys):
         assert Path(script).name == "train_AL.py"
         assert main_of("train_AL")(words) in (0, 3)
     assert "next: draw masks for 2 of these tiles" in printed
-    assert "masks" in printed[printed.index("draw masks") :]
+    _, exporting, then = printed[printed.index("next:") :].strip().split("\n\n", 2)
+    assert Path(as_typed(then)[0]).name == "train_s4gan.py"
+    assert main_of("label")(as_typed(exporting)[1:]) == 0
+    assert len({path.stem for path in Path("to_label", "images").iterdir()}) == 2
 
 
 def test_prepared_scenes_are_followed_by_the_command_that_is_printed(tiles, tmp_path, capsys):

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from utils.compute.machine import usable_cores
+from utils.compute.machine import free_memory, usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +59,9 @@ def test_elsewhere_all_cores_count(monkeypatch, tmp_path, counted, expected):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: counted)
     assert usable_cores(tmp_path) == expected
+
+
+def test_memory_that_holds_copies_of_files_is_free(tmp_path):
+    write(tmp_path / "proc/meminfo", "MemTotal: 4000 kB\nMemFree: 100 kB\nMemAvailable: 3000 kB\n")
+    assert free_memory(tmp_path) == 3000 * 1024
+    assert (free_memory(tmp_path / "elsewhere") or 1) > 0

@@ -55,8 +55,13 @@ class Calibration:
         on = f"on {self.measured_on}" + ("" if self.is_held_out else ", which the temperature was fitted on")
         return (
             f"confidence: expected calibration error {self.before.error:.3f}, at temperature {self.temperature:.2f} "
-            f"{self.after.error:.3f} ({on})"
+            f"{self.after.error:.3f} ({on})" + ("" if self.helps else "; the temperature does not help there")
         )
+
+    @property
+    def helps(self) -> bool:
+        """Whether the error at the temperature is no larger than before."""
+        return self.after.error <= self.before.error
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""

@@ -35,6 +35,9 @@ def test_a_network_that_is_too_sure_is_as_right_as_it_is_sure_at_its_temperature
     assert found.after.error == pytest.approx(0, abs=1e-3)
     assert found.nll_after < found.nll_before
     assert "on val.txt, which the temperature was fitted on" in found.in_words()
+    assert "does not help" not in found.in_words()
+    worse = replace(found, before=found.after, after=found.before)
+    assert worse.in_words().endswith("; the temperature does not help there")
 
 
 def test_the_temperature_is_of_the_list_of_the_choice_and_the_error_of_the_test_list(lists):
