@@ -66,7 +66,9 @@ def job(tmp_path, monkeypatch):
 
 
 def ran(file: Path) -> list[str]:
-    return (file.parent / "ran.txt").read_text().splitlines()
+    """Commands that have come as far as to write their name; on a slow machine, none by an early deadline."""
+    path = file.parent / "ran.txt"
+    return path.read_text().splitlines() if path.is_file() else []
 
 
 def test_commands_run_in_order_and_once(job):
