@@ -15,6 +15,9 @@ from utils.imagery.labels import MAX_CLASSES
 from utils.paths import read_bytes
 from utils.suggest import unknown
 
+FILE_NAME = "dataset.json"
+STRETCH = "stretch"  # key: percentiles that ranges were measured by, over the training list; null: they were not
+
 
 def load_description(dataset: str, data_dir: Path) -> Description:
     """The description of a data set: a built-in one, or the `dataset.json` of a custom set.
@@ -32,7 +35,7 @@ def load_description(dataset: str, data_dir: Path) -> Description:
         raise OptionError(unknown("dataset", dataset, DATASET_NAMES))
     if key != "custom":
         return BUILT_IN[key]
-    path = data_dir / "dataset.json"
+    path = data_dir / FILE_NAME
     if not path.is_file():
         raise OptionError(
             f"no {path}; a custom data set is described by this file "
@@ -66,7 +69,7 @@ _KEYS = {
     "version", "name", "images", "masks", "classes", "palette", "ignore_colours", "scene_classes", "scene_labels",
     "group", "tile_size",
 }  # fmt: skip
-_KEYS_OF_2 = {"codes", "ignore_codes", "exif", *KEYS_OF_BANDS}  # further keys of version 2, all optional
+_KEYS_OF_2 = {"codes", "ignore_codes", "exif", STRETCH, *KEYS_OF_BANDS}  # further keys of version 2, all optional
 _MAX_CODE = 65535
 
 
@@ -89,6 +92,7 @@ def parse_description(raw: Any) -> Description:
         raise DataError(f'key `{newer[0]}` belongs to version 2; write "version": 2')
     if not isinstance(raw["name"], str):
         raise DataError(f"`name` must be text, found {raw['name']!r}")
+    _check_stretch(raw.get(STRETCH))
     classes = _names(raw, "classes")
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise DataError(f"`classes` must hold 2 to {MAX_CLASSES} names, found {len(classes)}")
@@ -116,6 +120,15 @@ def parse_description(raw: Any) -> Description:
         exif=_exif(raw.get("exif")),
         bands=bands_of_json(raw),
     )
+
+
+def _check_stretch(raw: Any) -> None:
+    """Refuse what is no pair of percentages."""
+    if raw is None:
+        return
+    is_pair = isinstance(raw, list) and len(raw) == 2 and all(type(value) in (int, float) for value in raw)
+    if not is_pair or not 0 <= raw[0] < raw[1] <= 100:
+        raise DataError(f"`{STRETCH}` must be two percentages such as [2, 98], or null, found {raw!r}")
 
 
 def _names(raw: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -31,8 +31,9 @@ import shutil
 from collections.abc import Sequence
 
 from tools.cli.next_command import typed_again
+from tools.studies.commands import Job
 from tools.studies.engine import Engine, Progress, places_here, run_jobs
-from tools.studies.jobs import Job, StudyJobs, jobs_of
+from tools.studies.jobs import StudyJobs, jobs_of
 from tools.studies.planning import outlook, refuse_other_words, say_outlook
 from tools.studies.reporting import write_report
 from tools.studies.settings import PlanSettings, ReportSettings, RunSettings, SimulationSettings

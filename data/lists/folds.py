@@ -7,12 +7,12 @@ from pathlib import Path
 
 from data.descriptions import Description
 from data.footprints.of_set import read_records
+from data.lists.fold_folder import is_measured
 from data.lists.scene_labels import read_scene_labels
 from data.lists.splits import read_names, split_names
 from data.reader import names_with_masks, open_reader
 from data.settings import DataSettings
 from utils.errors import DataError
-from utils.imagery.bands import RGB_BANDS
 from utils.studies.settings import FoldSettings
 from utils.suggest import first_names, unknown
 
@@ -28,12 +28,20 @@ class Fold:
         train: names of all training tiles, with masks or without; none lies in the area.
         val: tiles with masks that are held out of the training tiles to choose the checkpoint; may be empty.
         test: tiles of the area that have masks.
+        needs_folder: the data set's ranges or normalisation were measured on tiles of all areas, so the fold needs a
+            data folder of its own (`data.lists.fold_folder`).
     """
 
     area: str
     train: Sequence[str]
     val: Sequence[str]
     test: Sequence[str]
+    needs_folder: bool = False
+
+    @property
+    def lists(self) -> dict[str, Sequence[str]]:
+        """Names by list."""
+        return {name: getattr(self, name) for name in LISTS}
 
 
 def folds_of(settings: FoldSettings, dataset: str, data_dir: Path) -> list[Fold]:
@@ -45,11 +53,11 @@ def folds_of(settings: FoldSettings, dataset: str, data_dir: Path) -> list[Fold]
 
     Raises:
         OptionError: there is no such data set.
-        DataError: its tiles belong to no areas or to one only, an area has no masks, or its bands were measured on
-            tiles of all areas.
+        DataError: its tiles belong to no areas or to one only, an area has no masks, or it is not known how the ranges
+            of its bands came about.
     """
     description = DataSettings(dataset, data_dir, data_dir / "train.txt").description()
-    _refuse_measured_bands(description, data_dir)
+    needs_folder = is_measured(data_dir, description)
     records = read_records(data_dir)
     names = [record.name for record in records] or _listed(description, data_dir)
     scene_of = {record.name: record.scene for record in records}
@@ -66,18 +74,10 @@ def folds_of(settings: FoldSettings, dataset: str, data_dir: Path) -> list[Fold]
         near = _near(settings.gap, data_dir, {"train": train, "val": val, "test": test}, area_of)
         if not set(train) - near:
             raise DataError(f"no training tile is left for area {area} of {data_dir}; lower `gap`")
-        folds.append(Fold(area, [n for n in train if n not in near], [n for n in val if n not in near], test))
-    return folds
-
-
-def _refuse_measured_bands(description: Description, data_dir: Path) -> None:
-    bands = description.bands
-    if (bands.ranges, bands.mean, bands.std) != (RGB_BANDS.ranges, RGB_BANDS.mean, RGB_BANDS.std):
-        raise DataError(
-            f"{data_dir}: its ranges and normalisation come from one training list, which holds tiles of the test "
-            "areas; prepare a folder for each area (prepare_data.py scenes) and name them as [[data.areas]] with "
-            "data_dir"
+        folds.append(
+            Fold(area, [n for n in train if n not in near], [n for n in val if n not in near], test, needs_folder)
         )
+    return folds
 
 
 def _listed(description: Description, data_dir: Path) -> list[str]:

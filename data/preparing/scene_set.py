@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data.checking.mask_values import MaskValues, says_no_class
-from data.dataset_json import parse_description
+from data.dataset_json import STRETCH, parse_description
 from data.descriptions import Description
 from data.footprints.blocks import blocks
 from data.footprints.counting import CountedOnce
@@ -190,7 +190,9 @@ def _class_shares(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> d
 
 def _with_bands(raw: Mapping[str, Any], bands: Bands) -> dict[str, Any]:
     """The content of `dataset.json`; plain RGB is what nothing said means."""
-    return dict(raw) if bands == RGB_BANDS else {**raw, **bands.as_json()}
+    if bands == RGB_BANDS:
+        return {key: value for key, value in raw.items() if key != STRETCH}
+    return {**raw, **bands.as_json()}
 
 
 def bands_from(scenes: Sequence[RasterSceneInfo], reading: BandSettings, cut: Cut, training: Sequence[Tile]) -> Bands:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.checking.mask_values import meanings
-from data.dataset_json import parse_description
+from data.dataset_json import STRETCH, parse_description
 from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.labels.mask_files import palette_in_file
@@ -26,6 +26,7 @@ from data.preparing.scene_set import bands_from, contents_of, raw_description
 from data.preparing.settings import BandSettings, Cut, PolygonSettings, Target
 from data.preparing.tile_grid import check_groups
 from data.rasters.grids import Grid
+from data.rasters.values import stretch_of
 from utils.errors import DataError, OptionError, warn
 from utils.imagery.bands import RGB_BANDS
 
@@ -94,7 +95,9 @@ def prepare_scenes(
         tiles, values = raster_scenes.cut_raster_scenes(scenes, folder, description, cut)
         _say_first(sorted(remarks))
         bands_of = partial(bands_from, scenes, reading, cut)
-        return contents_of(folder, raw, as_given, tiles, values, grids, cut, turns_of(scenes, cut.exif), bands_of)
+        stretch = stretch_of(scenes[0].bands, reading.value_range, reading.stretch)
+        measured = raw | {STRETCH: None if stretch is None else list(stretch)}
+        return contents_of(folder, measured, as_given, tiles, values, grids, cut, turns_of(scenes, cut.exif), bands_of)
 
     sources = [("images", images_list := PathList(given, files.images), images_list.by_name)]
     used = {files.polygons.stem: files.polygons} if files.polygons else files.masks

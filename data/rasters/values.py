@@ -57,6 +57,13 @@ def choose_ranges(
     )
 
 
+def stretch_of(bands: Sequence[Band], value_range: Sequence[str] | None, stretch: str | None) -> Pair | None:
+    """The percentages by which `choose_ranges` measures the ranges; None where it measures none."""
+    if value_range or (not stretch and all(band.bits <= 8 for band in bands)):
+        return None
+    return parse_stretch(stretch) if stretch else DEFAULT_STRETCH
+
+
 def parse_ranges(texts: Sequence[str], count: int) -> Ranges:
     """Ranges from `LOW,HIGH`, one for all bands or one for each of `count` bands.
 

@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.studies.jobs import Job, StudyJobs
+from tools.studies.commands import Job
+from tools.studies.jobs import StudyJobs
 from tools.studies.planning import is_done
 from tools.studies.run_job import DONE, JOB, LOG, NOT_YET
 from utils.compute.machine import usable_cores

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from tools.cli import train_options
-from tools.studies.jobs import CELL, Job, Step, StudyJobs
+from tools.studies.commands import CELL, Job, Step
+from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import read_state
 from utils.console import say
 from utils.errors import DataError

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tools.cli.next_command import typed_again
 from tools.studies.choices import pixels_of_choices, scenes_of_choices
-from tools.studies.jobs import SELECTION, StudyJobs
+from tools.studies.commands import SELECTION
+from tools.studies.jobs import StudyJobs
 from tools.studies.planning import remarks, times_of
 from tools.studies.tables import read_results, write_tables
 from utils.runs.files import write_text

@@ -45,7 +45,7 @@ class Cell:
 
 
 def cells_of(study: StudySettings, areas: Mapping[str, Sequence[str]]) -> list[Cell]:
-    """All cells, in the order they are run in: a whole grid of the first seed before the second one begins.
+    """All cells, in the order they are run in: of each grid, all of the first seed before the second one begins.
 
     Args:
         study: the study.
@@ -58,16 +58,18 @@ def cells_of(study: StudySettings, areas: Mapping[str, Sequence[str]]) -> list[C
     for rule in study.rules:
         if "area" in rule.where and rule.where["area"] not in known:
             raise SettingsError("no data set has the area {} of a rule; correct its `where`", rule.where["area"])
-    return [
-        Cell(data.name, area, network.name, amount, strategy, method, seed)
+    cells = (
+        Cell(data, area, network, amount, strategy, method, seed)
+        for grid in study.whole_grids()
         for seed in study.seeds
-        for data in study.data
-        for area in areas[data.name]
-        for network in study.networks
-        for amount in study.amounts
-        for strategy in study.strategies
-        for method in study.methods
-    ]
+        for data in grid.data
+        for area in areas[data]
+        for network in grid.networks
+        for amount in grid.amounts
+        for strategy in grid.strategies
+        for method in grid.methods
+    )
+    return list(dict.fromkeys(cells))  # grids may overlap
 
 
 def network_of(study: StudySettings, cell: Cell) -> StudyNetwork:

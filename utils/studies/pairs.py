@@ -14,7 +14,7 @@ from utils.studies.cells import Cell
 from utils.studies.comparison import Compared, compare, corrected_together
 from utils.studies.results import CellLabels, CellScore
 
-STRATEGY, METHOD = "strategy", "method"  # what an arm differs in from the one it is compared with
+STRATEGY, METHOD, NETWORK = "strategy", "method", "network"  # what an arm differs in from the one it is compared with
 Scores = Mapping[Cell, float | None]  # mean IoU or another score, as a fraction; None or absent: missing
 
 
@@ -23,9 +23,9 @@ class Pairing:
     """Two arms that are compared.
 
     Attributes:
-        differs_in: `STRATEGY` or `METHOD`.
+        differs_in: `STRATEGY`, `METHOD` or `NETWORK`.
         first: the arm.
-        second: what it is compared with: the first strategy or method of the study.
+        second: what it is compared with: the first strategy, method or network of the study.
     """
 
     differs_in: str
@@ -66,11 +66,11 @@ def arms_of(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def pairings_of(arms: Sequence[Cell]) -> Iterator[Pairing]:
-    """Each strategy against the first one and each method against the first one, all else the same."""
-    for differs_in in (STRATEGY, METHOD):
-        baseline = getattr(arms[0], differs_in) if arms else ""
+    """Each strategy, method and network against the first one, all else the same, where both were run."""
+    for differs_in in (STRATEGY, METHOD, NETWORK):
         for arm in arms:
-            second = replace(arm, strategy=baseline) if differs_in == STRATEGY else replace(arm, method=baseline)
+            baseline = {differs_in: getattr(arms[0], differs_in)}
+            second = replace(arm, **baseline)
             if arm != second and second in arms:
                 yield Pairing(differs_in, arm, second)
 

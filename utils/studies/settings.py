@@ -1,7 +1,7 @@
 """What a study is: data sets with their areas, strategies, methods, networks, counts, seeds, and options of its jobs.
 
-A study is the grid of all of these. Each point of it is a cell: one training, its checkpoints scored on the test tiles
-of its area. `utils/studies/study_file.py` reads a study from a file, `utils/studies/cells.py` lists its cells.
+A study is the grid of all of these, or several grids. Each point is a cell: one training, its checkpoints scored on the
+test tiles of its area. `utils/studies/study_file.py` reads a study from a file, `utils/studies/cells.py` lists cells.
 """
 
 import re
@@ -14,6 +14,7 @@ from typing import Any
 from utils.fields import as_counts, as_one_of, as_paths, check_numbers
 from utils.selection.names import STRATEGY_NAMES
 from utils.settings import SettingsError, require
+from utils.studies.grids import GridSettings
 from utils.suggest import unknown
 
 COMMANDS = ("select", "train", "evaluate")  # what a job does: train_AL.py, train_s4gan.py, auto_evaluate.py
@@ -170,6 +171,7 @@ class StudySettings:
         options: of the commands, common to all cells.
         rules: options of some cells; later ones win over earlier ones, and all over those of a data set.
         title: of the report.
+        grids: whose union the cells are, run one after the other; empty: all is combined with all.
     """
 
     name: str
@@ -183,6 +185,7 @@ class StudySettings:
     options: Mapping[str, Options] = field(default_factory=dict)
     rules: tuple[CellRule, ...] = ()
     title: str = ""
+    grids: tuple[GridSettings, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name(self.name, "study")
@@ -203,11 +206,22 @@ class StudySettings:
         _check_options(self.options)
         for rule in self.rules:
             self._check_rule(rule)
+        self.whole_grids()
 
     @property
     def amounts(self) -> tuple[str, ...]:
         """How many labels, as it stands in names: a ratio as it was written, or `n20`."""
         return tuple(map(str, self.ratios)) + tuple(f"n{count}" for count in self.counts)
+
+    def whole_grids(self) -> list[GridSettings]:
+        """The grids, each with everything that it combines.
+
+        Raises:
+            SettingsError: one names something that the study does not have.
+        """
+        data, networks = (tuple(each.name for each in several) for several in (self.data, self.networks))
+        everything = GridSettings(data, networks, self.amounts, self.strategies, self.methods)
+        return [grid.whole(everything) for grid in self.grids or (everything,)]
 
     def options_of(self, command: str, data: str, **names: str) -> dict[str, Any]:
         """Options of a command for a cell: common ones, those of its data set, those of the rules that hold for it.

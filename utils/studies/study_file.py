@@ -9,6 +9,7 @@ from typing import Any
 from utils.errors import DataError, OptionError
 from utils.paths import MISSING, no_file, read_bytes
 from utils.settings import SettingsError
+from utils.studies.grids import GridSettings
 from utils.studies.settings import (
     COMMANDS,
     AreaSettings,
@@ -126,6 +127,7 @@ def _study(table: _Table) -> StudySettings:
         counts=tuple(table.take("counts", list, [])),
         options=table.commands(),
         rules=tuple(map(_rule, table.tables("cells"))),
+        grids=tuple(map(_grid, table.tables("grids"))),
     )
     table.end()
     return settings
@@ -175,6 +177,13 @@ def _network(table: _Table) -> StudyNetwork:
     )
     table.end()
     return network
+
+
+def _grid(table: _Table) -> GridSettings:
+    names = ("data", "networks", "amounts", "strategies", "methods")
+    grid = GridSettings(**{name: table.texts(name, []) for name in names})
+    table.end()
+    return grid
 
 
 def _rule(table: _Table) -> CellRule:

@@ -93,13 +93,5 @@ def test_what_is_refused(towns):
         folds_of(FoldSettings(), "custom", towns)
 
 
-def test_bands_that_were_measured_on_all_areas(towns):
-    text = (towns / "dataset.json").read_text()
-    measured = '"mean": [0.1, 0.2, 0.3], "std": [0.1, 0.1, 0.1], "version": 2'
-    (towns / "dataset.json").write_text(text.replace('"version": 1', measured))
-    with pytest.raises(DataError, match="prepare a folder for each area"):
-        folds_of(FoldSettings(), "custom", towns)
-
-
 def test_an_areas_name_in_names_of_files():
     assert file_name("tile 3/b_c") == "tile-3-b-c"

@@ -151,6 +151,7 @@ def test_ranges_are_percentiles_of_the_training_tiles_alone(tmp_path: Path, scen
     numbers = sorted(int(name[1]) for name in training)
     assert len(numbers) == 2
     assert described["ranges"] == [[100 + 10_000 * numbers[0], 100 + 10_000 * numbers[-1] + SIDE - 1]]
+    assert described["stretch"] == [0, 100]
     assert described["display_bands"] == [0]
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tools.studies import engine
+from tools.studies.commands import CELL, SELECTION, Job, Step
 from tools.studies.engine import Engine, Places, places_here, run_jobs
-from tools.studies.jobs import CELL, SELECTION, Job, Step, StudyJobs
+from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import DONE, NOT_YET, write_state
 from utils.errors import OptionError
 from utils.studies.cells import Cell

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_custom, write_list
-from tools.studies.jobs import CELL, SELECTION, jobs_of
+from tools.studies.commands import CELL, SELECTION
+from tools.studies.jobs import jobs_of
 from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError

@@ -8,6 +8,7 @@ from utils.studies.cells import Cell
 from utils.studies.comparison import HIGHER
 from utils.studies.pairs import (
     METHOD,
+    NETWORK,
     STRATEGY,
     Grid,
     arms_of,
@@ -41,6 +42,17 @@ def test_each_strategy_and_each_method_meets_the_first_one_with_all_else_the_sam
         (STRATEGY, "margin against random", "margin", "s4gan"),
         (METHOD, "s4gan against supervised", "random", "s4gan"),
         (METHOD, "s4gan against supervised", "margin", "s4gan"),
+    ]
+
+
+def test_arms_that_were_run_in_part_of_the_grid_are_compared_with_what_is_there():
+    arms = [*ARMS[:1], replace(ARM, method="fixmatch"), replace(ARM, network="other", method="fixmatch")]
+    arms.append(replace(ARM, network="other", method="fixmatch", strategy="margin"))
+    found = [(p.differs_in, p.title, p.first.network) for p in pairings_of(arms)]
+    assert found == [
+        (STRATEGY, "margin against random", "other"),
+        (METHOD, "fixmatch against supervised", "tiny"),
+        (NETWORK, "other against tiny", "other"),
     ]
 
 

@@ -81,6 +81,26 @@ def test_cells_are_the_grid_seed_by_seed_with_the_first_strategy_first(write):
     assert cells[0].name == "town_a_tiny_0.10_random_supervised_seed1"
 
 
+GRIDS = """
+[[grids]]
+strategies = ["random"]
+[[grids]]
+data = ["demo"]
+methods = ["s4gan", "supervised"]
+amounts = ["0.2"]
+"""
+
+
+def test_several_grids_are_run_one_after_the_other_and_each_cell_once(write):
+    cells = cells_of(read_study(write(STUDY + GRIDS)), {"town": ["a", "b", "c"], "demo": ["all"]})
+    first, second = cells[: 4 * 2 * 2 * 2], cells[4 * 2 * 2 * 2 :]
+    assert {cell.strategy for cell in first} == {"random"}
+    assert {(cell.data, cell.amount, cell.strategy) for cell in second} == {("demo", "0.2", "margin")}
+    assert [cell.method for cell in second] == ["supervised", "s4gan"] * 2  # in the order of the study
+    assert [cell.seed for cell in second] == [1, 1, 2, 2]
+    assert len(set(cells)) == len(cells)
+
+
 def test_options_of_rules_win_over_those_of_data_over_common_ones(write):
     study = read_study(write(old="train.batch_size = 2", new="train.num_steps = 7"))
     cell = Cell("town", "a", "tiny", "0.2", "margin", "s4gan", 1)
@@ -116,6 +136,9 @@ def test_counts_stand_in_names_like_budgets(write):
         ("[train]", "[tran]", "did you mean train"),
         ("num_steps = 900", "num_steps = {a = 1}", "expected text, a number or a truth value"),
         ("seeds = [1, 2]", "seeds = [1, 2", "no TOML"),
+        ("[train]", '[[grids]]\nmethods = ["s4gn"]\n[train]', "in `methods` of a grid 's4gn'; did you mean"),
+        ("[train]", '[[grids]]\nmethods = ["s4gan", "s4gan"]\n[train]', "`methods` of a grid holds a value twice"),
+        ("[train]", "[[grids]]\nseeds = []\n[train]", "unknown key of grids 1 'seeds'"),
     ],
 )  # fmt: skip
 def test_what_is_refused(write, old, new, words):
