@@ -7,14 +7,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from tools.cli import evaluate_options, select_options, train_options
-from tools.settings import SelectionSettings, TrainingSettings
+from model.pretraining.folder import PretrainingFolder
+from tools.cli import evaluate_options, pretrain_options, select_options, train_options
+from tools.settings import PretrainingSettings, SelectionSettings, TrainingSettings
 from utils.errors import OptionError
 from utils.selection.folder import SelectionFolder
 from utils.studies.cells import Cell, network_of, options_of
-from utils.studies.settings import AreaSettings, StudySettings, words_of
+from utils.studies.settings import PRETRAINED, AreaSettings, StudySettings, words_of
 
-SELECTION, CELL = "selection", "cell"  # kinds of jobs
+PRETRAINING, SELECTION, CELL = "pretraining", "selection", "cell"  # kinds of jobs
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Step:
     """One command of a job.
 
     Attributes:
-        title: `select`, `train`, `best` or `last`.
+        title: `pretrain`, `select`, `train`, `best` or `last`.
         script: its file in tools/.
         words: its options.
         folder: that it writes.
@@ -42,7 +43,7 @@ class Job:
 
     Attributes:
         name: of its folder, below that of the study.
-        kind: `SELECTION` or `CELL`.
+        kind: `PRETRAINING`, `SELECTION` or `CELL`.
         steps: its commands.
         cells: that need it; of a cell's own job, that cell.
         needs: names of the jobs that have to be done before.
@@ -69,14 +70,29 @@ class CellCommands:
         self.data = next(data for data in study.data if data.name == cell.data)
         self.network = network_of(study, cell)
 
-    def selection_words(self) -> tuple[str, ...]:
-        """Options of the selection, without its folder."""
+    def pretraining_words(self) -> tuple[str, ...]:
+        """Options of the pre-training, without its folder."""
+        backbone = ("--backbone", self.network.backbone)
+        return (*self._on(self.area.train), *backbone, *self._seed(), *self._options("pretrain"))
+
+    def pretraining(self, words: tuple[str, ...]) -> Job:
+        """The job that makes the weights."""
         cell = self.cell
-        learner = ("--model-name", self.network.classifier, "--classifier-weights", self.network.classifier_weights)
+        name = f"pretraining/{'_'.join((cell.data, cell.area, cell.network, f'seed{cell.seed}'))}"
+        words = (*words, "--save-dir", str(self.folder / name / "run"))
+        settings: PretrainingSettings = self._read(pretrain_options.parse_args, words)
+        folder = PretrainingFolder(settings.save_dir, {})
+        return Job(name, PRETRAINING, (Step("pretrain", "pretrain.py", words, folder.path, folder.weights),), (cell,))
+
+    def selection_words(self, pretraining: Job | None) -> tuple[str, ...]:
+        """Options of the selection, without its folder."""
+        cell, network = self.cell, self.network
+        weights = _made_of(network.classifier_weights, pretraining)
+        learner = ("--model-name", network.classifier, "--classifier-weights", weights)
         asked = ("--query-strategy", cell.strategy, *self._amount(), "--oracle", "dataset")
         return (*self._on(self.area.train), *asked, *learner, *self._seed(), *self._options("select"))
 
-    def selection(self, words: tuple[str, ...]) -> Job:
+    def selection(self, words: tuple[str, ...], pretraining: Job | None) -> Job:
         """The job that chooses tiles."""
         cell = self.cell
         parts = (cell.data, cell.area, cell.network, cell.amount, cell.strategy.replace("_", "-"), f"seed{cell.seed}")
@@ -84,18 +100,18 @@ class CellCommands:
         words = (*words, "--save-dir", str(self.folder / name))
         settings: SelectionSettings = self._read(select_options.parse_args, words)
         folder = selection_folder(settings)
-        return Job(name, SELECTION, (Step("select", "train_AL.py", words, folder.path, folder.names),), (cell,))
+        step = Step("select", "train_AL.py", words, folder.path, folder.names)
+        return Job(name, SELECTION, (step,), (cell,), _names(pretraining))
 
-    def job(self, selection: Job | None) -> Job:
+    def job(self, pretraining: Job | None, selection: Job | None) -> Job:
         """The job that trains and scores."""
-        steps = self._train(selection)
-        needs = () if selection is None else (selection.name,)
-        return Job(self.cell.name, CELL, tuple(steps), (self.cell,), needs)
+        steps = self._train(pretraining, selection)
+        return Job(self.cell.name, CELL, tuple(steps), (self.cell,), _names(pretraining, selection))
 
-    def _train(self, selection: Job | None) -> Iterator[Step]:
+    def _train(self, pretraining: Job | None, selection: Job | None) -> Iterator[Step]:
         area, network, run = self.area, self.network, self.folder / self.cell.name / "run"
         words = [*self._on(area.train), "--backbone", network.backbone, *self._seed(), "--checkpoint-dir", str(run)]
-        words += ["--restore-from", network.weights] if network.weights is not None else []
+        words += [] if network.weights is None else ["--restore-from", _made_of(network.weights, pretraining)]
         words += ["--val-list", str(area.val)] if area.val else []
         words += _method(self.cell.method)
         if selection is None:
@@ -146,6 +162,15 @@ class CellCommands:
 def selection_folder(settings: SelectionSettings) -> SelectionFolder:
     """Where a selection lies that a command with these settings makes."""
     return SelectionFolder(settings.save_dir, settings.data.dataset, settings.query, settings.machine.random_seed)
+
+
+def _made_of(weights: str, pretraining: Job | None) -> str:
+    """The weights' file; that of the pre-training where the study makes them."""
+    return str(pretraining.steps[0].result) if pretraining is not None and weights == PRETRAINED else weights
+
+
+def _names(*jobs: Job | None) -> tuple[str, ...]:
+    return tuple(job.name for job in jobs if job is not None)
 
 
 def _method(name: str) -> list[str]:

@@ -2,11 +2,12 @@
 
     runs/studies/<study>/lists/<data>/<area>/       train.txt, val.txt, test.txt of folds; a data folder where
                                                     ranges have to be measured on training tiles
+    runs/studies/<study>/pretraining/<weights>/     tools/pretrain.py, where a network starts from weights of its own
     runs/studies/<study>/selections/<selection>/    tools/train_AL.py, for all trainings that learn from its choice
     runs/studies/<study>/<cell>/                    run/: tools/train_s4gan.py; best/, last/: tools/auto_evaluate.py
 
-A selection is shared by all cells whose commands would be the same. Decoded tiles are shared by all jobs through the
-data set's cache.
+A selection or pre-training is shared by all cells whose commands would be the same. Decoded tiles are shared by all
+jobs through the data set's cache.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,20 +87,31 @@ def jobs_of(study: StudySettings, folder: Path) -> StudyJobs:
     for data in study.data:
         areas[data.name] = list(_areas_of(data, folder / "lists" / data.name, folds))
     cells = cells_of(study, {name: [area.name for area in of_data] for name, of_data in areas.items()})
-    selections: dict[tuple[str, ...], Job] = {}
+    shared: dict[tuple[str, ...], Job] = {}
     jobs: list[Job] = []
     for cell in cells:
         area = next(area for area in areas[cell.data] if area.name == cell.area)
-        maker = CellCommands(study, folder, cell, area)
-        selection = None
-        if study.strategies != ("random",):
-            key = maker.selection_words()
-            if key not in selections:
-                selections[key] = maker.selection(key)
-                jobs.append(selections[key])
-            selection = selections[key]
-        jobs.append(maker.job(selection))
+        jobs += _jobs_of_cell(CellCommands(study, folder, cell, area), shared)
     return StudyJobs(study, folder, areas, folds, cells, _with_cells(jobs))
+
+
+def _jobs_of_cell(commands: CellCommands, shared: dict[tuple[str, ...], Job]) -> Iterator[Job]:
+    """The jobs of a cell, but for those that an earlier one has asked for.
+
+    Args:
+        commands: of the cell.
+        shared: jobs by their commands' options; new ones are added.
+    """
+    pretraining = selection = None
+    if commands.network.needs_pretraining:
+        if (words := commands.pretraining_words()) not in shared:
+            yield shared.setdefault(words, commands.pretraining(words))
+        pretraining = shared[words]
+    if commands.study.strategies != ("random",):
+        if (words := commands.selection_words(pretraining)) not in shared:
+            yield shared.setdefault(words, commands.selection(words, pretraining))
+        selection = shared[words]
+    yield commands.job(pretraining, selection)
 
 
 def _areas_of(data: StudyData, folder: Path, folds: dict[Path, Fold]) -> Iterator[AreaSettings]:
@@ -118,7 +130,7 @@ def _areas_of(data: StudyData, folder: Path, folds: dict[Path, Fold]) -> Iterato
 
 
 def _with_cells(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, of which selections know all cells that need them."""
+    """The jobs, of which shared ones know all cells that need them."""
     users: dict[str, list[Cell]] = {}
     for job in jobs:
         for name in job.needs:

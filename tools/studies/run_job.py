@@ -32,6 +32,7 @@ from utils.runs.lock import FolderLock, FolderTakenError, has_ended
 JOB, STATE, LOG = "job.json", "state.json", "log.txt"
 DONE, FAILED, NOT_YET = 0, 1, 75  # exit codes; 75 is EX_TEMPFAIL: the same again goes on
 KEEP = ("best", "last", "none")  # which checkpoints stay once a cell is scored
+_STATES = {"pretrain": "last.pth", "select": "state.pth"}  # what a command resumes from
 _POLL = 0.5  # seconds
 
 
@@ -181,7 +182,7 @@ def how_to_go_on(title: str, folder: Path) -> list[str]:
     if title == "train":  # killed between the first checkpoint and the first state, a run begins anew
         can_resume = (folder / "last.pth").is_file() or not any(folder.glob("*.pth"))
     else:
-        can_resume = title == "select" and (folder / "state.pth").is_file()
+        can_resume = title in _STATES and (folder / _STATES[title]).is_file()
     return ["--resume" if can_resume else "--overwrite"]
 
 

@@ -17,7 +17,9 @@ from utils.settings import SettingsError, require
 from utils.studies.grids import GridSettings
 from utils.suggest import unknown
 
-COMMANDS = ("select", "train", "evaluate")  # what a job does: train_AL.py, train_s4gan.py, auto_evaluate.py
+# What jobs do: pretrain.py, train_AL.py, train_s4gan.py, auto_evaluate.py.
+COMMANDS = ("pretrain", "select", "train", "evaluate")
+PRETRAINED = "pretrained"  # weights that are made on an area's training tiles
 FOLDS_BY = ("group", "scene", "block")
 Options = Mapping[str, Any]  # of a command, by their names with underscores
 
@@ -116,9 +118,9 @@ class StudyNetwork:
     Attributes:
         name: in the study's tables.
         backbone: of the generator.
-        weights: it starts from: a file or `none`; None: the ImageNet file of the backbone.
+        weights: it starts from: a file, `none` or `pretrained`; None: the ImageNet file of the backbone.
         classifier: of the active learner.
-        classifier_weights: it starts from: `imagenet`, `none` or a file.
+        classifier_weights: it starts from: `imagenet`, `none`, `pretrained` or a file.
     """
 
     name: str
@@ -134,6 +136,11 @@ class StudyNetwork:
     def is_from_random_weights(self) -> bool:
         """Whether the classifier knows nothing before its first label."""
         return self.classifier_weights.lower() == "none"
+
+    @property
+    def needs_pretraining(self) -> bool:
+        """Whether something starts from weights that the study makes itself, on the training tiles of each area."""
+        return PRETRAINED in (self.weights, self.classifier_weights)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,20 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_custom, write_list
-from tools.studies.commands import CELL, SELECTION
+from tools.studies.commands import CELL, PRETRAINING, SELECTION
 from tools.studies.jobs import jobs_of
 from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
-from utils.studies.settings import AreaSettings, CellRule, FoldSettings, StudyData, StudyNetwork, StudySettings
+from utils.studies.settings import (
+    PRETRAINED,
+    AreaSettings,
+    CellRule,
+    FoldSettings,
+    StudyData,
+    StudyNetwork,
+    StudySettings,
+)
 from utils.studies.study_file import read_study
 
 
@@ -74,6 +82,27 @@ def test_networks_with_one_classifier_share_its_choice(make, tmp_path):
     )
     jobs = jobs_of(make(networks=networks), tmp_path / "study")
     assert sum(job.kind == SELECTION for job in jobs.jobs) == 2 * 2 * 2
+
+
+def test_weights_are_made_once_for_each_area_and_seed(make, tmp_path):
+    networks = (
+        StudyNetwork("tiny", "tiny", "none", "tiny", "none"),
+        StudyNetwork("own", "tiny", PRETRAINED, "tiny", PRETRAINED),
+    )
+    options = {"train": {"num_steps": 40}, "pretrain": {"task": "self", "num_epochs": 3}}
+    jobs = jobs_of(make(networks=networks, options=options), tmp_path / "study")
+    made = {job.name: job for job in jobs.jobs if job.kind == PRETRAINING}
+    assert list(made) == [f"pretraining/town_{area}_own_seed{seed}" for seed in (1, 2) for area in ("east", "west")]
+    first = made["pretraining/town_east_own_seed1"].steps[0]
+    assert "--num-epochs 3" in " ".join(first.words)
+    assert first.words[first.words.index("--data-list") + 1].endswith(
+        "not_east.txt"
+    )  # nothing of the area it is tested on
+    users = [job for job in jobs.jobs if "pretraining/town_east_own_seed1" in job.needs]
+    assert {job.kind for job in users} == {SELECTION, CELL}
+    assert all(str(first.result) in step.words for job in users for step in job.steps[:1])
+    others = [job for job in jobs.jobs if job.kind == CELL and job.cells[0].network == "tiny"]
+    assert not any(need in made for job in others for need in job.needs)
 
 
 def test_folds_have_a_validation_list_and_a_best_checkpoint(make, tmp_path):
