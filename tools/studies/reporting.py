@@ -9,8 +9,8 @@ from tools.studies.jobs import SELECTION, StudyJobs
 from tools.studies.planning import remarks, times_of
 from tools.studies.tables import read_results, write_tables
 from utils.runs.files import write_text
-from utils.studies.chart import save_study_chart
-from utils.studies.page import Facts, study_page
+from utils.studies.report.chart import save_study_chart
+from utils.studies.report.page import Facts, study_page
 from utils.studies.summary import comparison_table, summarised
 
 SHEETS = 6  # contact sheets on the page

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.studies.bootstrap import Bounds, bounds_on_a_new_area, bounds_on_these_areas
 from utils.studies.cells import Cell
-from utils.studies.comparison import HIGHER, LOWER, NO_DIFFERENCE, Answer, Compared
 from utils.studies.pairs import (
     Grid,
     Pairing,
@@ -19,6 +17,8 @@ from utils.studies.pairs import (
     scores_of,
 )
 from utils.studies.results import BEST, LAST, CellLabels, CellScore
+from utils.studies.statistics.bootstrap import Bounds, bounds_on_a_new_area, bounds_on_these_areas
+from utils.studies.statistics.comparison import HIGHER, LOWER, NO_DIFFERENCE, Answer, Compared
 from utils.tables import table_text
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from tests.conftest import error_line
 from tools import study
-from utils.studies.simulation import SITUATIONS
+from utils.studies.statistics.simulation import SITUATIONS
 
 
 def test_a_table_has_a_row_for_each_question_and_situation(capsys: pytest.CaptureFixture[str]):

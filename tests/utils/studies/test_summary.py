@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from utils.studies.cells import Cell
-from utils.studies.chart import save_study_chart
 from utils.studies.coverage import coverage_rows, share_table
-from utils.studies.page import Facts, study_page
 from utils.studies.pairs import Grid
+from utils.studies.report.chart import save_study_chart
+from utils.studies.report.page import Facts, study_page
 from utils.studies.results import BEST, LAST, CellLabels, CellScore, ClassScore
 from utils.studies.score_tables import StepTime
 from utils.studies.summary import comparison_table, summarised

@@ -3,7 +3,7 @@
 Few units make a plain percentile interval too narrow, for two reasons that are mended here: resamples of n units
 scatter by sqrt((n - 1) / n) too little, so they are stretched about the mean (Rao and Wu 1988); and the normal's tails
 are shorter than Student's t, so the percentiles are taken further out (Hesterberg 2015, section 5.3). How often the
-intervals cover the truth is simulated in `utils/studies/simulation.py`; claims rest on permutation.
+intervals cover the truth is simulated in `utils/studies/statistics/simulation.py`; claims rest on permutation.
 """
 
 import math

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.studies.bootstrap import FEWEST_AREAS, clustered_ends, paired_ends
-from utils.studies.permutation import ON_A_NEW_AREA, ON_THESE_AREAS, flips_of, p_of_areas, p_of_pairs
+from utils.studies.statistics.bootstrap import FEWEST_AREAS, clustered_ends, paired_ends
+from utils.studies.statistics.permutation import ON_A_NEW_AREA, ON_THESE_AREAS, flips_of, p_of_areas, p_of_pairs
 
 SITUATIONS = ("no effect", "seed noise only", "area × strategy")
 LEVEL = 0.05

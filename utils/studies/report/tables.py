@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from html import escape
 
 from utils.drawing.html import paragraph, table
-from utils.studies.comparison import Answer, Compared
 from utils.studies.pairs import STRATEGY, Grid, Pairing
 from utils.studies.results import CellScore
 from utils.studies.score_tables import StepTime
+from utils.studies.statistics.comparison import Answer, Compared
 from utils.studies.summary import ArmSummary, StudySummary, class_differences
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from html import escape
 
 from utils.drawing.html import cards, details, page, paragraph, picture, section, table
-from utils.studies.comparison import HIGHER, LOWER, Answer, Compared
 from utils.studies.coverage import SceneRow, ShareTable
-from utils.studies.page_tables import arm_table, class_tables, cost_table, difference_tables, where_in_words
 from utils.studies.pairs import Grid
+from utils.studies.report.tables import arm_table, class_tables, cost_table, difference_tables, where_in_words
 from utils.studies.results import BEST, CellScore
 from utils.studies.score_tables import StepTime
+from utils.studies.statistics.comparison import HIGHER, LOWER, Answer, Compared
 from utils.studies.summary import StudySummary, sentence
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.studies.bootstrap import bounds_on_a_new_area, bounds_on_these_areas
+from utils.studies.statistics.bootstrap import bounds_on_a_new_area, bounds_on_these_areas
 
 
 def test_intervals_come_near_students_where_data_are_normal():
