@@ -1,6 +1,7 @@
 """Compare strategies and methods on several areas and seeds: a grid of runs, and what may be said of it.
 
     python tools/study.py plan assets/studies/demo.toml       cells, jobs, hours, disk; what the design can show
+    python tools/study.py plan assets/studies/demo.toml --time   hours from short versions, timed on this machine
     python tools/study.py run assets/studies/demo.toml        the published commands as jobs; goes on where it stopped
     python tools/study.py report assets/studies/demo.toml     scores.csv, times.csv, report.html
     python tools/study.py simulate                            how often the tests claim falsely, in drawn studies
@@ -35,9 +36,10 @@ from tools.studies.engine import Engine, Progress, places_here, run_jobs
 from tools.studies.jobs import Job, StudyJobs, jobs_of
 from tools.studies.planning import outlook, refuse_other_words, say_outlook
 from tools.studies.reporting import write_report
-from tools.studies.settings import PlanSettings, ReportSettings, RunSettings, SimulationSettings
+from tools.studies.settings import ReportSettings, RunSettings, SimulationSettings, TimingSettings
 from tools.studies.simulating import print_rates
 from tools.studies.tables import read_results, write_tables
+from tools.studies.timing import time_kinds
 from utils.console import say
 from utils.runs.files import make_folder
 from utils.runs.lock import FolderLock
@@ -58,6 +60,7 @@ def study(settings: Settings) -> int:
         return report(jobs, settings)
     if isinstance(settings, RunSettings):
         return run_study(jobs, settings)
+    assert isinstance(settings, TimingSettings)
     return plan(jobs, settings)
 
 
@@ -67,11 +70,13 @@ def open_study(settings: OfStudy) -> StudyJobs:
     return jobs_of(read, settings.studies_dir / read.name)
 
 
-def plan(jobs: StudyJobs, settings: PlanSettings) -> int:
-    """Say what the study takes."""
-    side_by_side = len(places_here(Engine(side_by_side=settings.jobs)))
-    say_outlook(jobs, outlook(jobs, settings.keep_checkpoints), side_by_side)
-    return 0
+def plan(jobs: StudyJobs, settings: TimingSettings) -> int:
+    """Say what the study takes, after timing what is not known yet."""
+    engine, keep, failed = Engine(side_by_side=settings.jobs, threads=settings.threads), settings.keep_checkpoints, []
+    if settings.time:
+        failed = time_kinds(jobs, outlook(jobs, keep).commands, settings.time_limit, engine)
+    say_outlook(jobs, outlook(jobs, keep), len(places_here(engine)))
+    return LEFT if failed else 0
 
 
 def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
