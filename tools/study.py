@@ -35,11 +35,11 @@ from tools.cli.next_command import typed_again
 from tools.studies.engine import Engine, Progress, places_here, run_jobs
 from tools.studies.jobs import Job, StudyJobs, jobs_of
 from tools.studies.planning import outlook, refuse_other_words, say_outlook
-from tools.studies.reporting import write_report
+from tools.studies.reporting import command_of, write_report
 from tools.studies.settings import ReportSettings, RunSettings, SimulationSettings, TimingSettings
 from tools.studies.simulating import print_rates
 from tools.studies.tables import read_results, write_tables
-from tools.studies.timing import time_kinds
+from tools.studies.timing.stopwatch import time_kinds
 from utils.console import say
 from utils.runs.files import make_folder
 from utils.runs.lock import FolderLock
@@ -98,7 +98,7 @@ def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
     finally:
         lock.release()
     write_tables(jobs, read_results(jobs))
-    return say_end(progress, settings)
+    return say_end(progress, command_of("report", jobs, settings.study))
 
 
 def chosen(jobs: StudyJobs, patterns: Sequence[str], left: Sequence[Job]) -> list[Job]:
@@ -129,20 +129,23 @@ def show(left: Sequence[Job]) -> int:
     return 0
 
 
-def say_end(progress: Progress, settings: RunSettings) -> int:
-    """Say what has come of the jobs; returns the exit code."""
+def say_end(progress: Progress, next_command: str) -> int:
+    """Say what has come of the jobs, and what to do next; returns the exit code."""
     say(f"{len(progress.done)} jobs done, {len(progress.failed)} failed, {len(progress.waiting)} to be gone on with")
     if progress.failed or progress.waiting:
         say("the same command goes on with them")
         return LEFT
-    say(f"next:\n\n{typed_again('study.py', ['report', str(settings.study)])}")
+    say(f"next:\n\n{next_command}")
     return 0
 
 
 def report(jobs: StudyJobs, settings: ReportSettings) -> int:
     """Write the tables and the page."""
     refuse_other_words(jobs)
-    for path in write_report(jobs, settings.study):
+    paths, remark = write_report(jobs, settings.study)
+    if remark:
+        say(f"note: {remark}")
+    for path in paths:
         say(str(path))
     return 0
 

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 
 from tools.cli import train_options
-from tools.studies.hours import Command, Hours, begun, hours_in_words, hours_of
 from tools.studies.jobs import CELL, Job, StudyJobs
 from tools.studies.run_job import read_state
+from tools.studies.timing.hours import Command, Hours, begun, hours_in_words, hours_of
 from utils.console import say
 from utils.errors import DataError
 from utils.runs.space import RunSpace, as_size, free_space
@@ -119,10 +119,10 @@ def remarks(jobs: StudyJobs) -> Iterator[str]:
             if units < needed:
                 yield (
                     f"note: {data.name} has {counted(units, what)}; a claim on {question} after "
-                    f"{counted(comparisons, 'comparison')} needs {needed} or more"
+                    f"{counted(comparisons, 'comparison')} needs {needed} or more."
                 )
         if len(study.seeds) < 2:
-            yield "note: one seed cannot tell noise from effects; two are needed, and three are usual"
+            yield "note: one seed cannot tell noise from effects; two are needed, and three are usual."
 
 
 def _units_for(comparisons: int, level: float = 0.05) -> int:

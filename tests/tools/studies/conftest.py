@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import write_custom, write_list
 from tools.studies.jobs import Job, Step, StudyJobs
 from tools.studies.run_job import read_state, write_state
-from tools.studies.work import SELECT, TRAIN
+from tools.studies.timing.work import SELECT, TRAIN
 from utils.studies.settings import AreaSettings, CellRule, StudyData, StudyNetwork, StudySettings
 
 

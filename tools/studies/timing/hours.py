@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tools.studies.jobs import CELL, Job, Step, StudyJobs
-from tools.studies.rates import Rates, pace_of, read_timings, this_machine
 from tools.studies.run_job import read_state
-from tools.studies.work import TRAIN, Kind, Lists, in_words, kind_of, work_of
+from tools.studies.timing.rates import Rates, pace_of, read_timings, this_machine
+from tools.studies.timing.work import TRAIN, Kind, Lists, in_words, kind_of, work_of
 from utils.studies.words import counted, duration
 
 Like = tuple[str, ...]  # what commands of about the same duration have in common

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from tests.tools.studies.conftest import leave, lists_of
-from tools.studies.hours import hours_in_words, kinds_needed
 from tools.studies.jobs import CELL, SELECTION, jobs_of
 from tools.studies.planning import outlook
-from tools.studies.rates import Rates, read_timings, this_machine, write_timings
-from tools.studies.work import FITTED, POOLED, SCORED, STEP, Lists, kind_of, work_of
+from tools.studies.timing.hours import hours_in_words, kinds_needed
+from tools.studies.timing.rates import Rates, read_timings, this_machine, write_timings
+from tools.studies.timing.work import FITTED, POOLED, SCORED, STEP, Lists, kind_of, work_of
 from utils.errors import DataError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tools.cli import select_options
 from tools.studies.jobs import Job, Step, selection_folder
-from tools.studies.work import Lists, options_in, words_of_options
+from tools.studies.timing.work import Lists, options_in, words_of_options
 from utils.runs.files import make_folder, write_names
 
 STEPS = 20  # of a short training; the first quarter warms up

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.tools.studies.conftest import leave, lists_of
-from tools.studies import timing
 from tools.studies.engine import Engine
 from tools.studies.jobs import CELL, SELECTION, Job, Step, StudyJobs, jobs_of
 from tools.studies.planning import outlook
-from tools.studies.rates import read_timings
 from tools.studies.run_job import DONE, FAILED
-from tools.studies.short_versions import short_evaluation, short_selection, short_training
-from tools.studies.timing import time_kinds
-from tools.studies.work import FITTED, POOLED, SCORED, STEP, Lists, options_in, work_of
+from tools.studies.timing import stopwatch
+from tools.studies.timing.rates import read_timings
+from tools.studies.timing.short_versions import short_evaluation, short_selection, short_training
+from tools.studies.timing.stopwatch import time_kinds
+from tools.studies.timing.work import FITTED, POOLED, SCORED, STEP, Lists, options_in, work_of
 from utils.runs.lock import FolderLock, FolderTakenError
 from utils.studies.settings import CellRule
 
@@ -59,7 +59,7 @@ class Timed:
         if not isinstance(outcome, int):
             raise outcome
         for step in steps if outcome == DONE else []:
-            leave(Job(raw["name"], raw["kind"], tuple(steps), ()), step, self.jobs.folder / timing.FOLDER, 100.0)
+            leave(Job(raw["name"], raw["kind"], tuple(steps), ()), step, self.jobs.folder / stopwatch.FOLDER, 100.0)
         return outcome
 
     def end(self) -> None:
@@ -72,7 +72,7 @@ class Timed:
 @pytest.fixture
 def run(jobs: StudyJobs, monkeypatch: pytest.MonkeyPatch) -> Timed:
     timed = Timed(jobs)
-    monkeypatch.setattr(timing, "Places", lambda _: timed)
+    monkeypatch.setattr(stopwatch, "Places", lambda _: timed)
     return timed
 
 
@@ -148,10 +148,10 @@ def pairs(words: tuple[str, ...]) -> set[str]:
 
 
 def test_a_busy_machine_is_said(monkeypatch, capsys):
-    monkeypatch.setattr(timing, "usable_cores", lambda: 2)
+    monkeypatch.setattr(stopwatch, "usable_cores", lambda: 2)
     for load, said in ((0.5, ""), (7.0, "note: the machine is busy (load 7.0 on 2 cores)")):
         monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0), raising=False)
-        timing.say_load()
+        stopwatch.say_load()
         found = capsys.readouterr().out
         assert found.startswith(said)
         assert bool(found) == bool(said)

@@ -13,7 +13,7 @@ from pathlib import Path
 from model.methods import method_class
 from tools.cli import select_options, train_options
 from tools.studies.jobs import Job, Step
-from tools.studies.work import FITTED, POOLED, SCORED, SELECT, STEP, TRAIN, UNITS, Kind, Lists, Work
+from tools.studies.timing.work import FITTED, POOLED, SCORED, SELECT, STEP, TRAIN, UNITS, Kind, Lists, Work
 from utils.compute.machine import usable_cores
 from utils.errors import DataError
 from utils.runs.files import read_json, write_json

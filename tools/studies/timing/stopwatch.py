@@ -2,7 +2,7 @@
 
 Short versions are the published commands with the study's own options, but for what says how much is done: some
 training steps, some tiles scored, some rounds of choosing. What they take is kept in `timings.json`, from which
-`tools/studies/hours.py` extrapolates. They run one after the other, in the place of one job.
+`tools/studies/timing/hours.py` extrapolates. They run one after the other, in the place of one job.
 """
 
 import os
@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from tools.studies.engine import Engine, Places, last_line, process_of, write_job
-from tools.studies.hours import Command, kinds_needed, like, say_rates, seconds_of_ended
 from tools.studies.jobs import Job, Step, StudyJobs, jobs_of
-from tools.studies.rates import Rates, pace_of, read_timings, this_machine, write_timings
 from tools.studies.run_job import FAILED, LOG, read_state
-from tools.studies.short_versions import short_evaluation, short_selection, short_training
-from tools.studies.work import EVALUATE, SELECT, TRAIN, Kind, Lists, in_words, kind_of, work_of
+from tools.studies.timing.hours import Command, kinds_needed, like, say_rates, seconds_of_ended
+from tools.studies.timing.rates import Rates, pace_of, read_timings, this_machine, write_timings
+from tools.studies.timing.short_versions import short_evaluation, short_selection, short_training
+from tools.studies.timing.work import EVALUATE, SELECT, TRAIN, Kind, Lists, in_words, kind_of, work_of
 from utils.compute.machine import usable_cores
 from utils.console import say
 from utils.runs.files import make_folder
