@@ -1,6 +1,7 @@
 """Compare strategies and methods on several areas and seeds: a grid of runs, and what may be said of it.
 
     python tools/study.py plan assets/studies/demo.toml       cells, jobs, hours, disk; what the design can show
+    python tools/study.py plan assets/studies/demo.toml --time   hours from short versions, timed on this machine
     python tools/study.py run assets/studies/demo.toml        the published commands as jobs; goes on where it stopped
     python tools/study.py report assets/studies/demo.toml     scores.csv, times.csv, report.html
     python tools/study.py simulate                            how often the tests claim falsely, in drawn studies
@@ -35,10 +36,11 @@ from tools.studies.commands import Job
 from tools.studies.engine import Engine, Progress, places_here, run_jobs
 from tools.studies.jobs import StudyJobs, jobs_of
 from tools.studies.planning import outlook, refuse_other_words, say_outlook
-from tools.studies.reporting import write_report
-from tools.studies.settings import PlanSettings, ReportSettings, RunSettings, SimulationSettings
+from tools.studies.reporting import command_of, write_report
+from tools.studies.settings import ReportSettings, RunSettings, SimulationSettings, TimingSettings
 from tools.studies.simulating import print_rates
 from tools.studies.tables import read_results, write_tables
+from tools.studies.timing.stopwatch import time_kinds
 from utils.console import say
 from utils.runs.files import make_folder
 from utils.runs.lock import FolderLock
@@ -59,6 +61,7 @@ def study(settings: Settings) -> int:
         return report(jobs, settings)
     if isinstance(settings, RunSettings):
         return run_study(jobs, settings)
+    assert isinstance(settings, TimingSettings)
     return plan(jobs, settings)
 
 
@@ -68,11 +71,13 @@ def open_study(settings: OfStudy) -> StudyJobs:
     return jobs_of(read, settings.studies_dir / read.name)
 
 
-def plan(jobs: StudyJobs, settings: PlanSettings) -> int:
-    """Say what the study takes."""
-    side_by_side = len(places_here(Engine(side_by_side=settings.jobs)))
-    say_outlook(jobs, outlook(jobs, settings.keep_checkpoints), side_by_side)
-    return 0
+def plan(jobs: StudyJobs, settings: TimingSettings) -> int:
+    """Say what the study takes, after timing what is not known yet."""
+    engine, keep, failed = Engine(side_by_side=settings.jobs, threads=settings.threads), settings.keep_checkpoints, []
+    if settings.time:
+        failed = time_kinds(jobs, outlook(jobs, keep).commands, settings.time_limit, engine)
+    say_outlook(jobs, outlook(jobs, keep), len(places_here(engine)))
+    return LEFT if failed else 0
 
 
 def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
@@ -94,7 +99,7 @@ def run_study(jobs: StudyJobs, settings: RunSettings) -> int:
     finally:
         lock.release()
     write_tables(jobs, read_results(jobs))
-    return say_end(progress, settings)
+    return say_end(progress, command_of("report", jobs, settings.study))
 
 
 def chosen(jobs: StudyJobs, patterns: Sequence[str], left: Sequence[Job]) -> list[Job]:
@@ -125,20 +130,23 @@ def show(left: Sequence[Job]) -> int:
     return 0
 
 
-def say_end(progress: Progress, settings: RunSettings) -> int:
-    """Say what has come of the jobs; returns the exit code."""
+def say_end(progress: Progress, next_command: str) -> int:
+    """Say what has come of the jobs, and what to do next; returns the exit code."""
     say(f"{len(progress.done)} jobs done, {len(progress.failed)} failed, {len(progress.waiting)} to be gone on with")
     if progress.failed or progress.waiting:
         say("the same command goes on with them")
         return LEFT
-    say(f"next:\n\n{typed_again('study.py', ['report', str(settings.study)])}")
+    say(f"next:\n\n{next_command}")
     return 0
 
 
 def report(jobs: StudyJobs, settings: ReportSettings) -> int:
     """Write the tables and the page."""
     refuse_other_words(jobs)
-    for path in write_report(jobs, settings.study):
+    paths, remark = write_report(jobs, settings.study)
+    if remark:
+        say(f"note: {remark}")
+    for path in paths:
         say(str(path))
     return 0
 

@@ -6,12 +6,20 @@ from typing import Any
 
 from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, SubcommandParser, count, number, one_of
-from tools.studies.settings import DESIGNS, KEEP, PlanSettings, ReportSettings, RunSettings, SimulationSettings
+from tools.studies.settings import (
+    DESIGNS,
+    KEEP,
+    PlanSettings,
+    ReportSettings,
+    RunSettings,
+    SimulationSettings,
+    TimingSettings,
+)
 
 OfStudy = PlanSettings | RunSettings | ReportSettings
 Settings = OfStudy | SimulationSettings
 SETTINGS: dict[str, type[Settings]] = {
-    "plan": PlanSettings,
+    "plan": TimingSettings,
     "run": RunSettings,
     "report": ReportSettings,
     "simulate": SimulationSettings,
@@ -25,6 +33,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Settin
     plan = _add(verbs, "plan", "say what a study is, what is done of it, and what the rest takes")
     _add_keep(plan)
     _add_side_by_side(plan)
+    _add_timing(plan)
     run = _add(verbs, "run", "run what is left of a study")
     _add_keep(run)
     _add_side_by_side(run)
@@ -58,6 +67,21 @@ def _add_side_by_side(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=count(1, 1024), metavar="N", help="at a time; default one for each GPU, or for every two cores"
     )
+    parser.add_argument(
+        "--threads", type=count(1, 1024), metavar="N", help="of each job; default an equal share of the cores"
+    )
+
+
+def _add_timing(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--time", action="store_true", help="run a short version of each kind of command here, for the hours")
+    add(
+        "--time-limit",
+        type=number(0, above=True),
+        default=5.0,
+        metavar="MIN",
+        help="minutes of each of these (default: 5)",
+    )
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +89,6 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     add("--only", nargs="+", default=(), metavar="PATTERN", help="jobs whose names match, such as '*_margin_*'")
     add("--dry-run", action="store_true", help="print the commands that would be run, and run none")
     add("--max-hours", type=number(0, above=True), metavar="H", help="save and end after this time")
-    add("--threads", type=count(1, 1024), metavar="N", help="of each job; default an equal share of the cores")
     add("--config", type=Path, metavar="FILE", help="Python file that makes Parsl's `config`; default this machine")
 
 

@@ -78,10 +78,7 @@ def run_jobs(jobs: StudyJobs, chosen: Sequence[Job], engine: Engine) -> Progress
         OptionError: Parsl is not installed, or its configuration cannot be used.
     """
     for job in chosen:
-        folder = jobs.folder / job.name
-        make_folder(folder)
-        steps = [{name: _plain(value) for name, value in asdict(step).items()} for step in job.steps]
-        write_json(folder / JOB, {"version": 1, "name": job.name, "kind": job.kind, "steps": steps})
+        write_job(job, jobs.folder)
     progress = Progress(len(chosen), [], [], [])
     deadline = None if engine.max_hours is None else time.time() + 3600 * engine.max_hours
     with launching(engine) as launch:
@@ -89,13 +86,27 @@ def run_jobs(jobs: StudyJobs, chosen: Sequence[Job], engine: Engine) -> Progress
     return progress
 
 
+def write_job(job: Job, folder: Path) -> Path:
+    """Write what a job is into its folder below another one; returns the file's path."""
+    path = folder / job.name / JOB
+    make_folder(path.parent)
+    steps = [{name: _plain(value) for name, value in asdict(step).items()} for step in job.steps]
+    write_json(path, {"version": 1, "name": job.name, "kind": job.kind, "steps": steps})
+    return path
+
+
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else str(value)
 
 
+def process_of(file: Path) -> list[str]:
+    """The command that runs the job of a file."""
+    return [sys.executable, str(RUNNER), str(file.resolve())]
+
+
 def _words(job: Job, folder: Path, deadline: float | None, keep: str | None) -> list[str]:
     """The command of a job's process."""
-    words = [sys.executable, str(RUNNER), str((folder / job.name / JOB).resolve())]
+    words = process_of(folder / job.name / JOB)
     words += [] if deadline is None else ["--deadline", f"{deadline:.0f}"]
     return words + (["--keep", keep] if keep else [])
 
@@ -132,10 +143,11 @@ def _note(job: Job, future: "Future[int]", folder: Path, progress: Progress) -> 
     else:
         progress.failed.append(job.name)
         log = folder / job.name / LOG
-        say(f"{place} FAILED  {job.name}: {_last_line(log) if code == 1 else code}; {log} holds what it said")
+        say(f"{place} FAILED  {job.name}: {last_line(log) if code == 1 else code}; {log} holds what it said")
 
 
-def _last_line(path: Path) -> str:
+def last_line(path: Path) -> str:
+    """The last line that a job's log holds."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
@@ -229,6 +241,11 @@ class Places:
         self._is_over = True
         for child in list(self._running):
             child.terminate()
+
+    def wait(self) -> None:
+        """Wait until all processes have ended."""
+        for child in list(self._running):
+            child.wait()
 
 
 def places_here(engine: Engine) -> list[list[str]]:

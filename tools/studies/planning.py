@@ -1,21 +1,21 @@
-"""What a study will take: how much of it is done, hours by what like commands took, bytes of its checkpoints."""
+"""What a study will take: how much of it is done, hours of what is left, bytes of its checkpoints."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from tools.cli import train_options
-from tools.studies.commands import CELL, Job, Step
+from tools.studies.commands import CELL, Job
 from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import read_state
+from tools.studies.timing.hours import Command, Hours, begun, hours_in_words, hours_of
 from utils.console import say
 from utils.errors import DataError
 from utils.runs.space import RunSpace, as_size, free_space
+from utils.studies.pairs import arms_of
 from utils.studies.score_tables import StepTime
-
-Like = tuple[str, ...]  # what steps of about the same duration have in common
+from utils.studies.words import counted
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,15 @@ class Outlook:
 
     Attributes:
         done, left: jobs.
-        hours: of the commands that are left, one after the other; None where no like command has ended yet.
-        unknown: kinds of commands of which none has ended yet, in words.
+        commands: of these that are left.
+        time: that they take.
         disk: bytes that are still to be written at most.
     """
 
     done: Sequence[Job]
     left: Sequence[Job]
-    hours: float | None
-    unknown: Sequence[str]
+    commands: Sequence[Command]
+    time: Hours
     disk: int
 
 
@@ -48,13 +48,11 @@ def outlook(jobs: StudyJobs, keep: str | None) -> Outlook:
     """
     refuse_other_words(jobs)
     left = [job for job in jobs.jobs if not is_done(job, jobs.folder)]
-    seconds = mean_seconds(jobs)
-    unknown = {in_words(job, step) for job, step in _steps(left, jobs.folder) if like(job, step) not in seconds}
-    known = [seconds.get(like(job, step), 0.0) for job, step in _steps(left, jobs.folder)]
-    hours = None if unknown else sum(known) / 3600
+    commands = list(_commands(left, jobs.folder))
     names = {job.name for job in left}
     disk = sum(_bytes(job, keep) for job in left if job.kind == CELL)
-    return Outlook([job for job in jobs.jobs if job.name not in names], left, hours, sorted(unknown), disk)
+    done = [job for job in jobs.jobs if job.name not in names]
+    return Outlook(done, left, commands, hours_of(jobs, commands), disk)
 
 
 def is_done(job: Job, folder: Path) -> bool:
@@ -81,39 +79,12 @@ def refuse_other_words(jobs: StudyJobs) -> None:
                 )
 
 
-def mean_seconds(jobs: StudyJobs) -> dict[Like, float]:
-    """What a command took on average, for each kind of which one has ended."""
-    found: dict[Like, list[float]] = defaultdict(list)
-    for job in jobs.jobs:
-        state = read_state(jobs.folder / job.name)
-        for step in job.steps:
-            if (record := state.get(step.title, {})).get("done"):
-                found[like(job, step)].append(record["seconds"])
-    return {kind: sum(seconds) / len(seconds) for kind, seconds in found.items()}
-
-
 def times_of(jobs: StudyJobs) -> Iterator[StepTime]:
     """What each command took that has ended well."""
-    for job in jobs.jobs:
-        state = read_state(jobs.folder / job.name)
-        for step in job.steps:
-            if (record := state.get(step.title, {})).get("done"):
-                yield StepTime(
-                    job.name, job.kind, step.title, *(record[n] for n in ("seconds", "attempts", "ended", "machine"))
-                )
-
-
-def like(job: Job, step: Step) -> Like:
-    """What a command's duration depends on: what it does, and on which data, network, method and number of labels."""
-    cell = job.cells[0]
-    varies = cell.strategy if job.kind != CELL else cell.method
-    return step.title, cell.data, cell.network, cell.amount, varies
-
-
-def in_words(job: Job, step: Step) -> str:
-    """A command's kind for a message."""
-    title, data, network, amount, varies = like(job, step)
-    return f"{title} of {data}, {network}, {amount}, {varies}"
+    for job, step, record in begun(jobs):
+        if record.get("done"):
+            figures = {name: record[name] for name in ("seconds", "attempts", "ended", "machine")}
+            yield StepTime(job.name, job.kind, step.title, **figures, arms=arms_of(job.cells))
 
 
 def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
@@ -129,15 +100,8 @@ def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
     say(f"{len(jobs.jobs)} jobs of {commands} commands, {len(ahead.done)} done, {len(ahead.left)} left")
     if not ahead.left:
         say("nothing is left to do")
-    elif ahead.hours is None:
-        say(f"hours: not known, as none of these has ended yet: {'; '.join(ahead.unknown[:4])}")
-        say("       (run --only with a cell's name runs one, and the plan knows then)")
-    else:
-        text = f"hours: {ahead.hours:.1f} one after the other"
-        say(
-            text
-            + (f", about {ahead.hours / side_by_side:.1f} with {side_by_side} at a time" if side_by_side > 1 else "")
-        )
+    for line in hours_in_words(ahead.time, side_by_side) if ahead.left else ():
+        say(line)
     say(f"disk:  {as_size(ahead.disk)} at most, {as_size(free_space(jobs.folder))} are free")
     for remark in remarks(jobs):
         say(remark)
@@ -156,15 +120,10 @@ def remarks(jobs: StudyJobs) -> Iterator[str]:
             if units < needed:
                 yield (
                     f"note: {data.name} has {counted(units, what)}; a claim on {question} after "
-                    f"{counted(comparisons, 'comparison')} needs {needed} or more"
+                    f"{counted(comparisons, 'comparison')} needs {needed} or more."
                 )
         if len(study.seeds) < 2:
-            yield "note: one seed cannot tell noise from effects; two are needed, and three are usual"
-
-
-def counted(number: int, what: str) -> str:
-    """`1 area`, `2 areas`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+            yield "note: one seed cannot tell noise from effects; two are needed, and three are usual."
 
 
 def _units_for(comparisons: int, level: float = 0.05) -> int:
@@ -175,7 +134,7 @@ def _units_for(comparisons: int, level: float = 0.05) -> int:
     return units
 
 
-def _steps(jobs: Iterable[Job], folder: Path) -> Iterator[tuple[Job, Step]]:
+def _commands(jobs: Iterable[Job], folder: Path) -> Iterator[Command]:
     """Commands that are left."""
     for job in jobs:
         state = read_state(folder / job.name)

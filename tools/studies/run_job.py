@@ -28,6 +28,7 @@ from utils.compute.machine import usable_cores
 from utils.errors import UserError
 from utils.runs.files import read_json, write_json
 from utils.runs.lock import FolderLock, FolderTakenError, has_ended
+from utils.studies.words import counted
 
 JOB, STATE, LOG = "job.json", "state.json", "log.txt"
 DONE, FAILED, NOT_YET = 0, 1, 75  # exit codes; 75 is EX_TEMPFAIL: the same again goes on
@@ -121,7 +122,7 @@ class JobRun:
         record |= {
             "seconds": round(record["seconds"] + time.perf_counter() - started, 2),
             "ended": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "machine": f"{platform.node()}, {usable_cores()} cores",
+            "machine": f"{platform.node()}, {counted(usable_cores(), 'core')}",
             "exit_code": code,
             "done": is_done,
         }

@@ -20,17 +20,36 @@ class PlanSettings:
         studies_dir: the study's results are in a folder of its name below this one.
         keep_checkpoints: which stay once a cell is scored: `best`, `last` or `none`; None: all.
         jobs: at a time on this machine; None: one for each GPU, or else for every two cores.
+        threads: of each job's computations; None: an equal share of the cores.
     """
 
     study: Path
     studies_dir: Path = STUDIES
     keep_checkpoints: str | None = None
     jobs: int | None = None
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         as_paths(self, "study", "studies_dir")
         as_one_of(self, "keep_checkpoints", "kind of checkpoints", KEEP)
-        as_counts(self, "jobs")
+        as_counts(self, "jobs", "threads")
+
+
+@dataclass(frozen=True)
+class TimingSettings(PlanSettings):
+    """Saying what a study takes, and before that timing what is not known yet.
+
+    Attributes:
+        time: time a short version of each kind of command on this machine.
+        time_limit: minutes of each of them; what it has done by then counts.
+    """
+
+    time: bool = False
+    time_limit: float = 5.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "time_limit", above=True)
 
 
 @dataclass(frozen=True)
@@ -41,21 +60,18 @@ class RunSettings(PlanSettings):
         only: run only jobs whose names match one of these patterns, and those that they need; empty: all.
         dry_run: print the commands, and run none.
         max_hours: save and end after this time; None: no limit.
-        threads: of each job's computations; None: an equal share of the cores.
         config: Python file that makes Parsl's `config`; None: this machine.
     """
 
     only: tuple[str, ...] = ()
     dry_run: bool = False
     max_hours: float | None = None
-    threads: int | None = None
     config: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "only", tuple(self.only))
         as_paths(self, "config")
-        as_counts(self, "threads")
         check_numbers(self, "max_hours", above=True)
 
 

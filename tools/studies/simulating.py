@@ -1,7 +1,7 @@
 """The table of `tools/study.py simulate`: how often tests claim falsely, and intervals cover the truth."""
 
 from tools.studies.settings import SimulationSettings
-from utils.studies.simulation import all_rates, binomial_limit
+from utils.studies.statistics.simulation import all_rates, binomial_limit
 
 
 def print_rates(settings: SimulationSettings) -> None:

@@ -14,8 +14,13 @@ body { margin: 0 auto; max-width: 60rem; padding: 2rem 1.25rem 4rem; background:
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; letter-spacing: -.01em; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2.75rem 0 .5rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.6rem 0 .4rem; }
 p { margin: .5rem 0; max-width: 44rem; overflow-wrap: anywhere; }
 .soft { color: var(--soft); }
+.notice { border-left: 4px solid #d1495b; background: var(--tint); border-radius: 0 6px 6px 0; padding: .4rem 1rem;
+  margin: 1rem 0; }
+.side { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 0 1.25rem; }
+.side > * { min-width: 0; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
 .card { background: var(--tint); border-radius: 8px; padding: .8rem 1rem; }
 .card b { display: block; font-size: 1.6rem; line-height: 1.25; font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -74,6 +79,21 @@ def page(title: str, *parts: str) -> str:
 def section(heading: str, *parts: str) -> str:
     """A heading and what belongs under it; nothing where there is nothing."""
     return f"<h2>{escape(heading)}</h2>\n" + "\n".join(parts) if any(parts) else ""
+
+
+def subheading(text: str) -> str:
+    """A heading within a section."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def notice(*texts: str) -> str:
+    """Paragraphs of plain text that have to be read first."""
+    return f'<div class="notice">{"".join(paragraph(text) for text in texts)}</div>'
+
+
+def side_by_side(*figures: str) -> str:
+    """Figures beside one another, two in a row where the screen is wide enough."""
+    return f'<div class="side">{"".join(figures)}</div>'
 
 
 def paragraph(text: str, soft: bool = False) -> str:

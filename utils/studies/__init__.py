@@ -10,8 +10,8 @@ from utils.lazy import public_names
 __all__, __getattr__, __dir__ = public_names(
     __name__,
     {
-        "Compared": "comparison",
-        "compare": "comparison",
-        "holm": "holm",
+        "Compared": "statistics.comparison",
+        "compare": "statistics.comparison",
+        "holm": "statistics.holm",
     },
 )

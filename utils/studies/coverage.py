@@ -7,7 +7,8 @@ import numpy as np
 
 from utils.studies.cells import Cell
 
-SceneRow = tuple[str, str, str]  # choice, scene classes covered, tiles of the pool's rarest class
+Choice = tuple[str, str, str]  # strategy, data set, amount of labels
+SceneRow = tuple[Choice, str, str]  # choice, scene classes covered, tiles of the pool's rarest class
 
 
 @dataclass(frozen=True)
@@ -35,30 +36,26 @@ def coverage_rows(
         pools: names of their training tiles.
         scene_of: scene classes by name, of those that have one.
     """
-    rows: dict[tuple[str, str, str], list[tuple[int, int, int, int]]] = {}
+    rows: dict[Choice, list[tuple[int, int, int, float]]] = {}
     for cell, names in chosen.items():
         pool = [scene_of[name] for name in pools[cell] if name in scene_of]
         if not names or not pool:
             continue
         rarest = min(sorted(set(pool)), key=pool.count)
         own = [scene_of[name] for name in names if name in scene_of]
-        expected = round(len(names) * pool.count(rarest) / len(pool))
+        expected = round(len(names) * pool.count(rarest) / len(pool), 1)
         key = (cell.strategy, cell.data, cell.amount)
         rows.setdefault(key, []).append((len(set(own)), len(set(pool)), own.count(rarest), expected))
     return [
-        (
-            f"{strategy}, {data}, labels {amount}",
-            f"{_range(covered)} of {max(total)}",
-            f"{_range(rare)} ({_range(expected)} by its share)",
-        )
-        for (strategy, data, amount), found in rows.items()
+        (choice, f"{_range(covered)} of {max(total)}", f"{_range(rare)} ({_range(expected)} by its share)")
+        for choice, found in rows.items()
         for covered, total, rare, expected in [list(zip(*found, strict=True))]
     ]
 
 
-def _range(values: Sequence[int]) -> str:
+def _range(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
-    return str(low) if low == high else f"{low} to {high}"
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def share_table(

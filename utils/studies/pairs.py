@@ -11,8 +11,8 @@ import numpy as np
 
 from utils.errors import DataError
 from utils.studies.cells import Cell
-from utils.studies.comparison import Compared, compare, corrected_together
 from utils.studies.results import CellLabels, CellScore
+from utils.studies.statistics.comparison import Compared, compare, corrected_together
 
 STRATEGY, METHOD, NETWORK = "strategy", "method", "network"  # what an arm differs in from the one it is compared with
 Scores = Mapping[Cell, float | None]  # mean IoU or another score, as a fraction; None or absent: missing

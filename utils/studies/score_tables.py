@@ -26,6 +26,7 @@ class StepTime:
         attempts: how often it was started.
         ended: when, such as 2026-01-31 12:00:00.
         machine: where.
+        arms: that it worked for.
     """
 
     job: str
@@ -35,6 +36,7 @@ class StepTime:
     attempts: int
     ended: str
     machine: str
+    arms: Sequence[Cell] = ()
 
 
 def score_table(scores: Iterable[CellScore], labels: Mapping[Cell, CellLabels]) -> str:

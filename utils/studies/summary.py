@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.studies.bootstrap import Bounds, bounds_on_a_new_area, bounds_on_these_areas
 from utils.studies.cells import Cell
-from utils.studies.comparison import HIGHER, LOWER, NO_DIFFERENCE, Answer, Compared
 from utils.studies.pairs import (
     Grid,
     Pairing,
@@ -19,6 +17,9 @@ from utils.studies.pairs import (
     scores_of,
 )
 from utils.studies.results import BEST, LAST, CellLabels, CellScore
+from utils.studies.statistics.bootstrap import Bounds, bounds_on_a_new_area, bounds_on_these_areas
+from utils.studies.statistics.comparison import HIGHER, LOWER, NO_DIFFERENCE, Answer, Compared
+from utils.studies.words import are, counted
 from utils.tables import table_text
 
 
@@ -147,7 +148,7 @@ def sentence(pairing: Pairing, compared: Compared, answer: Answer | None) -> str
     """What may be said of a comparison, for one of the two questions."""
     first, second = (getattr(arm, pairing.differs_in) for arm in (pairing.first, pairing.second))
     if answer is None:
-        return f"{compared.missing} of {compared.pairs} pairs are missing"
+        return f"{compared.missing} of {counted(compared.pairs, 'pair')} {are(compared.missing)} missing"
     if answer.verdict in (HIGHER, LOWER):
         higher, lower = (first, second) if answer.verdict == HIGHER else (second, first)
         return f"{higher} scores higher than {lower}"

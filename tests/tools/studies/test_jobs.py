@@ -1,50 +1,14 @@
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import write_custom, write_list
 from tools.studies.commands import CELL, PRETRAINING, SELECTION
 from tools.studies.jobs import jobs_of
 from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
-from utils.studies.settings import (
-    PRETRAINED,
-    AreaSettings,
-    CellRule,
-    FoldSettings,
-    StudyData,
-    StudyNetwork,
-    StudySettings,
-)
+from utils.studies.settings import PRETRAINED, FoldSettings, StudyData, StudyNetwork
 from utils.studies.study_file import read_study
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Studies of two areas whose selections both methods share."""
-    made = write_custom(tmp_path / "set", 8, group=r"tile\d")
-    write_list(tmp_path / "set" / "train.txt", made.names)
-
-    def study(**changes):
-        areas = [
-            AreaSettings(name, tmp_path / f"not_{name}.txt", tmp_path / f"{name}.txt") for name in ("east", "west")
-        ]
-        settings = {
-            "name": "small",
-            "data": (StudyData("town", "custom", made.folder, tuple(areas)),),
-            "strategies": ("random", "margin"),
-            "methods": ("supervised", "s4gan"),
-            "networks": (StudyNetwork("tiny", "tiny", "none", "tiny", "none"),),
-            "seeds": (1, 2),
-            "ratios": (Decimal("0.5"),),
-            "options": {"train": {"num_steps": 40}},
-            "rules": (CellRule({"method": "s4gan"}, {"train": {"threshold_st": 0.6}}),),
-        }
-        return StudySettings(**(settings | changes))
-
-    return study
 
 
 def test_a_selection_is_made_once_for_all_methods(make, tmp_path):
@@ -147,24 +111,6 @@ def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
 def test_the_study_of_five_areas_is_read():
     study = read_study(ASSETS / "dubai.toml")
     assert len(study.strategies) * len(study.methods) * len(study.seeds) * 5 == 60
-
-
-def test_hours_come_from_like_commands_and_done_jobs_are_not_counted(make, tmp_path):
-    jobs = jobs_of(make(seeds=(1, 2, 3)), tmp_path / "study")
-    ahead = outlook(jobs, None)
-    assert (len(ahead.done), len(ahead.left), ahead.hours) == (0, len(jobs.jobs), None)
-    assert "select of town, tiny, 0.5, margin" in ahead.unknown
-    for job in jobs.jobs[:6]:
-        for_steps = {
-            step.title: {"words": list(step.words), "seconds": 36.0, "done": True, "attempts": 1} for step in job.steps
-        }
-        (jobs.folder / job.name).mkdir(parents=True)
-        write_state(jobs.folder / job.name, for_steps)
-    ahead = outlook(jobs, None)
-    left = sum(len(job.steps) for job in ahead.left)
-    assert len(ahead.done) == 6
-    assert ahead.hours == pytest.approx(left / 100)
-    assert ahead.disk > outlook(jobs, "best").disk > outlook(jobs, "none").disk == 0
 
 
 def test_a_study_that_was_changed_is_not_gone_on_with(make, tmp_path):

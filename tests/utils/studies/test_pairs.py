@@ -5,7 +5,6 @@ import pytest
 
 from utils.errors import DataError
 from utils.studies.cells import Cell
-from utils.studies.comparison import HIGHER
 from utils.studies.pairs import (
     METHOD,
     NETWORK,
@@ -18,6 +17,7 @@ from utils.studies.pairs import (
     refuse_unequal,
 )
 from utils.studies.results import CellLabels
+from utils.studies.statistics.comparison import HIGHER
 
 GRID = Grid({"town": ["a", "b", "c", "d", "e", "f", "g"]}, [1, 2])
 ARM = Cell("town", "", "tiny", "0.1", "random", "supervised", 0)

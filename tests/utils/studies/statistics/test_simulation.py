@@ -1,7 +1,7 @@
 import pytest
 
-from utils.studies.permutation import ON_A_NEW_AREA, ON_THESE_AREAS
-from utils.studies.simulation import SITUATIONS, binomial_limit, simulated_rates
+from utils.studies.statistics.permutation import ON_A_NEW_AREA, ON_THESE_AREAS
+from utils.studies.statistics.simulation import SITUATIONS, binomial_limit, simulated_rates
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from utils.studies.bootstrap import FEWEST_AREAS, clustered_ends, paired_ends
-from utils.studies.permutation import ON_A_NEW_AREA, ON_THESE_AREAS, flips_of, p_of_areas, p_of_pairs
+from utils.studies.statistics.bootstrap import FEWEST_AREAS, clustered_ends, has_interval_here, paired_ends
+from utils.studies.statistics.permutation import ON_A_NEW_AREA, ON_THESE_AREAS, flips_of, p_of_areas, p_of_pairs
 
 SITUATIONS = ("no effect", "seed noise only", "area × strategy")
 LEVEL = 0.05
@@ -61,7 +61,7 @@ def simulated_rates(situation: str, question: str, areas: int, seeds: int, studi
     else:
         p = p_of_areas(differences, flips_of(areas))
         low, high = clustered_ends(differences, _RESAMPLES, rng)
-    has_interval = areas >= FEWEST_AREAS or question == ON_THESE_AREAS
+    has_interval = has_interval_here(areas, seeds) if question == ON_THESE_AREAS else areas >= FEWEST_AREAS
     covered = float(((low <= 0) & (high >= 0)).mean()) if has_interval else None
     return Rates(situation, question, areas, seeds, studies, float((p <= LEVEL).mean()), covered)
 
@@ -105,7 +105,7 @@ def all_rates(designs: Sequence[tuple[int, int]], studies: int, seed: int = 0) -
     """Both questions in all situations, for designs of (areas, seeds), one after the other."""
     for question in (ON_THESE_AREAS, ON_A_NEW_AREA):
         for areas, seeds in designs:
-            if areas == 1 and question == ON_A_NEW_AREA:
+            if (areas if question == ON_A_NEW_AREA else seeds) == 1:  # nothing to flip, or nothing that tells noise
                 continue
             for situation in SITUATIONS:
                 if areas > 1 or situation != "area × strategy":  # the effect on one area is its mean

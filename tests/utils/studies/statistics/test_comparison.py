@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.studies.comparison import HIGHER, LOWER, NO_DIFFERENCE, compare, corrected_together
+from utils.studies.statistics.comparison import HIGHER, LOWER, NO_DIFFERENCE, compare, corrected_together
 
 NOISE = np.random.default_rng(0).normal(0, 0.01, (10, 3))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.studies.bootstrap import bounds_on_a_new_area, bounds_on_these_areas
+from utils.studies.statistics.bootstrap import bounds_on_a_new_area, bounds_on_these_areas
 
 
 def test_intervals_come_near_students_where_data_are_normal():
@@ -22,6 +22,8 @@ def test_areas_that_differ_widen_only_the_interval_of_a_new_area():
 
 def test_too_few_units_have_no_interval():
     assert bounds_on_these_areas(np.ones((5, 1))).low is None
+    assert bounds_on_these_areas(np.ones((1, 5))).low is None  # simulated: it would cover the truth too rarely
+    assert bounds_on_these_areas(np.ones((1, 6))).low == pytest.approx(1)
     assert bounds_on_a_new_area(np.ones((4, 3))).high is None
     assert bounds_on_a_new_area(np.ones((4, 3))).mirrored().low is None
 

@@ -1,6 +1,6 @@
 import pytest
 
-from utils.studies.holm import holm
+from utils.studies.statistics.holm import holm
 
 
 def test_holms_own_steps():

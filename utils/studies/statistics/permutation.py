@@ -12,7 +12,7 @@ their differences symmetric about the area's effect: seeds that act alike in all
 flipped, for the seeds of an area are not independent; the statistic is the mean of the areas' means. With A areas no p
 lies below 2 / 2^A: with 5 areas nothing can be claimed at 5 %.
 
-Both are two-sided. What they claim falsely is simulated in `utils/studies/simulation.py`.
+Both are two-sided. What they claim falsely is simulated in `utils/studies/statistics/simulation.py`.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from utils.studies.permutation import flips_of, p_of_areas, permute_areas, permute_pairs
+from utils.studies.statistics.permutation import flips_of, p_of_areas, permute_areas, permute_pairs
 
 
 def test_five_areas_cannot_claim_anything_about_a_new_one():

@@ -10,9 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from utils.studies.bootstrap import Bounds, bounds_on_a_new_area, bounds_on_these_areas
-from utils.studies.holm import holm
-from utils.studies.permutation import ON_A_NEW_AREA, ON_THESE_AREAS, Permutation, permute_areas, permute_pairs
+from utils.studies.statistics.bootstrap import Bounds, bounds_on_a_new_area, bounds_on_these_areas
+from utils.studies.statistics.holm import holm
+from utils.studies.statistics.permutation import (
+    ON_A_NEW_AREA,
+    ON_THESE_AREAS,
+    Permutation,
+    permute_areas,
+    permute_pairs,
+)
 
 LEVEL = 0.05
 HIGHER, LOWER, NO_DIFFERENCE = "higher", "lower", "no difference shown"

@@ -1,0 +1,1 @@
+"""Statistics of paired scores: permutation tests, bootstrap intervals, Holm's correction, and how they were checked."""
