@@ -157,6 +157,29 @@ class SampleSettings:
 
 
 @dataclass(frozen=True)
+class AugmentationSettings:
+    """How tiles become views to pre-train on.
+
+    Attributes:
+        input_size: height and width of a view in pixels.
+        batch_size: tiles of a batch, over all processes.
+        smallest_crop: least share of a tile's area that a view shows, in (0, 1].
+        jitter: how strongly colours change: 1 as published, 0 not at all, and no view is grey or blurred.
+    """
+
+    input_size: tuple[int, int] = (112, 112)
+    batch_size: int = 64
+    smallest_crop: float = 0.2
+    jitter: float = 1.0
+
+    def __post_init__(self) -> None:
+        as_counts(self, "batch_size", least=2)
+        as_size(self, "input_size")
+        check_numbers(self, "smallest_crop", above=True, high=1)
+        check_numbers(self, "jitter", high=2)
+
+
+@dataclass(frozen=True)
 class MapSourceSettings:
     """What maps are made of: image files, or the tiles of a data set's list.
 

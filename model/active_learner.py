@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.learner import Learner, Scores, recent_mean
+from model.fixed_features import FixedFeatures
+from model.learner import Learner, recent_mean
 from model.learning_run import LearningRun
+from model.scores import Scores
 from model.settings import LearnerSettings
 from utils.batches import Batches, TileBatches
 from utils.compute import distributed
@@ -45,6 +47,7 @@ class ActiveLearner(LearningRun):
         settings: how the classifier is fitted.
         validation: tiles to measure the accuracy on, with their batches.
         skip_unreadable: leave out tiles that cannot be read; else one ends the run.
+        fixed: makes the features that the strategy looks at, where they are not the classifier's.
     """
 
     def __init__(
@@ -58,9 +61,12 @@ class ActiveLearner(LearningRun):
         settings: LearnerSettings,
         validation: tuple[SceneTiles, TileBatches] | None = None,
         skip_unreadable: bool = False,
+        fixed: FixedFeatures | None = None,
     ) -> None:
         super().__init__(tiles, selection, learner, folder, query, settings)
         self.batches, self.validation, self.skip_unreadable = batches, validation, skip_unreadable
+        self.fixed = fixed
+        self._features_of_all: Tensor | None = None  # by `fixed`, of all tiles of the list
         self._first_weights: dict[str, Tensor] = {}
         if settings.retrain == "scratch":
             self._first_weights = {n: t.clone() for n, t in learner.classifier.state_dict().items()}
@@ -125,13 +131,16 @@ class ActiveLearner(LearningRun):
             DataError: a tile cannot be read.
         """
         pool, labelled = self.selection.pool, np.array(self.selection.covered, dtype=np.int64)
-        with_features, seed = self.state.strategy.features, (self.selection.seed, len(self.state.finished))
+        with_features, seed = self.state.with_features, (self.selection.seed, len(self.state.finished))
+        fixed = None if self.fixed is None else self._fixed_features(self.fixed)
         first_batch = self.state.table.batches
         batches = self._watch(self.batches.scoring(pool.tolist(), first_batch), "score")
         for part in self.learner.score_batches(batches, self.state.passes, with_features, seed, first_batch):
             self.state.table.add(part)
             self.after_batch("score_seconds", together=False)
         scores, labelled_features = self._gather(self.state.table.scores(), len(pool), self.batches), None
+        if fixed is not None:
+            scores, labelled_features = scores._replace(features=fixed[pool]), fixed[labelled]
         if with_features:
             batches = self._watch(self.batches.scoring(labelled.tolist()), "score")
             of_labelled = self.learner.score(batches, 0, with_features=True)
@@ -162,6 +171,17 @@ class ActiveLearner(LearningRun):
         self.end_round()
 
     # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _fixed_features(self, fixed: FixedFeatures) -> Tensor:
+        """Features of all tiles of the list by a network that does not learn: looked at once, shape (N, F)."""
+        if self._features_of_all is None:
+            count, rows = self.selection.total, [torch.empty(0, fixed.width)]
+            for part in fixed.of(self._watch(self.batches.scoring(range(count)), "features")):
+                rows.append(part)
+                self.after_batch("score_seconds", together=False)
+            size = self.batches.score_batch_size
+            self._features_of_all = distributed.gather_batches(torch.cat(rows), size, count)
+        return self._features_of_all
 
     def _watch(self, batches: Batches, task: str, is_validation: bool = False) -> Iterator[Any]:
         """Pass batches on and say how far they have come, on the lookout for tiles that cannot be read.

@@ -1,8 +1,8 @@
 """The active learner's classifier in training and in scoring."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
 from model.networks.classifier import Classifier
+from model.scores import Scores, ScoreTable
 from utils.batches import ImageBatch, SceneBatch
 from utils.compute import distributed
 from utils.compute.device import place
@@ -21,75 +22,7 @@ from utils.optimisers import begin_momentum, load_optimiser
 from utils.selection.strategies import mutual_information
 
 BLANK_SIZE = 64  # at one pixel, oneDNN's bf16 gradients of a 7×7 convolution read memory that nobody wrote
-LAST_DROPOUT = 0.5  # before the last layer of a network without dropout, for dropout passes only
-
-
-class Scores(NamedTuple):
-    """What the classifier makes of N tiles; float32 on the CPU.
-
-    probabilities: of the classes, shape (N, C). features: input of the last layer, shape (N, F), or None.
-    disagreement: mutual information of dropout passes in nats, shape (N,), or None.
-    """
-
-    probabilities: Tensor
-    features: Tensor | None = None
-    disagreement: Tensor | None = None
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> "Scores":
-        """The scores with each of the tensors that there are changed alike."""
-        features, disagreement = (None if part is None else change(part) for part in self[1:])
-        return Scores(change(self.probabilities), features, disagreement)
-
-
-class ScoreTable:
-    """Scores that grow batch by batch, each number stored once.
-
-    Args:
-        num_classes: columns of the probabilities.
-        num_features: columns of the features; None: there are none.
-        with_disagreement: whether there is a disagreement.
-    """
-
-    def __init__(self, num_classes: int, num_features: int | None = None, with_disagreement: bool = False) -> None:
-        self.batches = 0
-        self._rows = {"probabilities": _Rows(num_classes)}
-        if num_features is not None:
-            self._rows["features"] = _Rows(num_features)
-        if with_disagreement:
-            self._rows["disagreement"] = _Rows()
-
-    def add(self, scores: Scores) -> None:
-        """Append the scores of one batch."""
-        for name, rows in self._rows.items():
-            rows.append(getattr(scores, name).numpy())
-        self.batches += 1
-
-    def scores(self) -> Scores:
-        """All scores so far, not copied: let go of them before more are added."""
-        return Scores(**{name: rows.tensor() for name, rows in self._rows.items()})
-
-    def state_dict(self) -> dict[str, Any]:
-        """The scores so far and the number of their batches."""
-        return {"batches": self.batches, "scores": {name: rows.tensor() for name, rows in self._rows.items()}}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore `state_dict` in an empty table."""
-        self.add(Scores(**state["scores"]))
-        self.batches = int(state["batches"])
-
-
-class _Rows:
-    """float32 rows in one buffer that grows in place: no second copy when they are put together."""
-
-    def __init__(self, *shape: int) -> None:
-        self._bytes, self._count, self._shape = bytearray(), 0, shape
-
-    def append(self, rows: np.ndarray) -> None:
-        self._bytes += rows.tobytes()
-        self._count += len(rows)
-
-    def tensor(self) -> Tensor:
-        return torch.from_numpy(np.ndarray((self._count, *self._shape), np.float32, self._bytes))
+LAST_DROPOUT = 0.5  # before the last layer of a network without dropout, where dropout passes are scored
 
 
 class Learner:
@@ -101,6 +34,8 @@ class Learner:
         precision: `fp32`, `bf16` or `fp16`; the last layer, the loss and the probabilities are float32.
         learning_rate, momentum: of SGD; every fit starts with a fresh optimiser.
         pixels: how images are stored and normalised.
+        drops_out: train with the dropout that passes are scored with: a network without its own gets some before its
+            last layer.
     """
 
     def __init__(
@@ -111,8 +46,11 @@ class Learner:
         learning_rate: float,
         momentum: float,
         pixels: PixelFormat = RGB_PIXELS,
+        drops_out: bool = False,
     ) -> None:
         self.classifier, self.pixels = place(classifier, device), pixels
+        if drops_out and not self._dropout_layers():
+            classifier.last_dropout = LAST_DROPOUT
         self.device, self.precision = device, precision
         self.learning_rate, self.momentum = learning_rate, momentum
         self._optimiser: torch.optim.SGD | None = None  # of the fit under way
@@ -249,7 +187,7 @@ class Learner:
         The network's own dropout is switched on; where it has none, the features are dropped out before the last
         layer, for which they need not be computed again.
         """
-        layers = [m for m in self.classifier.network.modules() if isinstance(m, _DropoutNd) and m.p > 0]
+        layers = self._dropout_layers()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(int(np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)[0]))
@@ -262,6 +200,10 @@ class Learner:
         return mutual_information(torch.stack(samples))
 
     # --- both ---------------------------------------------------------------------------------------------------------
+
+    def _dropout_layers(self) -> list[nn.Module]:
+        """The network's own."""
+        return [m for m in self.classifier.network.modules() if isinstance(m, _DropoutNd) and m.p > 0]
 
     def _features(self, images: Tensor) -> Tensor:
         with autocast(self.precision, self.device):

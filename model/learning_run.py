@@ -57,7 +57,9 @@ class LearningRun:
     ) -> None:
         self.tiles, self.selection, self.learner, self.folder = tiles, selection, learner, folder
         self.query, self.settings = query, settings
-        self.state = LearningState(selection, learner, STRATEGIES[selection.strategy], query.dropout_passes)
+        strategy = STRATEGIES[selection.strategy]
+        with_features = strategy.features and query.features == "classifier"
+        self.state = LearningState(selection, learner, strategy, query.dropout_passes, with_features)
         self.stop = StopRequest(unsaved=self.unsaved)
         self._log: MetricsLog | None = None
         self._has_written = False

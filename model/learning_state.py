@@ -23,6 +23,7 @@ class LearningState:
         learner: the classifier.
         strategy: how tiles are chosen.
         dropout_passes: of a strategy that asks for them.
+        with_features: whether scores come with features of the classifier.
 
     Attributes:
         finished: numbers of the rounds before, such as loss and seconds.
@@ -33,8 +34,16 @@ class LearningState:
         predicted: class that each tile was last taken for, or -1; shape (N,).
     """
 
-    def __init__(self, selection: Selection, learner: Learner, strategy: Strategy, dropout_passes: int) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        learner: Learner,
+        strategy: Strategy,
+        dropout_passes: int,
+        with_features: bool = False,
+    ) -> None:
         self.selection, self.learner, self.strategy = selection, learner, strategy
+        self.with_features = with_features
         self.passes = dropout_passes if strategy.dropout else 0
         self.predicted = np.full(selection.total, UNKNOWN_SCENE)
         self.finished: list[dict[str, float]] = []
@@ -49,7 +58,7 @@ class LearningState:
     def forget_batches(self) -> None:
         """Begin the fit or the scoring anew: the order of the tiles is another."""
         self.losses: list[Tensor] = []
-        self.table = self.learner.score_table(self.passes, self.strategy.features)
+        self.table = self.learner.score_table(self.passes, self.with_features)
 
     def state_dict(self, machines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """All that a resumed run needs.

@@ -1,6 +1,7 @@
 """Settings of networks: which one, and from which weights it starts."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from model.networks.names import BACKBONES, classifier_names
 from utils.fields import as_counts, as_one_of, as_text, check_numbers
@@ -61,3 +62,14 @@ class LearnerSettings:
         require(
             self.retrain in ("continue", "scratch"), "{retrain} is '{}', expected continue or scratch", self.retrain
         )
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the classifier starts from other weights than random ones."""
+        weights = self.classifier_weights
+        return weights != "none" and not (weights == "imagenet" and self.model_name == "tiny")
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that it starts from; None where it starts from ImageNet's or random ones."""
+        return None if self.classifier_weights in ("none", "imagenet") else Path(self.classifier_weights)

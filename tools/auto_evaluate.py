@@ -44,12 +44,14 @@ from model.trained import Trained
 from tools.cli.crf_options import options_table
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import prediction
+from tools.cli.seen_tiles import remarks_on_scored
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers
 from utils.console import say
+from utils.digests import digest_of
 from utils.errors import DataError
 from utils.evaluation.calibration.record import FILE as CALIBRATION
-from utils.evaluation.calibration.record import calibrate, digest_of, write_calibration
+from utils.evaluation.calibration.record import calibrate, write_calibration
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
 from utils.evaluation.crf import refine_batch
 from utils.evaluation.notes import on_drafted_masks, on_ignored_label, on_labelled_tiles, on_overlapping_tiles
@@ -102,7 +104,7 @@ def evaluate_into(folder: OutputFolder, settings: EvaluationSettings, device: to
     paths = [path for path in (settings.data.data_list, settings.test_list) if path is not None]
     lists = [open_list(settings, path, scored, device) for path in paths]
     say_mask_remarks(*(each.tiles for each in lists))
-    notes = notes_on(lists, labelled or (), ignored, record.ignore_label)
+    notes = notes_on(lists, labelled or (), ignored, record)
     scorers = [scorer_of(settings, network, each, labelled) for each in lists]
     data_list, test_list = scorers[0], scorers[1] if len(scorers) > 1 else None
     conditions = conditions_of(settings, network, lists[0]) | {"ignore_label": ignored}
@@ -239,11 +241,12 @@ def keep_digest(results: Results, checkpoint: Path, confidence: Confidence | Non
         results.conditions["calibration_file"] = str(checkpoint.with_name(CALIBRATION))
 
 
-def notes_on(lists: Sequence[EvaluationTiles], labelled: Sequence[str], ignored: int, trained: int) -> list[str]:
+def notes_on(lists: Sequence[EvaluationTiles], labelled: Sequence[str], ignored: int, record: RunRecord) -> list[str]:
     """Say what has to be known beside the scores, and give it to the report: masks learned from or drafted by a
-    model, labels left out, tiles that overlap."""
-    remarks = [on_ignored_label(lists[0].classes, ignored, trained)]
+    model, tiles that the first weights had seen, labels left out, tiles that overlap."""
+    remarks = [on_ignored_label(lists[0].classes, ignored, record.ignore_label)]
     remarks += [on_labelled_tiles(each.names, labelled, each.path) for each in lists]
+    remarks += [remark for each in lists for remark in remarks_on_scored(record.weights, each.tiles, each.path)]
     remarks += [on_overlapping_tiles(each.overlapping, each.names, each.path) for each in lists]
     remarks += [on_drafted_masks(each.names, each.drafted, each.path) for each in lists]
     for remark in filter(None, remarks):

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from data.labelling.settings import LabelSetSettings, SourceSettings, TargetSettings
 from data.maps.settings import MapOutputs
-from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
+from data.settings import AugmentationSettings, DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods import method_name
 from model.methods.settings import MethodSettings
 from model.networks.names import BACKBONES
+from model.pretraining.settings import TaskSettings
 from model.settings import LearnerSettings, NetworkSettings
 from utils.evaluation.settings import CRFSettings, RangeSettings, ViewSettings, WindowSettings
 from utils.fields import as_counts, as_one_of, as_paths, as_size, as_text, check_numbers, known_name
@@ -138,6 +139,52 @@ class SelectionSettings:
             self.query.stop_at_accuracy is None or self.val_list is not None,
             "{stop_at_accuracy} needs {val_list}, the tiles that the accuracy is measured on",
         )
+        require(
+            self.query.features == "classifier" or self.learner.has_weights,
+            "{features} {} needs weights that know something: give {classifier_weights} imagenet, or a file such as "
+            "tools/pretrain.py writes",
+            self.query.features,
+        )
+
+
+@dataclass(frozen=True)
+class PretrainingSettings:
+    """Pre-training a backbone without masks: `tools/pretrain.py`.
+
+    Attributes:
+        data: the data set and the list of tiles to learn from.
+        learning: what is learned, by which backbone, and how long.
+        views: of the tiles.
+        val_list: tiles with scene labels to measure the features on; None: a fifth of the labelled tiles of the list.
+        scene_labels: CSV with the columns name,label; None: the labels of the data set.
+        scene_classes: names of the scene classes, where the data set names none.
+        skip_bad_images: leave out tiles that cannot be read.
+        machine: where it runs.
+        max_hours: save and end after this time; None: no limit.
+        save_dir: folder of results.
+        save_state_every: steps between weights and states to resume from.
+        log_every: steps between lines of metrics.csv.
+        folder: what becomes of an earlier run.
+    """
+
+    data: DataSettings
+    learning: TaskSettings = field(default_factory=TaskSettings)
+    views: AugmentationSettings = field(default_factory=AugmentationSettings)
+    val_list: Path | None = None
+    scene_labels: Path | None = None
+    scene_classes: tuple[str, ...] | None = None
+    skip_bad_images: bool = False
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    max_hours: float | None = None
+    save_dir: Path = Path("pretrained")
+    save_state_every: int = 500
+    log_every: int = 10
+    folder: FolderSettings = field(default_factory=FolderSettings)
+
+    def __post_init__(self) -> None:
+        as_paths(self, "val_list", "scene_labels", "save_dir")
+        as_counts(self, "save_state_every", "log_every")
+        check_numbers(self, "max_hours", above=True)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ printed at the end.
 """
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
@@ -43,20 +43,25 @@ from data.reader import TileReader
 from data.settings import SampleSettings
 from data.tiles import Tiles
 from model.active_learner import ActiveLearner
+from model.fixed_features import FixedFeatures
 from model.learner import Learner
 from model.networks.classifier import FEATURES, build_classifier
+from model.weights.pretrained import origin_of_file
 from tools.cli.label_costs import note_answers, say_costs
-from tools.cli.next_command import NextStep, labelling, training, typed_again
+from tools.cli.next_command import typed_again
+from tools.cli.next_steps import training_on_chosen
+from tools.cli.seen_tiles import say_seen
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers
 from utils.compute.precision import resolve_precision
 from utils.console import say
 from utils.errors import DataError
 from utils.runs.interrupt import Stopped
+from utils.runs.origin import Origin
 from utils.runs.seeds import seed_everything
 from utils.runs.space import as_size
 from utils.selection.budget import Budget, count_of
-from utils.selection.folder import SelectionFolder
+from utils.selection.folder import WEIGHTS_DIGEST, SelectionFolder
 from utils.selection.questions import ask_people
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
@@ -108,10 +113,14 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     # model
     seed_everything(seed)
     bands = listed.tiles.description.bands
-    classifier = build_classifier(settings.learner, len(tiles.classes), bands.names)
+    classifier = build_classifier(settings.learner, len(tiles.classes), bands)
+    origin = origin_of_classifier(settings, folder if is_resumed else None)
+    say_seen(origin, settings, listed.tiles, validation.tiles if validation else None)
     precision = resolve_precision(settings.machine.precision, device)
     rates = (settings.learner.learning_rate, settings.learner.momentum)
-    learner = Learner(classifier, device, precision, *rates, bands.pixels)
+    learner = Learner(classifier, device, precision, *rates, bands.pixels, STRATEGIES[query.query_strategy].dropout)
+    uses_first_weights = query.features == "pretrained"
+    fixed = FixedFeatures(classifier, device, precision, bands.pixels) if uses_first_weights else None
     torch.manual_seed(seed + distributed.rank())  # each process drops out for itself
     target = count_of(query.labeled_ratio, query.budget, len(tiles))
     assert target is not None  # one of the two is given
@@ -132,14 +141,15 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     samples = replace(settings.samples, input_size=classifier.fitting_size(settings.samples.input_size))
     batches, skip = batches_of(listed, settings, samples, device), settings.labels.skip_bad_images
     validated = (validation.scenes, batches_of(validation, settings, samples, device)) if validation else None
-    active = ActiveLearner(tiles, batches, selection, learner, folder, query, settings.learner, validated, skip)
+    active = ActiveLearner(tiles, batches, selection, learner, folder, query, settings.learner, validated, skip, fixed)
     try:
         if is_resumed:
             active.resume()
         else:
-            tables = {"already_labelled_tiles": already} if already else {}
+            tables: dict[str, Any] = {"already_labelled_tiles": already} if already else {}
+            tables |= {WEIGHTS_DIGEST: origin.sha256} if origin else {}
             active.begin({"resolved_precision": precision, "torch": str(torch.__version__), **tables})
-        announce(selection, f"{classifier.model_name}, {precision} on {device}")
+        announce(selection, f"{classifier.model_name}, {precision} on {device}", fixed.width if fixed else FEATURES)
         with active.stop:
             while not (active.is_over or active.waits_for_labels):
                 active.fit()
@@ -213,10 +223,21 @@ def batches_of(
     )
 
 
+def origin_of_classifier(settings: SelectionSettings, resumed: SelectionFolder | None) -> Origin | None:
+    """The file that the classifier starts from, which has to be the same when a run is resumed; None without one."""
+    file = settings.learner.weights_file
+    if file is None:
+        return None
+    origin = distributed.from_main(lambda: origin_of_file(file))
+    if resumed is not None:
+        resumed.check_weights(origin.sha256)
+    return origin
+
+
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-def announce(selection: Selection, network: str) -> None:
+def announce(selection: Selection, network: str, features: int) -> None:
     """Say what is about to be done."""
     budget = selection.budget
     say(
@@ -224,7 +245,7 @@ def announce(selection: Selection, network: str) -> None:
         f"{len(selection.initial)}, {selection.num_rounds} rounds of {budget.per_query}; {network}"
     )
     if STRATEGIES[selection.strategy].features:
-        say(f"features of all tiles take {as_size(selection.total * FEATURES * 4)} of memory")
+        say(f"features of all tiles take {as_size(selection.total * features * 4)} of memory")
 
 
 def ask(active: ActiveLearner, settings: SelectionSettings, tiles: Tiles, again: str) -> int:
@@ -276,35 +297,9 @@ def report(active: ActiveLearner, settings: SelectionSettings, tiles: Tiles) -> 
     note_answers(settings, active, cost["scene_labels_asked_for"])
     say(f"{len(selection.result)} names: {folder.names}\npictures and rounds: {folder.path}")
     if selection.result:
-        say(str(next_step(settings, [tiles.names[tile] for tile in selection.result], tiles, folder.names)))
+        chosen = [tiles.names[tile] for tile in selection.result]
+        say(str(training_on_chosen(settings, chosen, tiles, folder.names)))
     return SKIPPED if left_out else 0
-
-
-def next_step(settings: SelectionSettings, chosen: Sequence[str], tiles: Tiles, array: Path) -> NextStep:
-    """Train on the chosen tiles; where masks of them are missing, draw these before.
-
-    Args:
-        settings: the job.
-        chosen: names of the chosen tiles.
-        tiles: all tiles of the list.
-        array: the file of the chosen names.
-    """
-    data, reader, query = settings.data, tiles.reader, settings.query
-    is_whole = len(chosen) == count_of(query.labeled_ratio, query.budget, len(tiles))
-    labels: dict[str, object] = {
-        "--labeled-ratio": query.labeled_ratio if is_whole else None,
-        "--budget": query.budget if is_whole else None,
-        "--active-learning": True,
-        "--active-learning-images-array": array,
-    }
-    if settings.labels.already_labelled is not None:  # these and those that were labelled before
-        labels = {"--labelled": "all-masks"}
-    step = training(data.dataset.lower(), data.data_dir, data.data_list, reader.description, labels)
-    if missing := [name for name in chosen if not reader.has_mask(name)]:
-        where = reader.mask_path(missing[0])
-        first = f"draw masks for {len(missing)} of these tiles ({where} and so on)"
-        return replace(step, first=first, by=labelling(data.dataset.lower(), data.data_dir, array))
-    return step
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -50,9 +50,10 @@ from model.panels import draw_panels, spread
 from model.training import TrainingRun
 from model.validation import mean_iou
 from model.weights.loading import load_network
-from model.weights.start import load_first_weights
+from model.weights.start import load_first_weights, origin_of_run
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import evaluation, prediction
+from tools.cli.seen_tiles import remarks_on_scored
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
 from utils.compute.precision import resolve_precision
@@ -62,6 +63,7 @@ from utils.evaluation.windows import Windows, largest_window
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
+from utils.runs.origin import Origin
 from utils.runs.record import RunRecord, read_record
 from utils.runs.seeds import seed_everything
 from utils.settings import SettingsError, as_plain
@@ -78,7 +80,8 @@ def train(settings: TrainingSettings) -> int:
         if settings.folder.resume:
             distributed.from_main(folder.check_state)  # not before: a killed --overwrite is undone by `claim`
         tiles = open_training_tiles(settings, folder)
-        validation = open_validation_tiles(settings, tiles)
+        origin = origin_of_run(settings.network, folder if settings.folder.resume else None)
+        validation = open_validation_tiles(settings, tiles, origin)
         method, from_imagenet = build(settings, tiles, device, folder)
         seed, with_unlabelled = settings.machine.random_seed, method.unlabelled_batches > 0
         streams = TrainingStreams(tiles, settings.samples, seed, with_unlabelled)
@@ -86,7 +89,7 @@ def train(settings: TrainingSettings) -> int:
             folder,
             method,
             settings.keeping,
-            record_of(settings, tiles, method, from_imagenet),
+            replace(record_of(settings, tiles, method, from_imagenet), weights=origin),
             tiles.labelled,
             streams.names,
             validate=None if validation is None else lambda: validate(settings, validation, method),
@@ -167,8 +170,8 @@ def open_training_tiles(settings: TrainingSettings, folder: RunFolder) -> Tiles:
     return tiles
 
 
-def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> EvaluationTiles | None:
-    """The tiles of the validation list, or None without one; says which are learned from, overlap or were drafted."""
+def open_validation_tiles(settings: TrainingSettings, training: Tiles, origin: Origin | None) -> EvaluationTiles | None:
+    """The tiles of the validation list, or None without one; says which were learned from, overlap or were drafted."""
     path, samples = settings.val_list, settings.samples
     if path is None:
         return None
@@ -183,6 +186,8 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles) -> Evalua
     )
     if learned := on_labelled_tiles(tiles.names, training.labelled, path):
         say(f"warning: {learned}", file=sys.stderr)
+    for seen in remarks_on_scored(origin, tiles.tiles, path):
+        say(f"warning: {seen}", file=sys.stderr)
     if overlap := on_overlapping_tiles(tiles.overlapping, tiles.names, path):
         say(overlap)
     if drafts := on_drafted_masks(tiles.names, tiles.drafted, path):
@@ -222,7 +227,7 @@ def build(settings: TrainingSettings, tiles: Tiles, device: torch.device, folder
     if has_state:
         from_imagenet = bool(record and record.imagenet_weights)
     else:
-        from_imagenet = load_first_weights(generator, network, bands.names, tiles.classes)
+        from_imagenet = load_first_weights(generator, network, bands, tiles.classes)
     if network.sync_bn:
         generator = nn.SyncBatchNorm.convert_sync_batchnorm(generator)
     precision = resolve_precision(settings.machine.precision, device)

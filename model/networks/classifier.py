@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision import models
 from torchvision.models import MaxVit, VisionTransformer
 
@@ -14,10 +15,12 @@ from model.networks.names import SHORT_NAMES, classifier_names
 from model.networks.resnet import TinyResNet
 from model.settings import LearnerSettings
 from model.weights.loading import LoadReport, load_backbone
+from model.weights.pretrained import pretraining_of
 from utils.compute import distributed
 from utils.compute.precision import exact_float32
 from utils.console import say
 from utils.errors import OptionError
+from utils.imagery.bands import RGB_BANDS, Bands
 from utils.paths import reason_of
 from utils.settings import SettingsError
 from utils.suggest import unknown
@@ -33,6 +36,9 @@ class Classifier(nn.Module):
         num_classes: scene classes.
         bands: names of the images' bands, in the order of their channels.
 
+    Attributes:
+        last_dropout: share of the features that training leaves out before the last layer.
+
     Raises:
         OptionError: unknown network.
     """
@@ -42,6 +48,7 @@ class Classifier(nn.Module):
         self.model_name, self.bands = SHORT_NAMES.get(model_name, model_name), tuple(bands)
         self.network = with_bands(_build_network(self.model_name, len(bands)), len(bands))
         self.head = nn.Linear(FEATURES, num_classes)
+        self.last_dropout = 0.0
 
     @property
     def fixed_size(self) -> int | None:
@@ -76,7 +83,10 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Scene logits, shape (B, num_classes), of normalised images (B, bands, H, W)."""
-        return self.logits(self.features(images))
+        features = self.features(images)
+        if self.training and self.last_dropout:
+            features = F.dropout(features, self.last_dropout)
+        return self.logits(features)
 
     def logits(self, features: Tensor) -> Tensor:
         """Scene logits of features: whole float32, for autocast and TF32 would round what strategies tell apart."""
@@ -114,24 +124,31 @@ class Classifier(nn.Module):
         return self.load_file(path)
 
     def load_file(self, path: Path) -> LoadReport:
-        """Load a torchvision file of this network.
+        """Load a file of this network, or of a backbone of its make: then the layer to the 1000 outputs stays new.
 
         Raises:
-            DataError: any tensor is missing or of another shape.
+            DataError: any other tensor is missing or of another shape.
             OptionError: no such file.
         """
-        return load_backbone(self.network, path, self.bands)
+        return load_backbone(self.network, path, self.bands, may_stay_new=("fc.",))
 
 
-def build_classifier(settings: LearnerSettings, num_classes: int, bands: Sequence[str] = RGB) -> Classifier:
-    """The network with the weights that the settings name, said aloud. Several processes call it together."""
-    classifier, weights = Classifier(settings.model_name, num_classes, bands), settings.classifier_weights
-    if weights == "none" or (weights == "imagenet" and settings.model_name == "tiny"):
+def build_classifier(settings: LearnerSettings, num_classes: int, bands: Bands = RGB_BANDS) -> Classifier:
+    """The network with the weights that the settings name, said aloud. Several processes call it together.
+
+    Raises:
+        SettingsError, DataError, OptionError: as of `load_imagenet` and `load_file`; or the weights were pre-trained
+            with another backbone or on other bands.
+    """
+    classifier, file = Classifier(settings.model_name, num_classes, bands.names), settings.weights_file
+    if not settings.has_weights:
         say(f"{classifier.model_name} starts from random weights")
-    elif weights == "imagenet":
+    elif file is None:
         say(str(distributed.main_first(classifier.load_imagenet)))
     else:
-        say(str(classifier.load_file(Path(weights))))
+        if (pretraining := pretraining_of(file)) is not None:
+            pretraining.require_fit(file, classifier.model_name, bands, "model_name")
+        say(str(classifier.load_file(file)))
     return classifier
 
 

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +20,22 @@ from utils.suggest import first_names
 _CHECK = f"check the path, or download the file again ({README})"
 
 
+PRETRAINING = "pretraining"  # the key, beside `state_dict`, under which our pre-trained weights say what they are
+
+
+class WeightFile(NamedTuple):
+    """What a file of weights holds: tensors on the CPU by name, and what it says of itself, None where nothing."""
+
+    tensors: dict[str, Tensor]
+    told: Any = None
+
+
 def read_state_dict(path: Path | str) -> dict[str, Tensor]:
+    """The tensors of a weight file by name; see `read_weight_file`."""
+    return read_weight_file(path).tensors
+
+
+def read_weight_file(path: Path | str) -> WeightFile:
     """Read the tensors of a weight file by name, in any of torch's three formats, running no code of the file.
 
     A state dict wrapped as `{"state_dict": ...}` or `{"model": ...}`, names that all start with DataParallel's
@@ -28,9 +43,6 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
 
     Args:
         path: the weight file.
-
-    Returns:
-        Tensors on the CPU, by name.
 
     Raises:
         DataError: the file is damaged, holds code, or is something else than a state dict.
@@ -42,7 +54,8 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # what is wrong with a file is said in the error
             head = _read_head(path)
             content = read_old_tar(path) if head[257:262] == b"ustar" else _read_with_torch(path, head)
-            return _unwrap(content)
+            told = content.get(PRETRAINING) if isinstance(content, dict) else None
+            return WeightFile(_unwrap(content), told)
     except UnreadableError as error:
         raise weights_error(path, *error.args) from error
     except (DataError, OptionError):

@@ -1,17 +1,17 @@
 """Loading weights into networks: whole or not at all, with a line that says what was loaded."""
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from model.networks.bands import RGB, first_convolution, weights_for_bands
 from model.networks.names import BACKBONES
-from model.weights.files import read_state_dict
-from model.weights.reasons import README, shape_text, weights_error
+from model.weights.files import read_state_dict, read_weight_file
+from model.weights.matching import describe, fits, is_generator_checkpoint, mismatch, num_classes, resnet_of
+from model.weights.reasons import README, weights_error
 from utils.finite import not_finite
 from utils.suggest import first_names
 
@@ -28,6 +28,8 @@ class LoadReport:
         part: what was filled, "backbone" or "network".
         counters_at_zero: `num_batches_tracked` of the network that a file of 2017 lacks; they keep their value, zero.
         fits_bands: the first convolution was made of one for red, green and blue.
+        left_new: names of the network's last layer, where the file has none or another.
+        taken_for: names of the bands that a file which does not say its own is taken to be for.
     """
 
     loaded: int
@@ -37,6 +39,8 @@ class LoadReport:
     part: str = "network"
     counters_at_zero: int = 0
     fits_bands: bool = False
+    left_new: tuple[str, ...] = ()
+    taken_for: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         line = f"{self.source}: {self.loaded} of {self.expected} {self.part} tensors loaded"
@@ -46,20 +50,31 @@ class LoadReport:
             line += f"; {self.counters_at_zero} num_batches_tracked not in the file, left at zero"
         if self.fits_bands:
             line += "; the first convolution was fitted to the bands"
+        if self.left_new:
+            line += f"; new, as the file has no such layer: {', '.join(self.left_new)}"
+        if self.taken_for:
+            line += (
+                f"; the file does not say its bands and is taken to be for {', '.join(self.taken_for)}, in this order"
+            )
         return line
 
 
-def load_backbone(backbone: nn.Module, path: Path | str, bands: Sequence[str] = RGB) -> LoadReport:
-    """Load torchvision's classification weights into a backbone of the same names: every tensor, or none.
+def load_backbone(
+    backbone: nn.Module, path: Path | str, bands: Sequence[str] = RGB, may_stay_new: tuple[str, ...] = ()
+) -> LoadReport:
+    """Load weights under torchvision's names into a backbone of the same names: every tensor, or none.
 
-    A classifier (`fc.*`, `classifier.*`) and auxiliary heads that the backbone does not have are not used;
-    `num_batches_tracked`, absent before 2018, may be missing.
+    The names may begin with `backbone.`, `encoder.` or `encoder_q.` (MoCo). A classifier (`fc.*`, `classifier.*`),
+    auxiliary heads and what MoCo keeps beside its encoder are not used; `num_batches_tracked`, absent before 2018, may
+    be missing.
 
     Args:
-        backbone: torchvision's network without its classifier; unchanged if an error is raised.
+        backbone: torchvision's network, with or without its classifier; unchanged if an error is raised.
         path: the weight file.
         bands: names of the backbone's bands; where they are not the three of the file, its first convolution is
             widened or narrowed, see `weights_for_bands`.
+        may_stay_new: beginnings of names of the network's last layer, which stays as it is where the file has none, or
+            one of another shape.
 
     Returns:
         What was loaded and what was not used.
@@ -68,22 +83,82 @@ def load_backbone(backbone: nn.Module, path: Path | str, bands: Sequence[str] = 
         DataError: the file cannot be read, or a tensor is missing, unknown, of another shape or not finite.
         OptionError: the path does not exist.
     """
-    path = Path(path)
-    own = backbone.state_dict()
-    found = {_present_name(name, own): tensor for name, tensor in read_state_dict(path).items()}
+    path, own = Path(path), backbone.state_dict()
+    tensors, told = read_weight_file(path)
+    first = f"{first_convolution(backbone)[0]}.weight"
+    inner, others = _without_prefix(tensors, own, first)
+    found = {_present_name(name, own): tensor for name, tensor in inner.items()}
     is_fitted = _fit_bands(backbone, found, bands)
-    skipped = [name for name in found if name.startswith(_NOT_NEEDED) and name not in own]
+    left_new = _other_last_layer(own, found, may_stay_new)
+    skipped = [name for name in found if name in left_new or (name.startswith(_NOT_NEEDED) and name not in own)]
     counters = [name for name in own if name.endswith(".num_batches_tracked") and name not in found]
     weights = {name: tensor for name, tensor in found.items() if name not in skipped}
-    fitting = BACKBONES.get((_resnet(own) or "").lower().replace("-", "")) or "the ImageNet weights of this network"
-    mismatch = _mismatch(own, weights, optional=counters)
-    if mismatch:
-        raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", f"use {fitting} ({README})")
+    _refuse_misfit(path, tensors, own, weights, [*counters, *left_new], first, bands)
     _require_finite(path, weights)
     own.update(weights)  # in place: it carries the version that some networks ask for
     backbone.load_state_dict(own)
-    num_loaded = len(own) - len(counters)
-    return LoadReport(num_loaded, num_loaded, tuple(skipped), path.name, "backbone", len(counters), is_fitted)
+    num_loaded = len(own) - len(counters) - len(left_new)
+    is_said = told is not None or is_fitted or tuple(name.lower() for name in bands) == RGB
+    return LoadReport(
+        num_loaded,
+        num_loaded,
+        (*skipped, *others),
+        path.name,
+        "backbone",
+        len(counters),
+        is_fitted,
+        tuple(left_new),
+        () if is_said else tuple(bands),
+    )
+
+
+def _refuse_misfit(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    own: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    optional: Collection[str],
+    first: str,
+    bands: Sequence[str],
+) -> None:
+    """Refuse weights that do not fill a backbone; of those that only see other bands, say so.
+
+    Raises:
+        DataError: says what was found, what was expected, and what to use.
+    """
+    misfit = mismatch(own, weights, optional)
+    if not misfit:
+        return
+    theirs = weights[first].shape[1] if first in weights and weights[first].ndim > 1 else len(bands)
+    if theirs != len(bands) and not mismatch(own, {**weights, first: own[first]}, optional):
+        found, expected = f"weights for images of {theirs} bands", f"{len(bands)} bands ({', '.join(bands)})"
+        raise weights_error(path, found, expected, "use weights of these bands, or make some with tools/pretrain.py")
+    fitting = BACKBONES.get((resnet_of(own) or "").lower().replace("-", "")) or "the ImageNet weights of this network"
+    raise weights_error(path, describe(tensors), f"{describe(own)}: {misfit}", f"use {fitting} ({README})")
+
+
+_PREFIXES = ("encoder_q.", "encoder.", "backbone.")  # of a network within one that was trained
+_BESIDE = ("encoder_k.", "queue", "projector.", "predictor.")  # what lies beside it: MoCo's, and heads
+
+
+def _without_prefix(
+    tensors: Mapping[str, Tensor], own: Container[str], first: str
+) -> tuple[Mapping[str, Tensor], list[str]]:
+    """Tensors under the names of the backbone, and names of those that are known to lie beside it."""
+    for prefix in () if first in tensors else _PREFIXES:
+        if prefix + first in tensors:
+            beside = [name for name in tensors if not name.startswith(prefix) and name.startswith(_BESIDE)]
+            inner = {n.removeprefix(prefix): tensor for n, tensor in tensors.items() if n not in set(beside)}
+            return inner, beside
+    return tensors, []
+
+
+def _other_last_layer(
+    own: Mapping[str, Tensor], found: Mapping[str, Tensor], may_stay_new: tuple[str, ...]
+) -> list[str]:
+    """Names of a last layer that a file does not fill."""
+    last = [name for name in own if may_stay_new and name.startswith(may_stay_new)]
+    return [] if all(name in found and fits(own[name], found[name]) for name in last) else last
 
 
 def _fit_bands(backbone: nn.Module, found: dict[str, Tensor], bands: Sequence[str]) -> bool:
@@ -145,12 +220,12 @@ def read_network(network: nn.Module, path: Path | str) -> dict[str, Tensor]:
     path = Path(path)
     found = read_state_dict(path)
     own = network.state_dict()
-    mismatch = _mismatch(own, found)
-    if mismatch:
+    misfit = mismatch(own, found)
+    if misfit:
         remedy = "use a checkpoint saved from this network"
-        if is_generator_checkpoint(own) and _num_classes(found) not in (None, _num_classes(own)):
-            remedy = f"use a checkpoint of {_num_classes(own)} classes, or the dataset this one was trained on"
-        raise weights_error(path, _describe(found), f"{_describe(own)}: {mismatch}", remedy)
+        if is_generator_checkpoint(own) and num_classes(found) not in (None, num_classes(own)):
+            remedy = f"use a checkpoint of {num_classes(own)} classes, or the dataset this one was trained on"
+        raise weights_error(path, describe(found), f"{describe(own)}: {misfit}", remedy)
     _require_finite(path, found)
     return found
 
@@ -164,66 +239,3 @@ def _require_finite(path: Path, weights: Mapping[str, Tensor]) -> None:
             "finite weights",
             "the training that wrote it has diverged, so use an earlier checkpoint",
         )
-
-
-def is_generator_checkpoint(state_dict: Mapping[str, Tensor]) -> bool:
-    """Whether all names are those of a generator: `backbone.*` and `head.*`."""
-    return bool(state_dict) and all(name.startswith(("backbone.", "head.")) for name in state_dict)
-
-
-def _mismatch(own: Mapping[str, Tensor], found: Mapping[str, Tensor], optional: Iterable[str] = ()) -> str:
-    """What keeps a file from filling a network, counted and named; empty if nothing does."""
-    missing = [name for name in own if name not in found and name not in set(optional)]
-    unknown = [name for name in found if name not in own]
-    unequal = [
-        f"{name} is {_kind(found[name])} for {_kind(own[name])}"
-        for name in own
-        if name in found and not _fits(own[name], found[name])
-    ]
-    problems = {
-        f"of {len(own)} tensors missing": missing,
-        "of another shape or type": unequal,
-        "unknown here": unknown,
-    }
-    return ", ".join(f"{len(names)} {what} ({first_names(names)})" for what, names in problems.items() if names)
-
-
-def _fits(own: Tensor, found: Tensor) -> bool:
-    plain = found.layout is torch.strided and found.device.type == "cpu" and not found.is_quantized
-    same_kind = (own.is_floating_point(), own.is_complex()) == (found.is_floating_point(), found.is_complex())
-    return plain and same_kind and own.shape == found.shape
-
-
-def _describe(state_dict: Mapping[str, Tensor]) -> str:
-    """What network a state dict belongs to, as far as its names tell."""
-    if is_generator_checkpoint(state_dict):
-        backbone = _resnet(name.removeprefix("backbone.") for name in state_dict) or "unknown backbone"
-        return f"a generator checkpoint ({backbone}, {_num_classes(state_dict)} classes)"
-    resnet = _resnet(state_dict)
-    if resnet:
-        return f"torchvision's ImageNet weights ({resnet})"
-    kernels = {tuple(tensor.shape[2:]) for tensor in state_dict.values() if tensor.ndim == 4}
-    if kernels == {(4, 4)}:
-        return "a discriminator's checkpoint (…_D.pth)"
-    return f"a state dict of {len(state_dict)} tensors ({first_names(state_dict)})"
-
-
-def _resnet(names: Iterable[str]) -> str | None:
-    """The ResNet that names `layer1.0.conv1.weight` … belong to: two layers, and two or three for each block."""
-    names = set(names)
-    blocks = {match[0] for name in names if (match := re.match(r"layer[1-4]\.\d+\.", name))}
-    if "conv1.weight" not in names or not blocks:
-        return None
-    return f"ResNet-{2 + len(blocks) * (3 if 'layer1.0.conv3.weight' in names else 2)}"
-
-
-def _num_classes(state_dict: Mapping[str, Tensor]) -> int | None:
-    biases = (tensor for name, tensor in state_dict.items() if name.startswith("head.") and name.endswith("bias"))
-    return next((len(bias) for bias in biases if bias.ndim == 1), None)
-
-
-def _kind(tensor: Tensor) -> str:
-    words = [shape_text(tensor.shape), tensor.dtype, *([tensor.layout] if tensor.layout is not torch.strided else [])]
-    if tensor.device.type == "meta":
-        words.append("without values")
-    return " ".join(str(word).removeprefix("torch.") for word in words)

@@ -25,7 +25,7 @@ from tests.model.exporting.exported import (
     torch_ids,
 )
 from tools import ExportSettings, export, export_network
-from utils.evaluation.calibration.record import digest_of
+from utils.digests import digest_of
 from utils.runs.record import RunRecord
 
 

@@ -29,7 +29,7 @@ from tests.tools.test_predict import network as network
 from tests.tools.test_predict import run_folder as run_folder
 from tests.utils.compute.test_distributed import in_processes
 from tools import predict
-from utils.evaluation.calibration.record import digest_of
+from utils.digests import digest_of
 from utils.evaluation.settings import WindowSettings
 
 NODATA = 255

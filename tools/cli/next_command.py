@@ -79,12 +79,28 @@ def _quoted(word: str) -> str:
 # --- The steps of the job ---------------------------------------------------------------------------------------------
 
 
-def choosing(dataset: str, data_dir: Path, data_list: Path, description: Description) -> NextStep:
-    """Let the active learner choose; where the data set names no scene classes, people take those of the pixels."""
+@dataclass(frozen=True)
+class FirstWeights:
+    """Weights of this program's making that a command starts from: their file, and its backbone."""
+
+    file: Path
+    backbone: str
+
+
+def choosing(
+    dataset: str,
+    data_dir: Path,
+    data_list: Path,
+    description: Description,
+    weights: FirstWeights | None = None,
+) -> NextStep:
+    """Let the active learner choose; where the data set names no scene classes, people take those of the pixels.
+
+    Its classifier starts from the weights that are given, else from ImageNet's.
+    """
     names, classes = read_names(data_list, description), description.scene_classes
     asked = classes or [name.replace(",", " ") for name in description.classes]
-    save_dir = Path("active_learning")
-    val_list = data_list.with_name("val.txt")
+    save_dir, val_list = Path("active_learning"), data_list.with_name("val.txt")
     options = {
         "--dataset-name": dataset,
         "--query-strategy": "margin",
@@ -96,13 +112,14 @@ def choosing(dataset: str, data_dir: Path, data_list: Path, description: Descrip
         "--labeled-ratio": _usual_ratio(len(names), len(asked) if classes else 1),
         "--alpha": None if classes else "0.5",  # people would be asked for every tile or two
         "--beta": None if classes else "1",
-        "--model-name": "res50",
+        "--model-name": weights.backbone if weights else "res50",
+        "--classifier-weights": weights.file if weights else None,
         "--scene-classes": None if classes else ",".join(asked),
         "--save-dir": free_folder(save_dir) if (save_dir / dataset).exists() else None,
     }
     people = "no tile has a mask: the learner chooses which to draw, and asks people for scene labels"
     notes = [] if classes else [people]
-    if not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
+    if not weights and not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
         notes.append("fetches ImageNet weights once; without a network, or to do without, --classifier-weights none")
     return NextStep(command_line("train_AL.py", options), notes)
 
@@ -120,16 +137,22 @@ def labelling(dataset: str, data_dir: Path, names: Path) -> str:
 
 
 def training(
-    dataset: str, data_dir: Path, data_list: Path, description: Description, labels: Mapping[str, object]
+    dataset: str,
+    data_dir: Path,
+    data_list: Path,
+    description: Description,
+    labels: Mapping[str, object],
+    weights: FirstWeights | None = None,
 ) -> NextStep:
     """Train s4GAN, or on labelled tiles alone where `labels` say so.
 
     Args:
         dataset, data_dir, data_list, description: the data set.
         labels: the options that say which tiles are labelled, and with `--supervised-only` that no others are used.
+        weights: that the backbone starts from; None: ImageNet's, if they are there.
     """
-    weights = default_weights("resnet101")
-    is_there = weights is not None and weights.is_file()
+    default = default_weights("resnet101")
+    is_there = weights is not None or (default is not None and default.is_file())
     checkpoints = Path("checkpoint")
     options = {
         "--dataset": dataset,
@@ -138,11 +161,12 @@ def training(
         "--val-list": _scorable(data_list.with_name("val.txt"), data_dir, description, other_than=data_list),
         **labels,
         "--threshold-st": None if labels.get("--supervised-only") else "0.6",
-        "--restore-from": None if is_there else "none",
+        "--backbone": weights.backbone if weights else None,
+        "--restore-from": weights.file if weights else None if is_there else "none",
         "--checkpoint-dir": None if free_folder(checkpoints) == checkpoints else free_folder(checkpoints),
     }
     notes = [
-        f"starts from random weights: {weights} is not there; {ROOT / 'pretrained_models' / 'README.md'} says where to "
+        f"starts from random weights: {default} is not there; {ROOT / 'pretrained_models' / 'README.md'} says where to "
         "get it, then leave out --restore-from none"
     ]
     return NextStep(command_line("train_s4gan.py", options), [] if is_there else notes)

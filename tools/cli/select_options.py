@@ -9,7 +9,7 @@ from tools.cli.parser import CommandParser, batch_size, count, image_size, numbe
 from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings import SelectionSettings
 from utils.compute.number_formats import PRECISIONS
-from utils.selection.names import STRATEGY_NAMES
+from utils.selection.names import FEATURES, ON_FEATURES, STRATEGY_NAMES
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> SelectionSettings:
@@ -55,6 +55,13 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         default=20,
         metavar="N",
         help="passes of the strategy bald",
+    )
+    add(
+        "--features",
+        type=one_of("kind of features", FEATURES),
+        default="classifier",
+        help=f"what {', '.join(ON_FEATURES)} look at: features of the classifier as it learns, or of the pretrained "
+        "network that it began as",
     )
     add("--stop-at-accuracy", type=number(0, 1), metavar="A", help="end early at this accuracy on --val-list")
 

@@ -223,6 +223,21 @@ def mean_over_batch(values: Tensor) -> Tensor:
     return whole / total(values.new_full((), len(values)))
 
 
+def whole_batch(values: Tensor) -> Tensor:
+    """The rows of all processes, in the order of their ranks; gradients flow to this process's share only.
+
+    Args:
+        values: this process's share, shape (B, ...), equally many rows in each.
+    """
+    if not dist.is_initialized():
+        return values
+    shares = [torch.empty_like(values) for _ in range(world_size())]
+    with others_alive():
+        dist.all_gather(shares, values.detach().contiguous())
+    shares[rank()] = values
+    return torch.cat(shares)
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its sum over all processes, in one message; one without a gradient adds zeros."""
     if not dist.is_initialized():

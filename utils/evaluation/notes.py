@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from utils.imagery.labels import IGNORE_INDEX
+from utils.runs.origin import HOW, Origin
 from utils.wording import worded
 
 
@@ -29,6 +30,37 @@ def on_labelled_tiles(names: Sequence[str], labelled: Collection[str], path: Pat
         return ""
     was = "was a labelled training tile" if count == 1 else "were labelled training tiles"
     return f"{count} of {len(names)} tiles of {path} {was} of this run: scores on them are optimistic"
+
+
+def on_seen_tiles(names: Sequence[str], pixels: Sequence[str], origin: Origin, path: Path) -> list[str]:
+    """A line for each way in which the weights that a run started from have learned from tiles of a list.
+
+    Args:
+        names, pixels: of the list, and digests of its images.
+        origin: of the weights.
+        path: the list.
+    """
+    return [
+        f"{count} of {len(names)} tiles of {path}, by name or by pixels, {'was' if count == 1 else 'were'} {HOW[how]} "
+        f"({origin.file}): scores on them {'may be' if how == 'self' else 'are'} optimistic"
+        for how, count in origin.counts(names, pixels).items()
+    ]
+
+
+def on_known_classes(names: Sequence[str], pixels: Sequence[str], origin: Origin, path: Path) -> str:
+    """One line on a list to choose from whose scene labels the weights have learned from; empty where they have not.
+
+    Args:
+        names, pixels, origin, path: as of `on_seen_tiles`.
+    """
+    count = origin.counts(names, pixels, ("scenes",)).get("scenes")
+    if not count:
+        return ""
+    were = "was" if count == 1 else "were"
+    return (
+        f"{count} of {len(names)} tiles of {path} {were} {HOW['scenes']} ({origin.file}): the classifier knows them "
+        "already, and what is asked for does not count these labels"
+    )
 
 
 def on_overlapping_tiles(overlapping: int | None, names: Sequence[str], path: Path) -> str:

@@ -15,6 +15,7 @@ from utils.errors import DataError
 from utils.imagery.pixels import IMAGENET_MEAN, IMAGENET_STD
 from utils.imagery.labels import IGNORE_INDEX, MAX_CLASSES
 from utils.runs.files import read_json, write_json
+from utils.runs.origin import Origin
 
 VERSION = 2
 
@@ -34,6 +35,7 @@ class RunRecord:
         imagenet_weights: the generator started from ImageNet weights, so that BatchNorm's scale and shift are frozen.
         options: the run's settings as a flat table; what a resumption compares.
         machine: where and how it ran: precision, tf32, processes, torch.
+        weights: that it started from; None: random ones, or nobody says.
     """
 
     backbone: str
@@ -46,6 +48,7 @@ class RunRecord:
     imagenet_weights: bool | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
+    weights: Origin | None = None
 
     @property
     def num_steps(self) -> int | None:
@@ -77,7 +80,8 @@ class RunRecord:
             DataError: the disk is full.
         """
         table = {f.name: getattr(self, f.name) for f in fields(self)} | self.bands.as_json()
-        write_json(path, {"version": VERSION, **table})
+        weights = None if self.weights is None else self.weights.as_json()
+        write_json(path, {"version": VERSION, **table, "weights": weights})
 
 
 def read_record(path: Path) -> RunRecord:
@@ -128,10 +132,11 @@ def _with_bands(path: Path, raw: Mapping[str, Any], record: RunRecord) -> RunRec
         raise _damaged(path, "method", "the name of a training method", method)
     try:
         bands = bands_of_json(raw)
+        weights = None if raw.get("weights") is None else Origin.from_json(raw["weights"])
     except DataError as error:
         raise DataError(f"{path}: {error}; restore the file from the run") from error
     machine = raw["machine"] if isinstance(raw.get("machine"), dict) else {}
-    return replace(record, method=method, bands=bands, machine=machine)
+    return replace(record, method=method, bands=bands, machine=machine, weights=weights)
 
 
 def _classes(path: Path, raw: Mapping[str, Any]) -> tuple[str, ...]:

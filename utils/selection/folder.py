@@ -18,6 +18,7 @@ from utils.settings import SettingsError
 from utils.suggest import first_names
 from utils.wording import worded
 
+WEIGHTS_DIGEST = "classifier_weights_sha256"  # the key of options.json
 SELECTION = Kind(
     noun="a run",
     option="save_dir",
@@ -89,6 +90,20 @@ class SelectionFolder(OutputFolder):
                 self.state,
                 self.selected,
             )
+
+    def check_weights(self, digest: str) -> None:
+        """Refuse to resume a run whose classifier began with another file, which it may go back to.
+
+        Args:
+            digest: SHA-256 of the file as it is now.
+
+        Raises:
+            DataError: the file has changed, or the record cannot be read.
+        """
+        before = read_json(self.options).get(WEIGHTS_DIGEST, digest) if self.options.is_file() else digest
+        if before != digest:
+            message = "{classifier_weights} {} has changed since this run began; restore it, or begin with {overwrite}"
+            raise DataError(worded(message, self.settings.get("classifier_weights", "")))
 
     def already_labelled(self) -> dict[str, str | None]:
         """Tiles that had masks when the run began, each with the scene class it is learned from by, or None.

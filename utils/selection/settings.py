@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from utils.fields import as_counts, as_exact, as_one_of, check_numbers, check_shares
 from utils.selection.budget import refuse_two_counts
-from utils.selection.names import STRATEGY_NAMES
+from utils.selection.names import FEATURES, ON_FEATURES, STRATEGY_NAMES
+from utils.settings import require
 
 DEFAULT_RATIO = Decimal("0.05")
 
@@ -23,6 +24,8 @@ class QuerySettings:
         dropout_passes: passes with dropout, of the strategy `bald`.
         stop_at_accuracy: end early at this accuracy on the validation list, in [0, 1]; None: spend the budget.
         budget: number of tiles to choose, in place of `labeled_ratio`; None: as that says.
+        features: where strategies that look at features get them from: the `classifier` as it is in that round, or the
+            `pretrained` network that it began as, whose features stay the same.
     """
 
     query_strategy: str = "margin"
@@ -33,6 +36,7 @@ class QuerySettings:
     dropout_passes: int = 20
     stop_at_accuracy: float | None = None
     budget: int | None = None
+    features: str = "classifier"
 
     def __post_init__(self) -> None:
         refuse_two_counts(self.labeled_ratio, self.budget)
@@ -42,6 +46,14 @@ class QuerySettings:
         as_exact(self, "labeled_ratio", "alpha", "beta")
         check_shares(self, "labeled_ratio", "alpha", "beta")
         as_one_of(self, "query_strategy", "query strategy", STRATEGY_NAMES)
+        as_one_of(self, "features", "kind of features", FEATURES)
+        require(
+            self.features == "classifier" or self.query_strategy in ON_FEATURES,
+            "{features} {} is for the strategies {}, and {query_strategy} {} looks at no features; leave it out",
+            self.features,
+            ", ".join(ON_FEATURES),
+            self.query_strategy,
+        )
         as_counts(self, "dropout_passes", least=2)
         check_numbers(self, "stop_at_accuracy", high=1)
 

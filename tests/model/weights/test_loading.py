@@ -8,7 +8,8 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from model.weights.loading import LoadReport, is_generator_checkpoint, load_backbone, load_network
+from model.weights.loading import LoadReport, load_backbone, load_network
+from model.weights.matching import is_generator_checkpoint
 from tests.weight_writers import (
     FORMATS,
     Writer,

@@ -13,10 +13,12 @@ from model.settings import NetworkSettings
 from model.weights import defaults
 from model.weights.start import load_first_weights
 from utils.errors import DataError
+from utils.imagery.bands import Bands
 from utils.runs.record import RunRecord
 from utils.settings import SettingsError
 
 TINY = NetworkSettings("tiny")
+NIR = Bands(("red", "nir"), (1, 2), ((0, 255),) * 2, (0.5,) * 2, (0.2,) * 2, (0,))
 
 
 def test_the_imagenet_file_of_a_backbone_fills_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
@@ -88,4 +90,4 @@ def test_runs_that_do_not_fit_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="is a run with the classes a, b, c, and this data set has a, b, d"):
         load_first_weights(generator, replace(TINY, restore_from=run), classes=("a", "b", "d"))
     with pytest.raises(DataError, match="is a run with the bands red, green, blue, and this data set has red, nir"):
-        load_first_weights(generator, replace(TINY, restore_from=run), bands=("red", "nir"))
+        load_first_weights(generator, replace(TINY, restore_from=run), bands=NIR)

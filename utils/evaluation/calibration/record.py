@@ -1,11 +1,11 @@
 """What is known of a network's confidence, and `calibration.json`, which keeps it beside the checkpoints of a run."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from utils.console import say
+from utils.digests import digest_of
 from utils.errors import DataError, UserError, warn
 from utils.evaluation.calibration.reliability import BINS, Reliability
 from utils.evaluation.calibration.sampling import ConfidenceSample, KeepPiece, sample_confidence
@@ -117,16 +117,6 @@ def _tempered(sample: ConfidenceSample, temperature: float) -> ConfidenceSample:
 
 
 # --- the file ---------------------------------------------------------------------------------------------------------
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file's content.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_calibration(checkpoint: Path, digest: str, calibration: Calibration) -> str:

@@ -6,8 +6,9 @@ import pytest
 from torch import Tensor, nn
 
 from tests.utils.evaluation.test_tile_lists import RedReader, Tiles, scorer
+from utils.digests import digest_of
 from utils.errors import DataError
-from utils.evaluation.calibration.record import FILE, calibrate, digest_of, read_calibration, write_calibration
+from utils.evaluation.calibration.record import FILE, calibrate, read_calibration, write_calibration
 
 
 class TooSure(nn.Module):
