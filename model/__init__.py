@@ -15,6 +15,7 @@ __all__, __getattr__, __dir__ = public_names(
         "BACKBONES": "networks.names",
         "Classifier": "networks.classifier",
         "DeepLabV2": "networks.deeplabv2",
+        "FixMatchSettings": "methods.settings",
         "Learner": "learner",
         "LearnerSettings": "settings",
         "METHODS": "methods",
@@ -27,6 +28,7 @@ __all__, __getattr__, __dir__ = public_names(
         "SupervisedSettings": "methods.settings",
         "Trained": "trained",
         "TrainingRun": "training",
+        "UniMatchSettings": "methods.settings",
         "build_method": "methods",
     },
 )

@@ -33,8 +33,10 @@ class CheckpointWriter:
         self, folder: RunFolder, method: Method, save_every: int, keep_last: int | None = None, validates: bool = False
     ) -> None:
         self.folder, self.method = folder, method
-        evaluated, *others = map(network_bytes, method.networks().values())
-        self._space = RunSpace(evaluated, sum(others), method.settings.num_steps, save_every, keep_last, validates)
+        sizes = {ending: network_bytes(network) for ending, network in method.networks().items()}
+        evaluated, student = sizes.pop(""), sizes.pop("_student", 0)
+        others, steps = sum(sizes.values()), method.settings.num_steps
+        self._space = RunSpace(evaluated, others, steps, save_every, keep_last, validates, student)
         self._writer, self._snapshot = BackgroundWriter(), Snapshot()
         self._times: list[float] = []
         self.saved_step: int | None = None

@@ -8,12 +8,26 @@ from torch import Tensor
 from model.methods.method import Method
 from model.pseudo_labels import class_shares, share_columns
 from utils.compute import distributed
+from utils.drawing.curves import CurvePanel
+from utils.imagery.colours import RGB
 
 
 def metric_columns(method: Method, classes: Sequence[str]) -> list[str]:
     """Columns of metrics.csv: what the method watches, times, the score, shares of the classes in pseudo-labels."""
     shares = share_columns(classes) if method.settings.makes_pseudo_labels else []
     return [*method.watched, "wait_ms", "images_per_s", "val_mean_iou", *shares]
+
+
+def curves_of(method: Method, classes: Sequence[str], colours: Sequence[RGB]) -> list[CurvePanel]:
+    """Charts of a run: what its method watches, the classes of its pseudo-labels, the score on the validation list."""
+    shares = dict(zip(share_columns(classes), classes, strict=True))
+    title = "classes of the pseudo-labels, in the colours of tiles.png"
+    labels = [CurvePanel(title, shares, is_share=True, colours=colours)] if method.settings.makes_pseudo_labels else []
+    return [
+        *method.curves(),
+        *labels,
+        CurvePanel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"}),
+    ]
 
 
 def read_losses(losses: Mapping[str, Tensor]) -> dict[str, float]:

@@ -1,13 +1,15 @@
 """How a training run looks: some labelled and unlabelled tiles with what is made of them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from model.methods.method import Method
+from model.networks.deeplabv2 import DeepLabV2
 from utils.batches import MaskedBatch
 from utils.drawing.pictures import beside, colourise, legend_of, notice, picture_grid, with_legend
 from utils.evaluation.views import predict_probabilities
@@ -48,13 +50,12 @@ def draw_panels(
     ):
         rows, captions = [], []
         for name, batch in tiles:
-            image, mask, prediction, score = _predict_tile(method, batch)
-            target = mask if are_labelled else prediction
-            reason = _no_mask(mask) if are_labelled else method.no_pseudo_label(score, step)
+            tile = _look_at(method, batch, with_pseudo_label=not are_labelled)
+            target = tile.mask if tile.pseudo_label is None else tile.pseudo_label
+            reason = _no_mask(tile.mask) if are_labelled else method.no_pseudo_label(tile.score, step, tile.kept)
             learned = notice(reason, _SIZE) if reason else colourise(target, colours)
-            rows.append([bands.as_shown(image), learned, colourise(prediction, colours)])
-            kind = "" if reason else "mask" if are_labelled else "pseudo-label"
-            captions.append([name, kind, "prediction" if score is None else f"prediction, score {score:.3f}"])
+            rows.append([bands.as_shown(tile.image), learned, colourise(tile.prediction, colours)])
+            captions.append([name, *_captions(tile, reason)])
             maps += [] if reason else [target]
         if rows:
             grids.append(picture_grid(rows, captions, _SIZE))
@@ -81,17 +82,64 @@ def _no_mask(mask: np.ndarray) -> str:
     return "no pixel of this mask has a label" if (mask == IGNORE_INDEX).all() else ""
 
 
+class _Tile(NamedTuple):
+    """What there is to see of a tile; images (H, W, C) and maps of ids (H, W), uint8.
+
+    pseudo_label: None where none is asked for. kept: share of the pixels with data that have one. score: how real the
+    method takes the map that pseudo-labels are made of, or else the prediction; None where it judges none.
+    is_of_label: whether this map is that of another network than the prediction.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    prediction: np.ndarray
+    pseudo_label: np.ndarray | None
+    kept: float
+    score: float | None
+    is_of_label: bool
+
+
+def _captions(tile: _Tile, reason: str) -> tuple[str, str]:
+    """What stands under the target and the prediction; `reason` says why there is no target."""
+    score = "" if tile.score is None else f", score {tile.score:.3f}"
+    target = "mask"
+    if tile.pseudo_label is not None:
+        target = "pseudo-label" + ("" if tile.kept == 1 else f", {tile.kept:.0%} of it")
+    target += score if tile.is_of_label else ""
+    return "" if reason else target, "prediction" + ("" if tile.is_of_label else score)
+
+
 @torch.inference_mode()
-def _predict_tile(method: Method, batch: MaskedBatch) -> tuple[Any, Any, Any, float | None]:
-    """Image (H, W, C), mask (H, W), predicted ids (H, W), uint8, of a tile, and how real the method takes its map."""
-    network, precision, pixels = method.evaluated.eval(), method.execution.precision, method.pixels
-    probabilities = predict_probabilities(network, batch, method.device, precision, pixels=pixels)
+def _look_at(method: Method, batch: MaskedBatch, with_pseudo_label: bool) -> _Tile:
+    """What a method makes of a batch of one tile; its networks are left in evaluation mode."""
+    probabilities = _probabilities(method, method.evaluated, batch)
     height, width = probabilities.shape[2:]
     image, mask = batch.image[:, :, :height, :width], batch.mask[0, :height, :width]
-    unit, inside = unpack(image, torch.tensor([[height, width]]), method.device, pixels)
-    realness = method.realness(probabilities * inside if pixels.has_validity else probabilities, unit)
-    prediction = probabilities.argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
-    if pixels.has_validity:
-        prediction[~inside[0, 0].cpu().numpy()] = IGNORE_INDEX
-    score = None if realness is None else float(realness)
-    return image[0].permute(1, 2, 0).numpy(), mask.numpy(), prediction, score
+    unit, inside = unpack(image, torch.tensor([[height, width]]), method.device, method.pixels)
+    outside = ~inside[:, 0]
+    prediction = probabilities.argmax(dim=1).masked_fill(outside, IGNORE_INDEX)
+    label, kept, is_of_label = None, 1.0, with_pseudo_label and method.labelling is not method.evaluated
+    if is_of_label:
+        probabilities = _probabilities(method, method.labelling, batch)
+    if with_pseudo_label:
+        label = method.pseudo_label(probabilities).masked_fill(outside, IGNORE_INDEX)
+        kept = float((label != IGNORE_INDEX).sum() / inside.sum().clamp(min=1))
+    realness = method.realness(probabilities * inside, unit)
+    return _Tile(
+        image[0].permute(1, 2, 0).numpy(),
+        mask.numpy(),
+        _as_ids(prediction),
+        None if label is None else _as_ids(label),
+        kept,
+        None if realness is None else float(realness),
+        is_of_label,
+    )
+
+
+def _probabilities(method: Method, network: DeepLabV2, batch: MaskedBatch) -> Tensor:
+    precision, pixels = method.execution.precision, method.pixels
+    return predict_probabilities(network.eval(), batch, method.device, precision, pixels=pixels)
+
+
+def _as_ids(ids: Tensor) -> np.ndarray:
+    return ids[0].cpu().numpy().astype(np.uint8)

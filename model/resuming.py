@@ -30,7 +30,6 @@ def refuse_another_run(folder: RunFolder, record: RunRecord, labelled: Sequence[
         DataError: its record or its names cannot be read, or other tiles are labelled now.
     """
     recorded = read_record(folder.options)
-    refuse_other_options(recorded.options, record.options, FREE_ON_RESUME, folder.path, "checkpoint_dir")
     if recorded.method != record.method:
         raise SettingsError(
             "the run in {} cannot be resumed with another method: it was {} and is {}; give the same one, or another "
@@ -39,6 +38,7 @@ def refuse_another_run(folder: RunFolder, record: RunRecord, labelled: Sequence[
             recorded.method,
             record.method,
         )
+    refuse_other_options(recorded.options, record.options, FREE_ON_RESUME, folder.path, "checkpoint_dir")
     text = read_bytes(folder.labelled_names, OptionError).decode("utf-8", "replace")
     if [name for name in re.split(r"\r\n|\n|\r", text) if name] != list(labelled):
         raise DataError(f"{folder.labelled_names} differs from the tiles labelled now; the data have changed")

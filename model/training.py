@@ -12,12 +12,12 @@ from torch import Tensor
 from model.checkpoints import CheckpointWriter
 from model.divergence import fault_of_losses, fault_of_networks
 from model.methods.method import Method
-from model.metrics import metric_columns, read_losses, row_of
+from model.metrics import curves_of, metric_columns, read_losses, row_of
 from model.pseudo_labels import save_pseudo_labels
 from model.resuming import refuse_another_run
 from utils.compute import distributed
 from utils.console import say
-from utils.drawing.curves import CurvePanel, plot_curves
+from utils.drawing.curves import plot_curves
 from utils.drawing.pictures import save_picture
 from utils.errors import DataError, OptionError
 from utils.runs.damage import MISFITS, misfit
@@ -160,8 +160,8 @@ class TrainingRun:
         if distributed.is_main():
             assert self.log is not None
             self.log.close()
-            score = CurvePanel("mean IoU on the validation list", {"val_mean_iou": "mean IoU"})
-            plot_curves(self.folder.metrics, self.folder.path / "curves.png", [*self.method.curves(), score])
+            panels = curves_of(self.method, self.record.classes, self.record.colours)
+            plot_curves(self.folder.metrics, self.folder.path / "curves.png", panels)
         distributed.barrier()
 
     def ends_early(self, stop: StopRequest) -> bool:

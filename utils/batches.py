@@ -1,9 +1,11 @@
 """What training, scoring and evaluation read of a batch; any object with these fields will do."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
+
+from utils.augmentation.parameters import StrongViews
 
 
 class ImageBatch(Protocol):
@@ -31,6 +33,22 @@ class MaskedBatch(ImageBatch, Protocol):
 
     @property
     def mask(self) -> Tensor: ...  # noqa: D102
+
+
+@runtime_checkable
+class ViewedBatch(MaskedBatch, Protocol):
+    """Unlabelled tiles with what strongly changed views of them are made of.
+
+    For each tile `partner` holds another one, of which boxes are pasted in, `views` says how both are changed, and
+    `seed`, int64 (B,) on the CPU, is that of what else is drawn for it.
+    """
+
+    @property
+    def partner(self) -> ImageBatch: ...  # noqa: D102 — described by the class
+    @property
+    def views(self) -> StrongViews: ...  # noqa: D102
+    @property
+    def seed(self) -> Tensor: ...  # noqa: D102
 
 
 class Batches(Protocol):

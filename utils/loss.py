@@ -1,4 +1,8 @@
-"""The losses of s4GAN (Mittal et al., TPAMI 2021), all in float32, none of them NaN on an empty selection."""
+"""The losses of all methods and the labels they learn from, in float32, none of them NaN on an empty selection.
+
+Those with a discriminator are s4GAN's (Mittal et al., TPAMI 2021); labels by confidence are FixMatch's (Sohn et al.,
+NeurIPS 2020).
+"""
 
 import torch
 from torch import Tensor
@@ -45,6 +49,21 @@ def self_training_labels(logits: Tensor, judgement: Tensor, inside: Tensor, thre
     """
     believed = (torch.sigmoid(judgement) > threshold).view(-1, 1, 1) & inside.squeeze(1)
     return logits.detach().argmax(dim=1).masked_fill(~believed, IGNORE_INDEX)
+
+
+def confident_labels(ids: Tensor, confidence: Tensor, inside: Tensor, threshold: float) -> Tensor:
+    """Pseudo-labels of the pixels that a network is sure of.
+
+    Args:
+        ids: likeliest classes, int64, shape (B, H, W).
+        confidence: their probabilities, shape (B, H, W).
+        inside: True where a pixel is not padding and holds data, shape (B, 1, H, W).
+        threshold: τ; a pixel counts where its confidence ≥ τ.
+
+    Returns:
+        int64 ids, shape (B, H, W); 255 where a pixel does not count.
+    """
+    return ids.masked_fill((confidence < threshold) | ~inside.squeeze(1), IGNORE_INDEX)
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from data.batches.samplers import EndlessBatches, OrderedBatches, build_loader
 from data.batches.samples import SegmentationSample, SegmentationTiles
+from data.batches.strong_views import ViewedSample, ViewedTiles
 from data.batches.transforms import segmentation_evaluation, segmentation_training
 from data.settings import SampleSettings
 from data.tiles import Tiles
@@ -38,9 +39,32 @@ def training_batches(
         workers: processes that prepare batches.
         pin_memory: batches come in page-locked memory, for a GPU.
     """
-    transform = segmentation_training(samples.input_size, samples.random_scale, samples.random_mirror)
     order = EndlessBatches(positions, samples.batch_size, seed, stream, first_step, *share)
-    return iter(build_loader(SegmentationTiles(tiles, transform, seed, stream), order, workers, pin_memory))
+    return iter(build_loader(_changed_tiles(tiles, samples, seed, stream), order, workers, pin_memory))
+
+
+def viewed_batches(
+    tiles: Tiles,
+    positions: Sequence[int],
+    samples: SampleSettings,
+    seed: int,
+    stream: str,
+    first_step: int = 0,
+    share: tuple[int, int] = ALONE,
+    workers: int = 0,
+    pin_memory: bool = False,
+    views: int = 1,
+) -> Iterator[ViewedSample]:
+    """The batches of `training_batches`, with partners and random numbers for so many strong views of each tile."""
+    order = EndlessBatches(positions, samples.batch_size, seed, stream, first_step, *share)
+    partners = EndlessBatches(positions, samples.batch_size, seed, f"{stream}/partner")
+    dataset = ViewedTiles(_changed_tiles(tiles, samples, seed, stream), partners, views)
+    return iter(build_loader(dataset, order, workers, pin_memory))
+
+
+def _changed_tiles(tiles: Tiles, samples: SampleSettings, seed: int, stream: str) -> SegmentationTiles:
+    transform = segmentation_training(samples.input_size, samples.random_scale, samples.random_mirror)
+    return SegmentationTiles(tiles, transform, seed, stream)
 
 
 def evaluation_batches(
@@ -86,13 +110,14 @@ class TrainingStreams:
         samples: size, augmentation and number of samples of a batch.
         seed: what order and augmentation depend on.
         with_unlabelled: whether there is a stream of the other tiles.
+        views: strong views that come with each of the other tiles; 0: these come as they are.
 
     Raises:
         SettingsError: a stream has no tiles.
     """
 
-    def __init__(self, tiles: Tiles, samples: SampleSettings, seed: int, with_unlabelled: bool) -> None:
-        self._tiles, self._samples, self._seed = tiles, samples, seed
+    def __init__(self, tiles: Tiles, samples: SampleSettings, seed: int, with_unlabelled: bool, views: int = 0) -> None:
+        self._tiles, self._samples, self._seed, self._views = tiles, samples, seed, views
         labelled, unlabelled = tiles.labelled_positions()
         if not labelled:
             raise SettingsError(
@@ -118,11 +143,15 @@ class TrainingStreams:
 
     def pairs(
         self, first_step: int = 0, share: tuple[int, int] = ALONE, workers: int = 0, pin_memory: bool = False
-    ) -> Iterator[tuple[SegmentationSample, SegmentationSample | None]]:
+    ) -> Iterator[tuple[SegmentationSample, SegmentationSample | ViewedSample | None]]:
         """A labelled and an unlabelled batch for each step, without end; None where there are no unlabelled ones."""
-        rest = (self._samples, self._seed)
-        streams = {
-            stream: training_batches(self._tiles, positions, *rest, stream, first_step, share, workers, pin_memory)
-            for stream, positions in self.positions.items()
-        }
-        return zip(streams["labelled"], streams.get("unlabelled", repeat(None)), strict=False)
+        place = (first_step, share, workers, pin_memory)
+        labelled = training_batches(*self._stream("labelled"), *place)
+        if "unlabelled" not in self.positions:
+            return zip(labelled, repeat(None), strict=False)
+        if self._views == 0:
+            return zip(labelled, training_batches(*self._stream("unlabelled"), *place), strict=True)
+        return zip(labelled, viewed_batches(*self._stream("unlabelled"), *place, self._views), strict=True)
+
+    def _stream(self, name: str) -> tuple[Tiles, list[int], SampleSettings, int, str]:
+        return self._tiles, self.positions[name], self._samples, self._seed, name

@@ -37,9 +37,13 @@ class SegmentationTiles(Dataset[SegmentationSample]):
 
     def __getitem__(self, draw: Draw | int) -> SegmentationSample:
         draw = Draw.of(draw)
+        return self.sample(draw, draw.generator(self.seed, self.stream))
+
+    def sample(self, draw: Draw, rng: np.random.Generator) -> SegmentationSample:
+        """A draw's tile, changed by these random numbers."""
         image = to_channels_first(self.tiles.image(draw.tile))
         mask = torch.from_numpy(np.array(self.tiles.mask(draw.tile)))
-        image, mask, size = self.transform(image, mask, draw.generator(self.seed, self.stream))
+        image, mask, size = self.transform(image, mask, rng)
         return SegmentationSample(image, mask, torch.tensor(size), draw.tile)
 
 

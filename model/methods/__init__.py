@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from model.methods.settings import MethodSettings, S4GANSettings, SupervisedSettings
+from model.methods.settings import (
+    FixMatchSettings,
+    MethodSettings,
+    S4GANSettings,
+    SupervisedSettings,
+    UniMatchSettings,
+)
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.settings import SettingsError
 from utils.suggest import unknown
@@ -37,6 +43,8 @@ class Entry:
 METHODS = {
     "s4gan": Entry("s4gan", "S4GAN", S4GANSettings),
     "supervised": Entry("supervised", "Supervised", SupervisedSettings),
+    "fixmatch": Entry("fixmatch", "FixMatch", FixMatchSettings),
+    "unimatch": Entry("unimatch", "UniMatch", UniMatchSettings),
 }
 
 

@@ -6,14 +6,17 @@ method is one file with a subclass of `Method`, and one line in `METHODS`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import asdict
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+from model.methods.device_batch import DeviceBatch
+from model.methods.ema import Teacher
+from model.methods.parameter_groups import generator_groups
 from model.methods.settings import Execution, MethodSettings
 from model.networks.deeplabv2 import DeepLabV2, freeze_batchnorm_affine, set_batchnorm_momentum
 from utils.batches import MaskedBatch
@@ -21,45 +24,13 @@ from utils.compute import distributed
 from utils.compute.device import MEMORY_FORMAT, place
 from utils.compute.precision import autocast
 from utils.drawing.curves import CurvePanel
-from utils.imagery.images import normalise, unpack
+from utils.imagery.images import normalise
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import cross_entropy
 from utils.lr_scheduler import poly
 from utils.optimisers import begin_momentum, load_optimiser
 from utils.settings import require
-
-
-@dataclass(frozen=True)
-class DeviceBatch:
-    """A batch on the device: bands in [0, 1], int64 ids, and where pixels hold data and are no padding (B, 1, H, W)."""
-
-    images: Tensor
-    masks: Tensor
-    inside: Tensor
-
-    @classmethod
-    def of(
-        cls,
-        batch: MaskedBatch,
-        device: torch.device,
-        ignore_label: int = IGNORE_INDEX,
-        memory_format: torch.memory_format = MEMORY_FORMAT,
-        pixels: PixelFormat = RGB_PIXELS,
-    ) -> Self:
-        """Move bytes to the device and make numbers of them there; pixels of the ignore label become 255."""
-        images, inside = unpack(batch.image, batch.size, device, pixels, memory_format)
-        masks = batch.mask.to(device, non_blocking=True).long()
-        if ignore_label != IGNORE_INDEX:
-            masks = masks.masked_fill(masks == ignore_label, IGNORE_INDEX)
-        if pixels.has_validity:
-            masks = masks.masked_fill(~inside.squeeze(1), IGNORE_INDEX)
-        return cls(images, masks, inside)
-
-    def parts(self, count: int) -> Iterator["DeviceBatch"]:
-        """The batch in `count` equal parts."""
-        fields = (self.images.chunk(count), self.masks.chunk(count), self.inside.chunk(count))
-        return (DeviceBatch(*part) for part in zip(*fields, strict=True))
 
 
 class Method(ABC):
@@ -78,8 +49,9 @@ class Method(ABC):
     Attributes:
         name: as it stands in `METHODS`.
         unlabelled_batches: batches of unlabelled tiles that a step takes: 0 or 1.
-        views: which of the views of an unlabelled tile are strongly augmented; for the loader, once tiles come in
-            several views; none by default.
+        views: names of the strongly changed views of an unlabelled tile that a step takes; none by default, and then
+            the loader neither draws nor loads what they need.
+        teacher: the moving average of the generator, where the settings ask for one.
         watched: columns of metrics.csv that `train_step` and `learning_rates` fill.
     """
 
@@ -109,6 +81,7 @@ class Method(ABC):
             begin_momentum(self.generator_optimiser)
         self.generator_scaler = self._new_scaler()
         self._run_generator = torch.compile(self.generator) if self.execution.compile else self.generator
+        self.teacher = None if settings.ema is None else Teacher(self.generator, settings.ema)
         self._broken_step = torch.zeros((), dtype=torch.int64, device=device)  # stays there until somebody reads it
 
     @classmethod
@@ -147,14 +120,31 @@ class Method(ABC):
     def networks(self) -> Mapping[str, nn.Module]:
         """The networks that checkpoints hold, by what their files' names end in.
 
-        It is '' for the evaluated one, and an underscore with a word for another: `_D`, `_teacher`.
+        It is '' for the evaluated one, and an underscore with a word for another: `_D`, `_student`.
         """
-        return {"": self.generator}
+        student: dict[str, nn.Module] = {} if self.teacher is None else {"_student": self.generator}
+        return {"": self.evaluated, **student}
 
     @property
     def evaluated(self) -> DeepLabV2:
-        """The network that is validated, kept as best and predicted with."""
+        """The network that is validated, kept as best and predicted with: the teacher, where there is one."""
+        return self.generator if self.teacher is None else self.teacher.network
+
+    @property
+    def labelling(self) -> DeepLabV2:
+        """The network whose maps of unlabelled tiles become pseudo-labels, of methods that make them."""
         return self.generator
+
+    def pseudo_label(self, probabilities: Tensor) -> Tensor:
+        """What would be learned from a map of an unlabelled tile, if anything is.
+
+        Args:
+            probabilities: softmax, shape (B, C, H, W).
+
+        Returns:
+            int64 ids, shape (B, H, W); 255 where nothing is learned.
+        """
+        return probabilities.argmax(dim=1)
 
     def realness(self, class_map: Tensor, images: Tensor) -> Tensor | None:
         """How much a method that judges class maps takes each for a person's; None where it judges none.
@@ -182,12 +172,13 @@ class Method(ABC):
         """What a reader of `tiles.png` has to know of the labelled and of the unlabelled tiles shown there."""
         return "", ""
 
-    def no_pseudo_label(self, score: float | None, step: int) -> str:
+    def no_pseudo_label(self, score: float | None, step: int, kept: float = 1.0) -> str:
         """Why nothing is learned from the map of an unlabelled tile; "" where something is.
 
         Args:
             score: how much the method takes the map for a person's, in [0, 1]; None where it judges none.
             step: steps finished.
+            kept: share of the tile's pixels that have a `pseudo_label`.
         """
         return "no pseudo-label: this method makes none"
 
@@ -210,6 +201,8 @@ class Method(ABC):
         yield "generator", self.generator
         yield "generator_optimiser", self.generator_optimiser
         yield "generator_scaler", self.generator_scaler
+        if self.teacher is not None:
+            yield "teacher", self.teacher
 
     # --- pieces of a step ---------------------------------------------------------------------------------------------
 
@@ -219,12 +212,16 @@ class Method(ABC):
         factor = poly(step, self.settings.num_steps, self.settings.power)
         for group in self.generator_optimiser.param_groups:
             group["lr"] = group["base_lr"] * factor
+        self._train_generator()
+        self.generator_optimiser.zero_grad(set_to_none=True)
+
+    def _train_generator(self) -> None:
+        """Set the training mode; with `freeze_bn` BatchNorm stays in evaluation mode."""
         self.generator.train()
         if self.settings.freeze_bn:
             for module in self.generator.modules():
                 if isinstance(module, _BatchNorm):
                     module.eval()
-        self.generator_optimiser.zero_grad(set_to_none=True)
 
     def _check_step(self, step: int, *batches: MaskedBatch | None) -> None:
         num_steps, parts = self.settings.num_steps, self.settings.accumulate
@@ -263,6 +260,8 @@ class Method(ABC):
         distributed.sum_gradients(self.generator.parameters())
         self.generator_scaler.step(self.generator_optimiser)
         self.generator_scaler.update()
+        if self.teacher is not None:
+            self.teacher.update(self.generator)
 
     def _with_broken_step(self, watched: dict[str, Tensor], loss: Tensor, step: int) -> dict[str, Tensor]:
         """What a step returns; `loss` is whatever must be finite for the networks to be worth keeping."""
@@ -272,25 +271,3 @@ class Method(ABC):
 
     def _new_scaler(self) -> torch.amp.GradScaler:
         return torch.amp.GradScaler(self.device.type, enabled=self.execution.precision == "fp16")
-
-
-def generator_groups(generator: DeepLabV2, settings: MethodSettings) -> list[dict[str, Any]]:
-    """Parameter groups of the generator: every trainable parameter in exactly one.
-
-    Backbone convolutions at 1×; BatchNorm's scale and shift (unless frozen) at 1× without decay; head weights at 10×;
-    head biases at 20× without decay.
-    """
-    norms = {id(p) for m in generator.backbone.modules() if isinstance(m, _BatchNorm) for p in m.parameters()}
-    backbone = [p for p in generator.backbone.parameters() if p.requires_grad]
-    head = dict(generator.head.named_parameters())
-    plan = [
-        (1, settings.weight_decay, [p for p in backbone if id(p) not in norms]),
-        (1, 0.0, [p for p in backbone if id(p) in norms]),
-        (10, settings.weight_decay, [p for name, p in head.items() if name.endswith("weight")]),
-        (20, 0.0, [p for name, p in head.items() if name.endswith("bias")]),
-    ]
-    return [
-        {"params": p, "lr": k * settings.learning_rate, "base_lr": k * settings.learning_rate, "weight_decay": decay}
-        for k, decay, p in plan
-        if p
-    ]

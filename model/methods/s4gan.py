@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.methods.method import DeviceBatch, Method
+from model.methods.device_batch import DeviceBatch
+from model.methods.method import Method
 from model.methods.settings import Execution, MethodSettings, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
@@ -192,7 +193,7 @@ class S4GAN(Method):
             "generator learns from",
         )
 
-    def no_pseudo_label(self, score: float | None, step: int) -> str:
+    def no_pseudo_label(self, score: float | None, step: int, kept: float = 1.0) -> str:
         """Why nothing is learned from a map; see `Method.no_pseudo_label`."""
         start, threshold = self.settings.self_training_start, self.settings.threshold_st
         if step < start:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
+from utils.fields import check_numbers
 from utils.settings import require
 
 PUBLISHED_STEPS = 20000  # of a run
@@ -26,6 +27,8 @@ class MethodSettings:
         bn_momentum: share of a new batch in BatchNorm's running statistics.
         freeze_bn: BatchNorm uses the loaded statistics as they are.
         accumulate: equal parts that a batch is split into, one after the other, to save memory.
+        ema: decay of a teacher, the moving average of the generator over the steps, which is then what is evaluated and
+            kept; None: there is none.
     """
 
     name: ClassVar[str] = ""
@@ -41,12 +44,14 @@ class MethodSettings:
     bn_momentum: float = 0.1
     freeze_bn: bool = False
     accumulate: int = 1
+    ema: float | None = None
 
     def __post_init__(self) -> None:
         require(self.num_steps >= 1, f"{{num_steps}} is {self.num_steps}, expected 1 or more")
         require(self.learning_rate > 0, f"{{learning_rate}} is {self.learning_rate}, expected a number above 0")
         require(0 <= self.ignore_label <= 255, f"{{ignore_label}} is {self.ignore_label}, expected an id of 0 to 255")
         require(self.accumulate >= 1, f"{{accumulate}} is {self.accumulate}, expected 1 or more")
+        check_numbers(self, "ema", high=1)
 
     def check_save_viz(self, save_viz: bool) -> None:
         """Refuse to write the pseudo-labels of a method that makes none.
@@ -63,6 +68,9 @@ class MethodSettings:
 
     def in_words(self) -> str:
         """What is made of the tiles, and from when on."""
+        return self._learning() + ("" if self.ema is None else f", evaluated as a teacher of decay {self.ema:g}")
+
+    def _learning(self) -> str:
         return self.name
 
 
@@ -72,8 +80,7 @@ class SupervisedSettings(MethodSettings):
 
     name: ClassVar[str] = "supervised"
 
-    def in_words(self) -> str:
-        """What is learned from."""
+    def _learning(self) -> str:
         return "labelled tiles alone"
 
 
@@ -110,9 +117,49 @@ class S4GANSettings(MethodSettings):
         """First step with self-training."""
         return min(1000, self.num_steps // 20) if self.st_start is None else self.st_start
 
-    def in_words(self) -> str:
-        """When self-training begins."""
+    def _learning(self) -> str:
         return f"self-training from step {self.self_training_start}"
+
+
+@dataclass(frozen=True)
+class ConsistencySettings(MethodSettings):
+    """What methods need besides that learn strongly changed views from the labels of weakly changed ones.
+
+    Attributes:
+        pseudo_threshold: a pixel is learned from where its likeliest class has this probability or more; above 1 none
+            is.
+    """
+
+    makes_pseudo_labels: ClassVar[bool] = True
+
+    pseudo_threshold: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_numbers(self, "pseudo_threshold")
+
+    def _learning(self) -> str:
+        return f"pseudo-labels where the confidence is {self.pseudo_threshold:g} or more"
+
+
+@dataclass(frozen=True)
+class FixMatchSettings(ConsistencySettings):
+    """What FixMatch with CutMix needs besides (Sohn et al., NeurIPS 2020; French et al., BMVC 2020): its teacher."""
+
+    name: ClassVar[str] = "fixmatch"
+
+    ema: float | None = 0.996
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.ema is not None, "fixmatch needs {ema}, the decay of the teacher that labels, such as 0.996")
+
+
+@dataclass(frozen=True)
+class UniMatchSettings(ConsistencySettings):
+    """UniMatch needs nothing besides (Yang et al., CVPR 2023)."""
+
+    name: ClassVar[str] = "unimatch"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,6 @@ class Supervised(Method):
         self._step_generator()
         return self._with_broken_step({"loss_ce": loss, "loss_S": loss}, loss, step)
 
-    def no_pseudo_label(self, score: float | None, step: int) -> str:
+    def no_pseudo_label(self, score: float | None, step: int, kept: float = 1.0) -> str:
         """That there are none; see `Method.no_pseudo_label`."""
         return "not used: this run learns from labelled tiles alone"

@@ -101,9 +101,27 @@ class DeepLabV2(nn.Module):
         Returns:
             float32 logits, shape (B, num_classes, H, W).
         """
-        logits = self.low_resolution(images)
-        with torch.autocast(images.device.type, enabled=False):
-            return F.interpolate(logits.float(), images.shape[-2:], mode="bilinear", align_corners=True)
+        return _at_size(self.low_resolution(images), images.shape[-2:])
+
+    def with_perturbed(self, images: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of images, and those of the last of them once more, from features that are changed on the way.
+
+        Args:
+            images: as for `forward`, B of them.
+            scales: a factor for each feature channel of the last b images, shape (b, out_channels of the backbone).
+
+        Returns:
+            float32 logits, shapes (B, num_classes, H, W) and (b, num_classes, H, W).
+        """
+        features = self.backbone(images)
+        perturbed = features[-len(scales) :] * scales.to(features.dtype)[:, :, None, None]
+        logits = _at_size(self.head(torch.cat([features, perturbed])), images.shape[-2:])
+        return logits[: len(images)], logits[len(images) :]
+
+
+def _at_size(logits: Tensor, size: torch.Size) -> Tensor:
+    with torch.autocast(logits.device.type, enabled=False):
+        return F.interpolate(logits.float(), size, mode="bilinear", align_corners=True)
 
 
 def freeze_batchnorm_affine(network: nn.Module) -> None:

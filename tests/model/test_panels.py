@@ -8,9 +8,10 @@ from data.batches.loaders import named_tiles
 from data.dataset_json import load_description
 from data.tiles import Tiles, open_tiles
 from model import panels
+from model.methods import METHODS, build_method
 from model.methods.method import Method
 from model.methods.s4gan import S4GAN
-from model.methods.settings import S4GANSettings, SupervisedSettings
+from model.methods.settings import FixMatchSettings, S4GANSettings, SupervisedSettings, UniMatchSettings
 from model.methods.supervised import Supervised
 from model.metrics import metric_columns
 from model.networks.deeplabv2 import DeepLabV2
@@ -60,7 +61,18 @@ def test_it_says_why_nothing_is_learned_from_a_tile(s4gan, supervised, score, st
     assert Method.no_pseudo_label(supervised, None, step) == "no pseudo-label: this method makes none"
 
 
-@pytest.mark.parametrize("name", ["s4gan", "supervised"])
+@pytest.fixture(scope="module")
+def fixmatch() -> Method:
+    torch.manual_seed(0)
+    return build_method(FixMatchSettings(100), DeepLabV2(3, "tiny"), "cpu")
+
+
+@pytest.fixture(scope="module")
+def unimatch() -> Method:
+    return build_method(UniMatchSettings(100), DeepLabV2(3, "tiny"), "cpu")
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_every_curve_is_a_column_and_has_words(request, name):
     method: Method = request.getfixturevalue(name)
     curves = method.curves()
@@ -101,3 +113,32 @@ def test_tiles_of_a_run_show_maps_or_say_why_not(tiles, score, notices, monkeypa
     assert picture.width > 6 * 180
     assert len(said) == notices
     assert said[0] == "no pixel of this mask has a label"
+
+
+@pytest.mark.parametrize(("threshold", "notice"), [(1.01, "no pixel's confidence is 1.01 or more"), (0.0, None)])
+def test_pseudo_labels_are_the_teachers_where_it_is_sure(tiles, monkeypatch, threshold, notice):
+    """The student, which is another network by now, is asked for nothing."""
+    method = build_method(FixMatchSettings(100, pseudo_threshold=threshold), DeepLabV2(3, "tiny"), "cpu")
+    torch.nn.init.constant_(method.generator.head[0].bias, float("nan"))
+    said: list[str] = []
+    original = panels.notice
+    monkeypatch.setattr(panels, "notice", lambda text, size: said.append(text) or original(text, size))
+    others = named_tiles(tiles, tiles.labelled_positions()[1][:1], (40, 48))
+    description = tiles.reader.description
+    draw_panels(method, [], others, description.legend, description.colours, step=60)
+    assert said == ([f"no pseudo-label: {notice}"] if notice else [])
+
+
+@pytest.mark.parametrize(
+    ("kept", "is_of_label", "captions"),
+    [
+        (1.0, False, ("pseudo-label", "prediction, score 0.250")),
+        (0.426, False, ("pseudo-label, 43% of it", "prediction, score 0.250")),
+        (1.0, True, ("pseudo-label, score 0.250", "prediction")),  # the map of another network was judged
+    ],
+)
+def test_captions_say_what_part_is_learned_and_whose_map_was_judged(kept, is_of_label, captions):
+    blank = np.zeros((2, 2), np.uint8)
+    tile = panels._Tile(blank, blank, blank, blank, kept, 0.25, is_of_label)
+    assert panels._captions(tile, "") == captions
+    assert panels._captions(tile, "because")[0] == ""

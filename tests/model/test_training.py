@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,19 @@ from PIL import Image
 from torch import Tensor
 
 from data.batches.samples import SegmentationSample
+from data.batches.strong_views import PartnerTile, ViewedSample
 from model.methods import build_method, method_name
 from model.methods.method import Method
-from model.methods.settings import MethodSettings, S4GANSettings, SupervisedSettings
+from model.methods.settings import (
+    FixMatchSettings,
+    MethodSettings,
+    S4GANSettings,
+    SupervisedSettings,
+    UniMatchSettings,
+)
 from model.networks.deeplabv2 import DeepLabV2
 from model.training import TrainingRun
+from tests.plain_consistency import make_views
 from utils.errors import DataError, OptionError
 from utils.runs.folder import RunFolder
 from utils.runs.log import read_rows
@@ -40,6 +49,15 @@ def batch(seed: int) -> SegmentationSample:
     return SegmentationSample(image, mask, torch.tensor([[32, 32]] * 2), torch.arange(2))  # type: ignore[arg-type]
 
 
+def unlabelled_batch(method: Method, seed: int) -> Any:
+    """Two tiles as the method takes them: with a partner and views, or as they are, or none."""
+    if not method.views:
+        return batch(seed) if method.unlabelled_batches else None
+    partner = PartnerTile(*batch(seed + 5)[::2])
+    views = make_views(seed, len(method.views), [[(2, 3, 9, 20)] * 2] * 2)
+    return ViewedSample(*batch(seed), partner, views, torch.arange(2))  # type: ignore[arg-type]
+
+
 def method_of(settings: MethodSettings) -> Method:
     torch.manual_seed(0)
     return build_method(settings, DeepLabV2(3, "tiny"), "cpu")
@@ -62,7 +80,7 @@ def train(
     with files.claim(resume):
         run = TrainingRun(files, method, kept, record, labelled, lambda step: NAMES, validate, draw)
         for step in range(run.resume() if resume else run.begin(), until):
-            unlabelled = batch(10 + step) if method.unlabelled_batches else None
+            unlabelled = unlabelled_batch(method, 10 + step)
             run.after_step(step + 1, method.train_step(batch(step), unlabelled, step))
         run.finish(until)
     return run
@@ -93,7 +111,11 @@ def test_a_run_leaves_its_networks_state_record_and_log(tmp_path: Path):
     assert (tmp_path / "run" / "tiles.png").is_file()
 
 
-@pytest.mark.parametrize("settings", [S4GAN, SupervisedSettings(3)], ids=method_name)
+@pytest.mark.parametrize(
+    "settings",
+    [S4GAN, SupervisedSettings(3), FixMatchSettings(3, pseudo_threshold=0.3), UniMatchSettings(3, ema=0.9)],
+    ids=method_name,
+)
 def test_resumed_it_ends_as_if_nothing_had_been(tmp_path: Path, settings: MethodSettings):
     train(tmp_path / "whole", settings)
     train(tmp_path / "parts", settings, until=2)
@@ -101,6 +123,24 @@ def test_resumed_it_ends_as_if_nothing_had_been(tmp_path: Path, settings: Method
     for path in (tmp_path / "whole").glob("checkpoint*.pth"):
         parts = weights(tmp_path / "parts" / path.name)
         assert all(torch.equal(tensor, parts[name]) for name, tensor in weights(path).items()), path.name
+
+
+def test_a_teacher_is_kept_with_its_student_and_is_the_best_network(tmp_path: Path):
+    scores = iter((0.3, 0.2, 0.1))
+    run = train(tmp_path, FixMatchSettings(3), validate=lambda: next(scores), eval_every=1, keep_last=1)
+    assert {path.name for path in tmp_path.glob("checkpoint*")} == {
+        f"checkpoint{step}{ending}.pth" for step in (1, 3) for ending in ("", "_student")
+    }
+    kept = {name: weights(tmp_path / name) for name in ("best.pth", "checkpoint1.pth", "checkpoint3.pth")}
+    name = "backbone.conv1.weight"
+    assert torch.equal(kept["best.pth"][name], kept["checkpoint1.pth"][name])
+    assert torch.equal(kept["checkpoint3.pth"][name], run.method.evaluated.state_dict()[name])
+    assert torch.equal(weights(tmp_path / "checkpoint3_student.pth")[name], run.method.generator.state_dict()[name])
+    assert not torch.equal(kept["checkpoint3.pth"][name], run.method.generator.state_dict()[name])
+    sizes = {path.name: path.stat().st_size for path in tmp_path.glob("*.pth")}
+    space = run.checkpoints._space
+    assert sizes["checkpoint3.pth"] + sizes["checkpoint3_student.pth"] == pytest.approx(space.checkpoint, rel=0.05)
+    assert sizes["last.pth"] == pytest.approx(space.state, rel=0.05)
 
 
 def test_a_run_is_resumed_with_its_own_settings_and_tiles(tmp_path: Path):

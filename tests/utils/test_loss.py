@@ -3,7 +3,13 @@ import math
 import pytest
 import torch
 
-from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
+from utils.loss import (
+    confident_labels,
+    cross_entropy,
+    discriminator_loss,
+    feature_matching,
+    self_training_labels,
+)
 
 LN2, LN3 = math.log(2), math.log(3)
 
@@ -116,3 +122,10 @@ def test_nothing_believed_gives_no_loss():
     loss.backward()
     assert loss.item() == 0
     assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_labels_are_learned_from_where_the_confidence_reaches_the_threshold_inside():
+    ids, confidence = torch.tensor([[[2, 0, 1, 1]]]), torch.tensor([[[0.9, 0.95, 0.99, 1.0]]])
+    inside = torch.tensor([[[[True, True, True, False]]]])
+    assert confident_labels(ids, confidence, inside, 0.95).tolist() == [[[255, 0, 1, 255]]]
+    assert confident_labels(ids, confidence, inside, 1.01).tolist() == [[[255] * 4]]

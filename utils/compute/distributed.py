@@ -212,6 +212,20 @@ def share_buffers(module: nn.Module) -> None:
             buffer.copy_(message)
 
 
+def average_buffers(module: nn.Module) -> None:
+    """Give every process the mean of all processes' buffers, such as BatchNorm's statistics, in one message.
+
+    For networks that are used in evaluation mode while they train: what they say is then the same in all processes,
+    and stays so where a resumed run gives them those of one.
+    """
+    buffers = [buffer for buffer in module.buffers() if buffer.is_floating_point()]
+    if not dist.is_initialized() or not buffers:
+        return
+    mean = total(torch.cat([buffer.flatten() for buffer in buffers])) / world_size()
+    for buffer, values in zip(buffers, mean.split([buffer.numel() for buffer in buffers]), strict=True):
+        buffer.copy_(values.view_as(buffer))
+
+
 def mean_over_batch(values: Tensor) -> Tensor:
     """Mean over the first dimension of the whole batch; gradients flow to this process's share only.
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from utils.drawing.charts import LINE_COLOURS, new_figure
+from utils.drawing.charts import INK, LINE_COLOURS, new_figure
 from utils.drawing.pictures import save_figure
+from utils.imagery.colours import RGB, format_colour
 from utils.runs.log import read_rows
 
 _IN_A_ROW = 4  # panels
@@ -24,11 +25,14 @@ class CurvePanel:
         title: what is shown, in words.
         columns: of the log, and how each is called in the legend below the chart; a single one needs no legend.
         is_share: the values lie in [0, 1], and so does the axis.
+        colours: of columns that are parts of a whole, which are drawn as areas, one on top of the other, without a
+            legend; empty: they are lines.
     """
 
     title: str
     columns: Mapping[str, str]
     is_share: bool = False
+    colours: Sequence[RGB] = ()
 
 
 def plot_curves(
@@ -58,11 +62,10 @@ def plot_curves(
 
 
 def _draw(axis: Any, panel: CurvePanel, rows: Sequence[Mapping[str, str]], against: str) -> None:
-    for colour, (column, words) in zip(LINE_COLOURS, panel.columns.items(), strict=False):
-        points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
-        if points:
-            marker = "." if len(points) < _WITH_POINTS else None
-            axis.plot(*zip(*points, strict=True), label=words, color=colour, linewidth=1.2, marker=marker)
+    if panel.colours:
+        _draw_areas(axis, panel, [row for row in rows if all(row.get(column) for column in panel.columns)], against)
+    else:
+        _draw_lines(axis, panel, rows, against)
     axis.set_title("\n".join(wrap(panel.title, _TITLE)), loc="left", fontsize=10)
     axis.tick_params(labelsize=8)
     axis.locator_params(axis="x", nbins=6, integer=True)
@@ -70,5 +73,19 @@ def _draw(axis: Any, panel: CurvePanel, rows: Sequence[Mapping[str, str]], again
     axis.spines[["top", "right"]].set_visible(False)
     if panel.is_share or axis.dataLim.height == axis.dataLim.y0 == 0:  # a line of zeros says nothing of negative values
         axis.set_ylim(-0.03, 1.03)
-    if len(panel.columns) > 1:
+    if len(panel.columns) > 1 and not panel.colours:
         axis.legend(loc="upper left", bbox_to_anchor=(0, -0.24), borderaxespad=0, frameon=False, fontsize=9)
+
+
+def _draw_lines(axis: Any, panel: CurvePanel, rows: Sequence[Mapping[str, str]], against: str) -> None:
+    for colour, (column, words) in zip(LINE_COLOURS, panel.columns.items(), strict=False):
+        points = [(int(row[against]), float(row[column])) for row in rows if row.get(column)]
+        if points:
+            marker = "." if len(points) < _WITH_POINTS else None
+            axis.plot(*zip(*points, strict=True), label=words, color=colour, linewidth=1.2, marker=marker)
+
+
+def _draw_areas(axis: Any, panel: CurvePanel, rows: Sequence[Mapping[str, str]], against: str) -> None:
+    parts = [[float(row[column]) for row in rows] for column in panel.columns]
+    colours = [format_colour(colour) for colour in panel.colours]
+    axis.stackplot([int(row[against]) for row in rows], parts, colors=colours, edgecolor=INK, linewidth=0.4)

@@ -43,9 +43,8 @@ class Bands:
     @property
     def pixels(self) -> PixelFormat:
         """How tiles are stored, and how networks see them."""
-        if self.mean == RGB_PIXELS.mean and self.std == RGB_PIXELS.std and self.nodata is None:
-            return RGB_PIXELS
-        return PixelFormat(self.mean, self.std, self.nodata is not None)
+        pixels = PixelFormat(self.mean, self.std, self.nodata is not None, _rgb_positions(self.names))
+        return RGB_PIXELS if pixels == RGB_PIXELS else pixels
 
     @property
     def is_rgb(self) -> bool:
@@ -129,10 +128,16 @@ def is_rgb(names: Sequence[str]) -> bool:
 
 def default_display(names: Sequence[str]) -> tuple[int, ...]:
     """Positions of red, green and blue where there are such, else of the first three, else of the first."""
+    return _rgb_positions(names) or ((0, 1, 2) if len(names) >= 3 else (0,))
+
+
+def _rgb_positions(names: Sequence[str]) -> tuple[int, int, int] | None:
+    """Positions of red, green and blue among names of bands in any case; None where one is missing."""
     lower = [name.lower() for name in names]
-    if set(RGB_NAMES) <= set(lower):
-        return tuple(lower.index(name) for name in RGB_NAMES)
-    return (0, 1, 2) if len(names) >= 3 else (0,)
+    if not set(RGB_NAMES) <= set(lower):
+        return None
+    red, green, blue = (lower.index(name) for name in RGB_NAMES)
+    return red, green, blue
 
 
 def _named(raw: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -16,11 +16,13 @@ class PixelFormat:
     Attributes:
         mean, std: of each band's values in [0, 1], by which networks see them normalised.
         has_validity: whether one more channel follows the bands: 255 where data are valid.
+        rgb: positions of red, green and blue among the bands; None where they are not all there.
     """
 
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     has_validity: bool = False
+    rgb: tuple[int, int, int] | None = None
 
     @property
     def bands(self) -> int:
@@ -33,4 +35,4 @@ class PixelFormat:
         return self.bands + self.has_validity
 
 
-RGB_PIXELS = PixelFormat()
+RGB_PIXELS = PixelFormat(rgb=(0, 1, 2))

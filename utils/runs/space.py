@@ -22,6 +22,7 @@ class RunSpace:
         save_every: steps between checkpoints.
         keep_last: checkpoints kept beside the best one; None: all.
         validates: whether there is a best.pth.
+        student: bytes of a file of the network that learns, where the generator is a teacher that averages it; else 0.
     """
 
     generator: int
@@ -30,16 +31,17 @@ class RunSpace:
     save_every: int
     keep_last: int | None = None
     validates: bool = False
+    student: int = 0
 
     @property
     def checkpoint(self) -> int:
-        """Bytes of a checkpoint, both networks together."""
-        return self.generator + self.discriminator
+        """Bytes of a checkpoint, all networks together."""
+        return self.generator + self.discriminator + self.student
 
     @property
     def state(self) -> int:
-        """Bytes of last.pth at most: both networks, the momentum of SGD, both moments of Adam."""
-        return 2 * self.generator + 3 * self.discriminator
+        """Bytes of last.pth at most: all networks, the momentum of SGD, both moments of Adam."""
+        return 2 * self.generator + 3 * self.discriminator + self.student
 
     def checkpoints(self, step: int = 0, present: int = 0) -> int:
         """Checkpoints that the disk has to take at once beside those that are there.

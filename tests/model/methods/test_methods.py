@@ -58,17 +58,25 @@ def test_a_method_takes_its_device_as_text_and_its_classes_from_the_generator():
 # --- steps that are refused -------------------------------------------------------------------------------------------
 
 
+def settings_of(name: str) -> MethodSettings:
+    """Ten steps of a method; what s4GAN has no default for, too."""
+    return METHODS[name].settings(10, **({"threshold_st": 0.5} if name == "s4gan" else {}))
+
+
 @pytest.mark.parametrize("step", [-1, 10, 11])
 @pytest.mark.parametrize("name", METHODS)
 def test_no_step_lies_outside_of_the_schedule(name: str, step: int):
-    method = method_class(name).build(networks()[0], SETTINGS, "cpu")
+    method = build_method(settings_of(name), networks()[0], "cpu")
     with pytest.raises(ValueError, match=f"step is {step}, expected 0 to 9: `num_steps` is 10"):
         method.train_step(LABELLED, UNLABELLED, step)
 
 
-def test_s4gan_does_not_do_without_unlabelled_tiles():
-    with pytest.raises(ValueError, match="s4gan learns from unlabelled tiles too; give a batch of them"):
-        build().train_step(LABELLED, None, 0)
+@pytest.mark.parametrize("name", [name for name in METHODS if method_class(name).unlabelled_batches])
+def test_only_supervised_training_does_without_unlabelled_tiles(name: str):
+    assert name != "supervised"
+    method = build_method(settings_of(name), networks()[0], "cpu")
+    with pytest.raises(ValueError, match=f"{name} learns from unlabelled tiles too; give a batch of them"):
+        method.train_step(LABELLED, None, 0)
 
 
 @pytest.mark.parametrize(("parts", "tiles"), [(3, 2), (2, 3)])  # two tiles are labelled, three are not

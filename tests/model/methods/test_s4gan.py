@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.methods.method import DeviceBatch, generator_groups
+from model.methods.device_batch import DeviceBatch
+from model.methods.parameter_groups import generator_groups
 from model.methods.s4gan import S4GAN, real_class_map
 from model.methods.settings import Execution, S4GANSettings
 from model.methods.supervised import Supervised

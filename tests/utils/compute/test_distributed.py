@@ -82,15 +82,18 @@ def test_processes_agree_and_share():
         norm = nn.BatchNorm1d(2)
         norm.running_mean.fill_(rank + 1)
         distributed.share_buffers(norm)
+        norm.running_var.copy_(torch.tensor([rank, 5.0]))
+        distributed.average_buffers(norm)
         return (
             distributed.from_main(lambda: ["decided", rank]),
             distributed.any_process(rank == 1),
             distributed.any_process(False),
             distributed.total(torch.tensor([1.0, rank])).tolist(),
             norm.running_mean.tolist(),
+            norm.running_var.tolist(),
         )
 
-    assert in_processes(2, work) == [(["decided", 0], True, False, [2, 1], [1, 1])] * 2
+    assert in_processes(2, work) == [(["decided", 0], True, False, [2, 1], [1, 1], [0.5, 5])] * 2
 
 
 DEADLINE = timedelta(seconds=1)

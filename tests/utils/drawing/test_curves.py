@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -52,6 +53,20 @@ def test_legends_stand_in_words_below_the_lines(tmp_path, figure):
     assert zeros.get_legend() is None
     assert zeros.get_ylim()[0] == pytest.approx(-0.03)
     assert [axis.axison for axis in figure[0].axes] == [True] * 5 + [False] * 3  # two rows of four
+
+
+def test_parts_of_a_whole_are_areas_in_their_colours(tmp_path, figure):
+    """From steps where all parts are known; a white class shows by its edge."""
+    log = tmp_path / "metrics.csv"
+    log.write_text("step,a,b\n10,,\n20,0.25,0.75\n30,0.5,0.5\n")
+    panel = CurvePanel("classes", {"a": "land", "b": "sea"}, is_share=True, colours=((255, 255, 255), (10, 20, 30)))
+    plot_curves(log, tmp_path / "curves.png", [panel])
+    axis = figure[0].axes[0]
+    lower, upper = axis.collections
+    assert [to_hex(area.get_facecolor()[0]) for area in (lower, upper)] == ["#ffffff", "#0a141e"]
+    edges = upper.get_paths()[0].vertices
+    assert {tuple(point) for point in edges} == {(20, 0.25), (20, 1), (30, 0.5), (30, 1)}
+    assert axis.get_legend() is None
 
 
 def test_titles_are_broken_into_lines_that_fit_their_panel(tmp_path, figure):

@@ -19,6 +19,12 @@ def test_what_is_there_is_replaced():
     assert RunSpace(100, 10, 7, 2, validates=True).needed(6, last=230, best=100) == 110 + 230 + 100
 
 
+def test_a_teacher_is_kept_with_its_student_whose_momentum_is_saved():
+    run = RunSpace(generator=100, discriminator=0, num_steps=7, save_every=2, validates=True, student=100)
+    assert (run.checkpoint, run.state) == (200, 300)
+    assert run.needed() == 4 * 200 + 2 * 300 + 2 * 100
+
+
 @pytest.mark.parametrize(("present", "left"), [(0, 3), (1, 2), (2, 1), (3, 1), (9, 1)])
 def test_of_the_newest_one_more_is_there_for_a_moment_and_the_best(present, left):
     assert RunSpace(100, 10, 100, 1, keep_last=1).checkpoints(50, present) == left
