@@ -115,7 +115,7 @@ def _pace_of_training(step: Step) -> Pace:
 
 def _pace_of_pretraining(step: Step) -> Pace:
     rows = [row for row in read_rows(step.folder / "metrics.csv") if row["tiles_per_s"]]
-    batch_size = pretrain_options.parse_args(None, list(step.words)).batch_size
+    batch_size = pretrain_options.parse_args(None, list(step.words)).views.batch_size
     ends = [0, *(int(row["step"]) for row in rows)]
     lines = [
         (batch_size * (end - start), 1 / float(row["tiles_per_s"]))

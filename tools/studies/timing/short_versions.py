@@ -56,7 +56,7 @@ def short_pretraining(step: Step, folder: Path, lists: Lists) -> Step:
     """
     before = options_in(step.words)
     path = _some(lists, before, POOL, folder.with_name(f"{folder.name}.txt"))
-    batch_size = pretrain_options.parse_args(None, list(step.words)).batch_size
+    batch_size = pretrain_options.parse_args(None, list(step.words)).views.batch_size
     epochs = -(-STEPS * batch_size // lists.length(path))
     changes = {"data-list": str(path), "save-dir": str(folder), "num-epochs": str(epochs), "log-every": "1"}
     return Step(step.title, step.script, _changed(before, ("val-list",), changes), folder, folder / step.result.name)

@@ -132,7 +132,8 @@ def work_of(job: Job, step: Step, lists: Lists) -> Work | None:
 def _pretraining(step: Step, lists: Lists) -> Work:
     """Tiles that are drawn in all epochs; those that are held out to measure features on count too."""
     settings = pretrain_options.parse_args(None, list(step.words))
-    return {VIEWED: settings.epochs * lists.length(settings.data.data_list)}
+    batch_size = settings.views.batch_size
+    return {VIEWED: batch_size * settings.learning.num_steps(lists.length(settings.data.data_list), batch_size)}
 
 
 def _training(settings: TrainingSettings, lists: Lists) -> Work:
