@@ -1,13 +1,15 @@
-"""Train s4GAN on few labelled tiles and all the others.
+"""Train a segmentation network on few labelled tiles and all the others, by s4GAN or another method.
 
     python tools/train_s4gan.py --dataset ucm --labeled-ratio 0.05 --threshold-st 0.6 --num-classes 18 \\
         --data-dir datasets/ucm --data-list datasets/ucm/train.txt --batch-size 10 --num-steps 20000 \\
         --restore-from pretrained_models/resnet101-63fe2227.pth --save-pred-every 100 \\
         --active-learning --active-learning-images-array active_learning/UCM/margin_names_0.05_0.1_0.5.npy
+    python tools/train_s4gan.py --method fixmatch ...       or supervised, unimatch; --threshold-st is s4GAN's
     torchrun --nproc_per_node=4 tools/train_s4gan.py ...
 
-Writes checkpoint<step>.pth (generator) and checkpoint<step>_D.pth (discriminator) to --checkpoint-dir, named by the
-steps finished; last.pth, from which --resume goes on; the options, the labelled names, metrics.csv and pictures.
+Writes checkpoint<step>.pth (the evaluated network) to --checkpoint-dir, named by the steps finished, and beside it
+..._D.pth (s4GAN's discriminator) and ..._student.pth (where a teacher is evaluated); last.pth, from which --resume goes
+on; the options, the labelled names, metrics.csv and pictures.
 """
 
 import sys
@@ -36,7 +38,6 @@ from PIL import Image
 from torch import nn
 
 from data.batches.loaders import TrainingStreams, named_tiles
-from data.batches.samples import SegmentationSample
 from data.lists.evaluation_tiles import EvaluationTiles
 from data.lists.labelled import choose_labelled, require_labelled_pixels
 from data.lists.splits import read_names, read_names_array
@@ -54,6 +55,7 @@ from model.weights.start import load_first_weights, origin_of_run
 from tools.cli.mask_remarks import say_mask_remarks
 from tools.cli.next_command import evaluation, prediction
 from tools.cli.seen_tiles import remarks_on_scored
+from utils.batches import MaskedBatch
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
 from utils.compute.precision import resolve_precision
@@ -84,7 +86,7 @@ def train(settings: TrainingSettings) -> int:
         validation = open_validation_tiles(settings, tiles, origin)
         method, from_imagenet = build(settings, tiles, device, folder)
         seed, with_unlabelled = settings.machine.random_seed, method.unlabelled_batches > 0
-        streams = TrainingStreams(tiles, settings.samples, seed, with_unlabelled)
+        streams = TrainingStreams(tiles, settings.samples, seed, with_unlabelled, len(method.views))
         training = TrainingRun(
             folder,
             method,
@@ -115,7 +117,7 @@ def train(settings: TrainingSettings) -> int:
 
 def loop(
     training: TrainingRun,
-    batches: Iterator[tuple[SegmentationSample, SegmentationSample | None]],
+    batches: Iterator[tuple[MaskedBatch, MaskedBatch | None]],
     first_step: int,
     stop: StopRequest,
 ) -> int:

@@ -1,12 +1,15 @@
 """The options of tools/train_s4gan.py."""
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 from data.settings import ALL_MASKS
 from model.methods import METHODS
+from model.methods.settings import FixMatchSettings, MethodSettings
 from model.networks.names import BACKBONES
-from tools.cli.as_settings import parsed
+from tools.cli.as_settings import flag, parsed
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings import TrainingSettings
@@ -19,19 +22,46 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Traini
     parser = CommandParser(description=description)
     _add_data(parser)
     _add_labels(parser)
+    _add_method(parser)
     _add_training(parser)
     _add_machine(parser)
     _add_results(parser)
     options = parser.parse_args(argv)
     refuse_huge_batch(parser, "--batch-size", options.batch_size // options.accumulate, options.input_size)
     refuse_huge_batch(parser, "--val-batch-size", options.val_batch_size or 1, options.input_size)
-    method = parsed(parser, METHODS[method_of(options)].settings, options)
+    name = method_of(parser, options)
+    refuse_options_of_others(parser, options, name)
+    method = parsed(parser, METHODS[name].settings, options)
     return parsed(parser, TrainingSettings, options, method=method)
 
 
-def method_of(options: argparse.Namespace) -> str:
+def method_of(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str:
     """The name in `METHODS` of the method that the options ask for."""
-    return "supervised" if options.supervised_only else "s4gan"
+    if not options.supervised_only:
+        return options.method or "s4gan"
+    if options.method not in (None, "supervised"):
+        parser.error(f"--supervised-only means --method supervised, and --method is {options.method}; give one of them")
+    return "supervised"
+
+
+def refuse_options_of_others(parser: argparse.ArgumentParser, options: argparse.Namespace, method: str) -> None:
+    """End with exit code 2 where an option was given that other methods alone are told.
+
+    Supervised training takes those of s4GAN and makes nothing of them, so that one more option turns the published
+    command into its own baseline.
+    """
+    taken = {*_told(method), *(_told("s4gan") if method == "supervised" else ())}
+    for other in METHODS:
+        for field in _told(other):
+            default = parser.get_default(field)
+            if field not in taken and getattr(options, field, default) != default:
+                parser.error(f"{flag(field)} is an option of {other}, and the method is {method}; leave it out")
+
+
+def _told(method: str) -> Iterator[str]:
+    """What a method is told beside what all of them are."""
+    shared = {field.name for field in fields(MethodSettings)}
+    return (field.name for field in fields(METHODS[method].settings) if field.name not in shared)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +104,39 @@ def _add_labels(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--active-learning-images-array", type=Path, metavar="FILE", help="those names: .npy, or text with one a line"
     )
-    labels.add_argument("--supervised-only", action="store_true", help="labelled tiles alone, no discriminator")
+    labels.add_argument("--supervised-only", action="store_true", help="the same as --method supervised")
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("method").add_argument
+    rate, share = number(0, above=True), number(0, 1)
+    add("--method", type=one_of("training method", list(METHODS)), help=f"{', '.join(METHODS)}; default s4gan")
+    add("--threshold-st", type=share, metavar="T", help="s4gan, which needs it: believe maps that D scores above T")
+    add(
+        "--st-start",
+        type=count(0),
+        metavar="N",
+        help="s4gan: first self-training step; default min(1000, num-steps/20)",
+    )
+    add("--lambda-fm", type=number(0), default=0.1, help="s4gan: weight of feature matching")
+    add("--lambda-st", type=number(0), default=1.0, help="s4gan: weight of self-training")
+    add("--learning-rate-D", type=rate, default=1e-4, help="s4gan: of the discriminator's Adam")
+    add(
+        "--pseudo-threshold",
+        type=share,
+        default=argparse.SUPPRESS,
+        metavar="T",
+        help="fixmatch, unimatch: learn from pixels whose class has a probability of T or more; default "
+        f"{FixMatchSettings.pseudo_threshold:g}",
+    )
+    add(
+        "--ema",
+        type=share,
+        default=argparse.SUPPRESS,
+        metavar="DECAY",
+        help="evaluate and keep a teacher, the moving average of the network; default for fixmatch "
+        f"{FixMatchSettings.ema:g}, for the others none",
+    )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -103,17 +165,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         help="split the batch in N parts, one after the other, to save memory",
     )
     add("--num-steps", type=count(), default=20000, metavar="N", help="training steps")
-    add(
-        "--threshold-st",
-        type=share,
-        metavar="T",
-        help="self-training: believe maps that D scores above T; needed, but for --supervised-only",
-    )
-    add("--st-start", type=count(0), metavar="N", help="first step with self-training; default min(1000, num-steps/20)")
-    add("--lambda-fm", type=number(0), default=0.1, help="weight of feature matching")
-    add("--lambda-st", type=number(0), default=1.0, help="weight of self-training")
     add("--learning-rate", type=rate, default=2.5e-4, help="of the generator's SGD")
-    add("--learning-rate-D", type=rate, default=1e-4, help="of the discriminator's Adam")
     add("--power", type=number(0), default=0.9, help="of the polynomial schedule")
     add("--momentum", type=share, default=0.9, help="of SGD")
     add("--weight-decay", type=number(0), default=5e-4, help="of SGD")
@@ -140,6 +192,6 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
     add("--keep-last", type=count(), metavar="K", help="keep the newest K checkpoints and the best; default all")
     add("--eval-every", type=count(), default=500, metavar="N", help="steps between validations on --val-list")
     add("--log-every", type=count(), default=10, metavar="N", help="steps between lines of metrics.csv")
-    add("--save-viz", action="store_true", help="write the pseudo-labels that the discriminator believes")
+    add("--save-viz", action="store_true", help="write the pseudo-labels that are learned from")
     add("--generator-viz-dir", type=Path, default=Path("visualization"), metavar="DIR", help="folder of them")
     add("--save-after-iter", type=count(0), default=1000, metavar="N", help="write them after this step")

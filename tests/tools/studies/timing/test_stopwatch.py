@@ -139,7 +139,7 @@ def test_short_versions_change_only_how_much_is_done(make, tmp_path):
     assert (len(names), names[0], names[-1]) == (32, "tile0", "tile96")
     assert work_of(Job("x", CELL, (short, score), ()), score, lists) == {SCORED: 2 * 32 + 32}
     selection = next(job for job in jobs.jobs if job.kind == SELECTION)
-    chosen = short_selection(selection.steps[0], scratch / "choice", lists)
+    chosen = short_selection(selection, scratch / "choice", lists)
     assert {"--batch-size 3", "--num-epochs 1", "--budget 64"} <= pairs(chosen.words)
     assert work_of(selection, chosen, lists) == {FITTED: 64 + 96, POOLED: 192 + 160}
 
