@@ -29,6 +29,8 @@ def fast_threads() -> Iterator[None]:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     os.environ["GDAL_NUM_THREADS"] = "1"  # GDAL keeps its threads, without which forked processes would wait forever
+    # At its first backward pass autograd makes threads for devices that are there; with such threads no process forks.
+    torch.zeros(1, requires_grad=True).sum().backward()
     yield
     torch.set_num_threads(before)
 

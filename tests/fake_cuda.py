@@ -96,8 +96,6 @@ def _is_read(name: str) -> bool:
 @contextmanager
 def fake_cuda(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make networks and run steps on `CUDA` in here; batches may be made outside."""
-    # At its first backward pass autograd makes threads for devices that are there; with such threads no process forks.
-    torch.zeros(1, requires_grad=True).sum().backward()
     with patch.context() as patched:
         patched.setattr(torch.cuda, "is_available", lambda: True)
         patched.setattr("torch.cuda.amp.common.amp_definitely_not_available", lambda: False)
