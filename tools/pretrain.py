@@ -65,6 +65,7 @@ from utils.runs.seeds import seed_everything
 from utils.settings import SettingsError, as_plain
 
 SHOWN = 6  # tiles of views.png
+LARGEST = 256  # pixels of a side of the tiles whose features are measured
 
 
 def pretrain(settings: PretrainingSettings) -> int:
@@ -209,11 +210,15 @@ def build(
 def neighbour_test(
     settings: PretrainingSettings, tiles: PretrainingTiles, pretrainer: Pretrainer
 ) -> Callable[[], float]:
-    """Measures how often the nearest tiles of known class tell the class of those that are held out."""
+    """Measures how often the nearest tiles of known class tell the class of those that are held out.
+
+    Tiles are seen as large as they are used later, not as small as the views, up to `LARGEST` pixels a side.
+    """
     device = pretrainer.device
 
     def features(of: SceneList, positions: list[int]) -> torch.Tensor:
-        samples = SampleSettings(settings.views.input_size, settings.views.batch_size)
+        height, width = (max(16, min(side, LARGEST)) for side in of.tiles.reader.tile_size)
+        samples = SampleSettings((height, width), settings.views.batch_size)
         loading = (loader_workers(settings.machine.num_workers, device), device.type == "cuda")
         batches = ClassificationBatches(of.tiles, of.scenes.labels, samples, 1, samples.batch_size, 0, *loading)
         found = pretrainer.features(batches.scoring(positions))
@@ -264,16 +269,16 @@ def report(
     """Say how good the features are, where the weights are and what takes them; returns the exit code."""
     if training.before is not None and training.after is not None:
         say(
-            f"by the scene classes of their {NEIGHBOURS} nearest of {len(tiles.known)} tiles, {training.before:.1%} of "
-            f"{len(tiles.measured)} {tiles.where} were right with the first weights, and {training.after:.1%} are now"
+            f"{NEIGHBOURS} nearest neighbours tell the scene class of {training.after:.1%} of {len(tiles.measured)} "
+            f"tiles ({tiles.where}); with the first weights they told {training.before:.1%}"
         )
     if finished < training.num_steps:
         reason = stop.reason or "another process was asked to end"
         say(f"{reason}: state and weights saved after step {finished}; the same command with --resume goes on")
         return max(distributed.gather_objects(stop.exit_code))
     say(f"weights, curves and views: {training.folder.path}")
-    data, description = settings.data, tiles.listed.tiles.description
-    places = (data.dataset.lower(), data.data_dir, data.data_list, description)
+    data = settings.data
+    places = (data.dataset.lower(), data.data_dir, data.data_list, data.description())
     for step in choosing_and_training(*places, FirstWeights(training.folder.weights, settings.learning.backbone)):
         say(str(step))
     return 0

@@ -13,7 +13,7 @@ from data.lists.scene_list import SceneList, open_scene_list, open_validation_li
 from data.lists.splits import read_names, split_names
 from data.settings import DataSettings
 from utils.compute import distributed
-from utils.errors import DataError, OptionError, warn
+from utils.errors import DataError, warn
 from utils.imagery.labels import UNKNOWN_SCENE
 from utils.settings import SettingsError
 from utils.wording import worded
@@ -86,10 +86,10 @@ def open_pretraining_tiles(
             description, data.data_dir, val_names, labels, names, data.cache(), skip_unreadable
         )
         measured = np.flatnonzero(held_out.scenes.labels != UNKNOWN_SCENE).tolist()
-        where = f"tiles of {val_list}"
+        where = str(val_list)
     else:
         held_out, (known, measured) = listed, _parted(description, names, labels, known, seed)
-        where = "labelled tiles held out" if with_labels else "labelled tiles, seen without their labels"
+        where = "held out" if with_labels else "a fifth of the labelled ones; they were seen, without their labels"
     classes = len(set(listed.scenes.labels[known].tolist()))
     if with_labels and classes < 2:
         raise DataError(
@@ -124,7 +124,7 @@ def _labels(
     if description.scene_classes is None:
         raise SettingsError("{scene_labels} {} needs {scene_classes}, as the data set names none", table)
     if not table.is_file():
-        raise OptionError(worded("{scene_labels} {} is no file; give a CSV with the columns name,label", table))
+        raise SettingsError("{scene_labels} {} is no file; give a CSV with the columns name,label", table)
     return distributed.from_main(lambda: read_answers([table], description, {*names, *val_names}, warn))
 
 

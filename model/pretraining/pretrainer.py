@@ -65,7 +65,7 @@ class Pretrainer:
         change_colours: Callable[[Tensor, JitterFactors], Tensor] | None = None,
     ) -> None:
         self.settings, self.num_steps, self.device, self.precision = settings, num_steps, device, precision
-        self.pixels, self.change_colours = pixels, change_colours
+        self.pixels, self.change_colours, self.width = pixels, change_colours, features
         self.watched = TASKS[settings.task].watched
         networks = nn.ModuleDict({"encoder": encoder, "head": TASKS[settings.task](features, classes)})
         if device.type == "cuda" and distributed.world_size() > 1:
@@ -123,12 +123,12 @@ class Pretrainer:
     def features(self, batches: Iterable[ImageBatch]) -> Tensor:
         """Features of whole tiles as they stream by, float32 on the CPU, shape (N, F); nothing is changed."""
         self.encoder.eval()
-        found = []
+        found = [torch.empty(0, self.width)]
         for batch in batches:
             with autocast(self.precision, self.device):
                 images = network_input(batch.image, batch.size, self.device, self.pixels)
                 found.append(self.encoder(images).float().cpu())
-        return torch.cat(found) if found else torch.empty(0)
+        return torch.cat(found)
 
     @property
     def learning_rate(self) -> float:

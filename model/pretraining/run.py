@@ -42,7 +42,7 @@ class PretrainingRun:
         measure: accuracy of the nearest neighbours, called in all processes; None: there are no scene labels.
 
     Attributes:
-        before, after: that accuracy, at the beginning and last; None where it was not measured.
+        before, after: that accuracy, at the beginning and at the end; None where it was not measured.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class PretrainingRun:
             self.folder.begin()
             self.folder.write_record(self.seen.digest, self.machine)
             self._open_log(0)
-        self.before = self.after = self._measure()
+        self.before = self._measure()
         self._save_state()
         self._pace.resume()
         return 0
@@ -104,14 +104,14 @@ class PretrainingRun:
             say(f"resuming after step {self._step}" if has_state else "no state was saved yet: starting over")
         distributed.barrier()
         if not has_state:
-            self.before = self.after = self._measure()
+            self.before = self._measure()
             self._save_state()
         self._saved_step = self._step
         self._pace.resume()
         return self._step
 
     def finish(self, step: int) -> None:
-        """Write what the end of a run leaves, after so many steps: its state, the weights, and curves.
+        """Write what the end of a run leaves, after so many steps: its state, the weights, how good they are, curves.
 
         Raises:
             DataError: the loss or the networks are not finite.
@@ -119,15 +119,17 @@ class PretrainingRun:
         self._refuse(fault_of_losses(self._broken_step, self.batch_names))
         if step != self._saved_step or not self.folder.weights.is_file():
             self._save(step)
+        self.after = self._measure()
         if distributed.is_main():
             assert self._log is not None
             self._log.close()
+            if self.after is not None:
+                write_json(self.folder.neighbours, {"step": step, "before": self.before, "after": self.after})
             watched = {name: name for name in self.pretrainer.watched if name not in ("loss", "accuracy")}
             panels = [
                 CurvePanel("loss of pre-training", {"loss": "loss"}),
                 CurvePanel("its terms, before they are weighted", watched),
                 CurvePanel("accuracy on the views learned from", {"accuracy": "accuracy"}, is_share=True),
-                CurvePanel("accuracy of the nearest neighbours", {"neighbours": "accuracy"}, is_share=True),
             ]
             plot_curves(self.folder.metrics, self.folder.path / "curves.png", [p for p in panels if p.columns])
         distributed.barrier()
@@ -157,7 +159,7 @@ class PretrainingRun:
     # --- after a step -------------------------------------------------------------------------------------------------
 
     def after_step(self, step: int, watched: Mapping[str, Tensor], waited: float = 0.0) -> dict[str, float] | None:
-        """Log, measure and save, each when it is due. All processes come here.
+        """Log and save, each when it is due. All processes come here.
 
         Args:
             step: steps finished.
@@ -183,7 +185,7 @@ class PretrainingRun:
         rate = sum(map(len, self.batch_names(step).values())) / self._pace.take()
         row = values | {"wait_ms": 1000 * waited, "tiles_per_s": rate, "learning_rate": self.pretrainer.learning_rate}
         if self._log is not None:  # in the main process
-            self._log.write(step, row | ({"neighbours": self.after} if saving and self.after is not None else {}))
+            self._log.write(step, row)
         self._pace.resume()
         return values
 
@@ -193,13 +195,10 @@ class PretrainingRun:
         return self._step % every == 0 or self._step == self.num_steps
 
     def _save(self, step: int) -> None:
-        """Measure, and write weights and state after so many steps."""
+        """Write weights and state after so many steps."""
         self._refuse(fault_of_networks([self.pretrainer.networks], step))
-        self.after = self._measure()
         if distributed.is_main():
             write_pretrained(self.folder.weights, self.pretrainer.encoder.state_dict(), self.told(step))
-            if self.after is not None:
-                write_json(self.folder.neighbours, {"step": step, "before": self.before, "after": self.after})
         self._save_state()
         self.folder.establish()
 
@@ -207,7 +206,7 @@ class PretrainingRun:
         """Write `last.pth`, from which `resume` goes on exactly; every process has a part in it."""
         main, *others = distributed.gather_objects(machine_state(self.pretrainer.device))
         if distributed.is_main():
-            progress = {"step": self._step, "before": self.before, "after": self.after, "other_processes": others}
+            progress = {"step": self._step, "before": self.before, "other_processes": others}
             save_tensors(self.folder.last, self.pretrainer.state_dict() | progress | main)
         distributed.barrier()
         self._saved_step = self._step
@@ -218,7 +217,7 @@ class PretrainingRun:
             machines = [state, *state["other_processes"]]
             if distributed.rank() < len(machines):
                 restore_machine_state(machines[distributed.rank()], self.pretrainer.device)
-            self.before, self.after, self._step = state["before"], state["after"], int(state["step"])
+            self.before, self._step = state["before"], int(state["step"])
         except MISFITS as error:
             message = "{} does not fit this run: {}; start over with {overwrite}"
             raise DataError(worded(message, self.folder.last, misfit(error))) from error
@@ -230,7 +229,7 @@ class PretrainingRun:
         return self.measure()
 
     def _open_log(self, step: int) -> None:
-        columns = [*self.pretrainer.watched, "wait_ms", "tiles_per_s", "learning_rate", "neighbours"]
+        columns = [*self.pretrainer.watched, "wait_ms", "tiles_per_s", "learning_rate"]
         self._log = MetricsLog(self.folder.metrics, columns, self.folder.path / "tensorboard", step)
 
     def _refuse(self, fault: str | None) -> None:

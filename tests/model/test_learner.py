@@ -294,6 +294,32 @@ def test_disagreement_equals_the_formula_on_passes_of_the_same_masks(has_dropout
     torch.testing.assert_close(scores.probabilities, learner.predict_probabilities([tiles]))  # without dropout
 
 
+@pytest.mark.parametrize("has_dropout", [False, True])
+def test_a_learner_whose_passes_drop_out_trains_so_too(has_dropout):
+    """Half of the features before the last layer, where the network drops out nothing by itself."""
+
+    def build(drops_out: bool) -> Learner:
+        torch.manual_seed(0)
+        classifier = Classifier("tiny", 2)
+        network = Dropping() if has_dropout else nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, FEATURES))
+        classifier.network = network
+        return Learner(classifier, CPU, "fp32", 0.01, 0.9, drops_out=drops_out)
+
+    seen: list[Tensor] = []
+    batches = in_batches(make_tiles(4, size=(8, 8)), 4)
+    learner, plain = build(True), build(False)
+    hook = learner.classifier.head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    torch.manual_seed(1)
+    learner.fit(batches)
+    hook.remove()
+    dropped = float((seen[0] == 0).float().mean())
+    assert (0.45 < dropped < 0.55) == (not has_dropout)
+    torch.manual_seed(1)
+    plain.fit(batches)
+    assert equal(snapshot(learner), snapshot(plain)) == has_dropout  # its own dropout was at work before
+    assert torch.equal(learner.predict_probabilities(batches), learner.predict_probabilities(batches))
+
+
 def test_dropout_depends_on_the_number_of_a_batch_alone():
     learner, batches = make_learner(), in_batches(make_tiles(8), 2)
     whole = learner.score(batches, passes=3).disagreement

@@ -120,7 +120,7 @@ def choosing(
     people = "no tile has a mask: the learner chooses which to draw, and asks people for scene labels"
     notes = [] if classes else [people]
     if not weights and not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
-        notes.append("fetches ImageNet weights once; without a network, or to do without, --classifier-weights none")
+        notes.append("fetches ImageNet weights once; or make some by tools/pretrain.py, or --classifier-weights none")
     return NextStep(command_line("train_AL.py", options), notes)
 
 
@@ -167,7 +167,7 @@ def training(
     }
     notes = [
         f"starts from random weights: {default} is not there; {ROOT / 'pretrained_models' / 'README.md'} says where to "
-        "get it, then leave out --restore-from none"
+        "get it, then leave out --restore-from none; tools/pretrain.py makes weights of your own tiles"
     ]
     return NextStep(command_line("train_s4gan.py", options), [] if is_there else notes)
 

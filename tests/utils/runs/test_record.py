@@ -6,6 +6,7 @@ import pytest
 
 from utils.imagery.bands import RGB_BANDS, Bands
 from utils.errors import DataError
+from utils.runs.origin import Origin, SeenTiles
 from utils.runs.record import RunRecord, read_record
 
 VERSION_1 = Path(__file__).resolve().parents[2] / "fixtures" / "run_v1" / "run" / "options.json"
@@ -29,6 +30,7 @@ FOUR_BANDS = RunRecord(
     imagenet_weights=False,
     options={"num_steps": 60, "save_pred_every": 10},
     machine={"torch": "2.15"},
+    weights=Origin("backbone.pth", "ab12", (SeenTiles.of("self", ["a", "b"], ["1" * 16, "2" * 16]),)),
 )
 
 
@@ -83,6 +85,7 @@ def test_a_run_whose_tiles_were_all_labelled_was_supervised(tmp_path: Path, rati
         ({"ranges": [[0, 1], [0, 1], [0, 1], [2, 1]]}, "`ranges` is"),
         ({"std": [0, 1, 1, 1]}, "`mean` is .*deviations above 0"),
         ({"metres_per_pixel": -1}, "`metres_per_pixel` is -1"),
+        ({"weights": "imagenet"}, "`weights` is imagenet, expected a file, its digest and the tiles it has seen"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_key(tmp_path: Path, change: dict[str, Any], message: str):
