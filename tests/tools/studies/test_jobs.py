@@ -7,6 +7,7 @@ from tools.studies.jobs import jobs_of
 from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
+from utils.studies.cells import cells_of
 from utils.studies.settings import PRETRAINED, FoldSettings, StudyData, StudyNetwork
 from utils.studies.study_file import read_study
 
@@ -109,8 +110,8 @@ def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
 
 
 def test_the_study_of_five_areas_is_read():
-    study = read_study(ASSETS / "dubai.toml")
-    assert len(study.strategies) * len(study.methods) * len(study.seeds) * 5 == 60
+    cells = cells_of(read_study(ASSETS / "dubai.toml"), {"dubai": [f"tile{number}" for number in range(5)]})
+    assert [cell.network for cell in cells] == ["tiny"] * (60 + 30) + ["pretrained"] * (45 + 30)
 
 
 def test_a_study_that_was_changed_is_not_gone_on_with(make, tmp_path):
