@@ -92,9 +92,10 @@ class Pretrainer:
             group["lr"] = self.settings.learning_rate * cosine(step, self.num_steps)
         self.networks.train()
         self.optimiser.zero_grad(set_to_none=True)
+        images = normalise(*self.views(batch), self.pixels)  # colours change in float32
         with distributed.others_alive():  # of several processes, BatchNorm sends messages
             with autocast(self.precision, self.device):
-                features = self.encoder(normalise(*self.views(batch), self.pixels))
+                features = self.encoder(images)
             loss, watched = self.head(features.float(), batch.label.to(self.device, non_blocking=True))
             self.scaler.scale(loss).backward()
         distributed.sum_gradients(self.networks.parameters())

@@ -36,8 +36,14 @@ def vicreg(first: Tensor, second: Tensor) -> VICRegTerms:
     """
     views = (first, second)
     hinges = torch.stack([F.relu(1 - (view.var(dim=0) + _SMALL).sqrt()).mean() for view in views])
-    covariances = torch.stack([_off_diagonal_squares(torch.cov(view.T)) for view in views])
+    covariances = torch.stack([_off_diagonal_squares(_covariance(view)) for view in views])
     return VICRegTerms(F.mse_loss(first, second), hinges.mean(), covariances.sum())
+
+
+def _covariance(view: Tensor) -> Tensor:
+    """Covariance of the dimensions of (N, D); torch.cov waits for the device."""
+    centred = view - view.mean(dim=0)
+    return centred.T @ centred / (len(view) - 1)
 
 
 def _off_diagonal_squares(covariance: Tensor) -> Tensor:
