@@ -8,6 +8,7 @@ from data.lists.folds import LISTS
 from tools.cli import evaluate_options, select_options, train_options
 from tools.settings import TrainingSettings
 from tools.studies.jobs import Job, Step, StudyJobs
+from utils.errors import OptionError
 from utils.selection.budget import Budget, count_of
 
 STEP, FITTED, POOLED, SCORED = "training step", "tile fitted", "tile of the pool scored", "tile scored"
@@ -93,12 +94,12 @@ class Lists:
         """How many tiles a list holds; none where no list is meant.
 
         Raises:
-            FileNotFoundError: it is not there.
+            OptionError: it is not there.
         """
         if path is None:
             return 0
         if (names := self.names(path)) is None:
-            raise FileNotFoundError(path)
+            raise OptionError(f"no list of names at {path}; prepare the data set as the study's file says")
         return len(names)
 
 
@@ -115,7 +116,7 @@ def work_of(job: Job, step: Step, lists: Lists) -> Work | None:
             return _selecting(step, lists)
         training = train_options.parse_args(None, list(job.steps[0].words))
         return _training(training, lists) if step.script == TRAIN else _evaluating(step, training, lists)
-    except FileNotFoundError:
+    except OptionError:
         return None
 
 
