@@ -28,7 +28,7 @@ from tools.studies.timing.work import (
     Work,
 )
 from utils.compute.machine import usable_cores
-from utils.errors import DataError
+from utils.errors import DataError, UserError
 from utils.runs.files import read_json, write_json
 from utils.runs.log import read_rows
 from utils.studies.words import counted
@@ -96,7 +96,7 @@ def pace_of(job: Job, step: Step, lists: Lists, done: Work | None) -> Pace:
         if step.script == SELECT:
             return _pace_of_selection(step, lists)
         return Pace() if done is None else _pace_of_evaluation(step, done)
-    except (OSError, DataError, KeyError, TypeError, ValueError):  # half-written, or of another version
+    except (OSError, UserError, KeyError, TypeError, ValueError):  # half-written, or of another version
         return Pace()
 
 

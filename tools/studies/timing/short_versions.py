@@ -99,7 +99,7 @@ def _some(lists: Lists, options: Mapping[str, str | None], most: int, path: Path
     """A list of some of the tiles of a command's own list, from all over it.
 
     Raises:
-        FileNotFoundError: that list is not there.
+        OptionError: that list is not there.
     """
     own = Path(options["data-list"] or "")
     count = lists.length(own)

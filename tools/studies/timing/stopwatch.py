@@ -19,9 +19,21 @@ from tools.studies.run_job import FAILED, LOG, read_state
 from tools.studies.timing.hours import Command, kinds_needed, like, say_rates, seconds_of_ended
 from tools.studies.timing.rates import Rates, pace_of, read_timings, this_machine, write_timings
 from tools.studies.timing.short_versions import short_evaluation, short_pretraining, short_selection, short_training
-from tools.studies.timing.work import EVALUATE, PRETRAIN, SELECT, TRAIN, Kind, Lists, in_words, kind_of, work_of
+from tools.studies.timing.work import (
+    EVALUATE,
+    PRETRAIN,
+    SELECT,
+    TRAIN,
+    Kind,
+    Lists,
+    in_words,
+    kind_of,
+    options_in,
+    work_of,
+)
 from utils.compute.machine import usable_cores
 from utils.console import say
+from utils.errors import OptionError
 from utils.runs.files import make_folder
 from utils.runs.lock import FolderLock
 from utils.studies.words import counted
@@ -104,17 +116,25 @@ class Stopwatch:
             say_load()
         for number, kind in enumerate(kinds, start=1):
             job, step = next((j, s) for j in self._jobs.jobs for s in j.steps if kind_of(j, s) == kind)
-            self._fill_cache(job, kind.data)
             say(f"timing {number} of {len(kinds)}: {in_words(job, step)}")
-            fault = self._time(job, step, kind)
+            try:
+                fault = self._time(job, step, kind)
+            except OptionError as error:  # the data set is not prepared yet
+                fault = str(error)
             if fault is not None:
                 failed.append(fault)
                 say(f"  {fault}")
         return failed
 
     def _time(self, job: Job, step: Step, kind: Kind) -> str | None:
-        """Time a short version of a command; returns what went wrong, or None."""
+        """Time a short version of a command; returns what went wrong, or None.
+
+        Raises:
+            OptionError: a list is not there.
+        """
         short = self._short(job, step)
+        self._lists.length(Path(options_in(step.words)["data-list"] or ""))
+        self._fill_cache(job, kind.data)
         code = self._run(short)
         if code == FAILED:
             log = self.folder / f"{FOLDER}_{short.name.replace('/', '_')}.log"
@@ -146,6 +166,7 @@ class Stopwatch:
         """
         if data not in self._filled:
             self._filled.add(data)
+            say(f"  first the tiles of {data} are decoded, which is not counted")
             cell = next(
                 each for each in self._jobs.jobs if each.cells[0].data == data and each.steps[0].script == TRAIN
             )

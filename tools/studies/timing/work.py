@@ -9,6 +9,7 @@ from tools.cli import evaluate_options, pretrain_options, select_options, train_
 from tools.settings import TrainingSettings
 from tools.studies.commands import Job, Step
 from tools.studies.jobs import StudyJobs
+from utils.errors import OptionError
 from utils.selection.budget import Budget, count_of
 from utils.studies.settings import PRETRAINED
 
@@ -101,12 +102,12 @@ class Lists:
         """How many tiles a list holds; none where no list is meant.
 
         Raises:
-            FileNotFoundError: it is not there.
+            OptionError: it is not there.
         """
         if path is None:
             return 0
         if (names := self.names(path)) is None:
-            raise FileNotFoundError(path)
+            raise OptionError(f"no list of names at {path}; prepare the data set as the study's file says")
         return len(names)
 
 
@@ -125,7 +126,7 @@ def work_of(job: Job, step: Step, lists: Lists) -> Work | None:
             return _selecting(step, lists)
         training = train_options.parse_args(None, list(job.steps[0].words))
         return _training(training, lists) if step.script == TRAIN else _evaluating(step, training, lists)
-    except FileNotFoundError:
+    except OptionError:
         return None
 
 

@@ -156,3 +156,12 @@ def test_a_busy_machine_is_said(monkeypatch, capsys):
         found = capsys.readouterr().out
         assert found.startswith(said)
         assert bool(found) == bool(said)
+
+
+def test_without_its_lists_nothing_is_run(jobs, run, tmp_path):
+    for path in tmp_path.glob("*east.txt"):
+        path.unlink()
+    faults = run()
+    assert len(faults) == 5
+    assert all("prepare the data set as the study's file says" in fault for fault in faults)
+    assert run.begun == []
