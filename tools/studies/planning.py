@@ -13,7 +13,7 @@ from tools.studies.timing.hours import Command, Hours, begun, hours_in_words, ho
 from utils.console import say
 from utils.errors import DataError
 from utils.runs.space import RunSpace, as_size, free_space
-from utils.studies.pairs import arms_of
+from utils.studies.pairs import arms_of, pairings_of
 from utils.studies.score_tables import StepTime
 from utils.studies.words import counted
 
@@ -90,12 +90,13 @@ def times_of(jobs: StudyJobs) -> Iterator[StepTime]:
 def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
     """Say what there is to do."""
     study, areas = jobs.study, sum(map(len, jobs.areas.values()))
+    parts = f" in {len(study.grids)} grids, out of" if len(study.grids) > 1 else ":"
     grid = (
         f"{counted(areas, 'area')} × {counted(len(study.networks), 'network')} × "
         f"{counted(len(study.amounts), 'label count')} × {{{', '.join(study.strategies)}}} × "
         f"{{{', '.join(study.methods)}}} × {counted(len(study.seeds), 'seed')}"
     )
-    say(f"{study.name}: {len(jobs.cells)} cells: {grid}")
+    say(f"{study.name}: {len(jobs.cells)} cells{parts} {grid}")
     commands = sum(len(job.steps) for job in jobs.jobs)
     say(f"{len(jobs.jobs)} jobs of {commands} commands, {len(ahead.done)} done, {len(ahead.left)} left")
     if not ahead.left:
@@ -110,9 +111,7 @@ def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
 def remarks(jobs: StudyJobs) -> Iterator[str]:
     """What the design of a study can and cannot show, before anything has been run."""
     study = jobs.study
-    strategies, methods = len(study.strategies), len(study.methods)
-    comparisons = (strategies - 1) * methods + (methods - 1) * strategies
-    comparisons *= len(study.data) * len(study.networks) * len(study.amounts)
+    comparisons = len(list(pairings_of(arms_of(jobs.cells))))
     for data in study.data:
         areas, pairs = len(jobs.areas[data.name]), len(jobs.areas[data.name]) * len(study.seeds)
         for units, what, question in ((areas, "area", "a new area"), (pairs, "pair", "these areas")):
