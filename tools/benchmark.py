@@ -6,6 +6,7 @@
     python tools/benchmark.py --all --quick                                                 it with tiny networks
     python tools/benchmark.py --plain                                                       and the ratio to plain code
     python tools/benchmark.py --parts pool --query-strategy margin --pool-tiles 2000 100000   memory of a large pool
+    python tools/benchmark.py --parts methods --batch-size 2                                each method beside s4GAN
 
 Prints a table and writes it as JSON, with --all as Markdown, to --out. Nothing here is a test: compare numbers of one
 run on one machine.
@@ -33,6 +34,7 @@ if __name__ == "__main__":
 
 import torch
 
+from tools.benchmarks.methods import measure_methods
 from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_learner
 from tools.benchmarks.pool import measure_large_pools
 from tools.benchmarks.training import measure_training
@@ -72,11 +74,12 @@ def benchmark(settings: BenchmarkSettings) -> None:
 
 
 def measure(settings: BenchmarkSettings, device: torch.device, precision: str, plain: bool) -> list[Row]:
-    """All parts that the settings name; a checkpoint and a pool are the same for plain code."""
+    """All parts that the settings name; a checkpoint and a pool are the same for plain code, which is s4GAN's alone."""
     seed_everything(settings.machine.random_seed)
-    sizes, parts = settings.sizes, set(settings.parts) - ({"checkpoint", "pool"} if plain else set())
+    sizes, parts = settings.sizes, set(settings.parts) - ({"checkpoint", "pool", "methods"} if plain else set())
     work = {
         "train": lambda: measure_training(settings, device, precision, plain),
+        "methods": lambda: measure_methods(settings, device, precision),
         "learner": lambda: measure_learner(sizes, device, precision),
         "evaluation": lambda: measure_evaluation(sizes, device, precision),
         "checkpoint": lambda: measure_checkpoint(sizes, device, settings.out.resolve().parent),

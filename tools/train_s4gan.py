@@ -7,9 +7,8 @@
     python tools/train_s4gan.py --method fixmatch ...       or supervised, unimatch; --threshold-st is s4GAN's
     torchrun --nproc_per_node=4 tools/train_s4gan.py ...
 
-Writes checkpoint<step>.pth (the evaluated network) to --checkpoint-dir, named by the steps finished, and beside it
-..._D.pth (s4GAN's discriminator) and ..._student.pth (where a teacher is evaluated); last.pth, from which --resume goes
-on; the options, the labelled names, metrics.csv and pictures.
+Writes checkpoint<step>.pth to --checkpoint-dir, by the steps finished, beside it ..._D.pth (s4GAN's discriminator) or
+..._student.pth (of a teacher); last.pth, from which --resume goes on; options, labelled names, metrics.csv, pictures.
 """
 
 import sys

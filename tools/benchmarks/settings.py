@@ -7,7 +7,7 @@ from data.settings import DataSettings
 from utils.runs.settings import MachineSettings
 from utils.settings import require
 
-PARTS = ("train", "learner", "evaluation", "checkpoint", "pool")
+PARTS = ("train", "learner", "evaluation", "checkpoint", "pool", "methods")
 
 
 @dataclass(frozen=True)

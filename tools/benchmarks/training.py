@@ -1,4 +1,4 @@
-"""What a training step of s4GAN costs, and where its time goes."""
+"""What a training step costs, and where that of s4GAN spends its time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,23 +7,28 @@ from itertools import repeat
 from statistics import median
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from torch.utils.data import default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
-from data.batches.loaders import training_batches
+from data.batches.loaders import training_batches, viewed_batches
 from data.batches.samples import SegmentationSample
+from data.batches.strong_views import PartnerTile, ViewedSample, draw_views
 from data.lists.splits import read_names
 from data.settings import SampleSettings
 from data.tiles import open_tiles
+from model.methods.method import Method
 from model.methods.s4gan import S4GAN
 from model.methods.settings import Execution, S4GANSettings
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from tools.benchmarks.settings import BenchmarkSettings, Sizes
+from utils.batches import MaskedBatch
 from utils.compute.device import loader_workers
 from utils.compute.measuring import Row, forget_peak_memory, matmul_peak, peak_memory, synchronise
 
-Pairs = Iterator[tuple[SegmentationSample, SegmentationSample]]  # of a labelled and an unlabelled batch
+Pairs = Iterator[tuple[MaskedBatch, MaskedBatch]]  # of a labelled and an unlabelled batch
 
 NUM_CLASSES = 18  # of synthetic data: as many as UCM has
 
@@ -63,12 +68,12 @@ def build(
     return S4GAN(DeepLabV2(num_classes, backbone), Discriminator(num_classes), settings, device, execution)
 
 
-def step_cost(s4gan: S4GAN, batches: Pairs, device: torch.device, steps: int) -> StepCost:
+def step_cost(method: Method, batches: Pairs, device: torch.device, steps: int) -> StepCost:
     """What steps cost after some to warm up: one in which arithmetic is counted, and those that compile."""
     counter = FlopCounterMode(display=False)
-    with nullcontext() if s4gan.execution.compile else counter:
-        for step in range(2 if s4gan.execution.compile else 1):
-            s4gan.train_step(*next(batches), step)
+    with nullcontext() if method.execution.compile else counter:
+        for step in range(2 if method.execution.compile else 1):
+            method.train_step(*next(batches), step)
     forget_peak_memory(device)
     times, waits = [], []
     for step in range(steps):
@@ -76,7 +81,7 @@ def step_cost(s4gan: S4GAN, batches: Pairs, device: torch.device, steps: int) ->
         started = time.perf_counter()
         pair = next(batches)
         waits.append(time.perf_counter() - started)
-        s4gan.train_step(*pair, step)
+        method.train_step(*pair, step)
         synchronise(device)
         times.append(time.perf_counter() - started)
     return StepCost(median(times), median(waits), peak_memory(device), counter.get_total_flops())
@@ -112,23 +117,24 @@ def split_of_a_step(s4gan: S4GAN, batches: Pairs, device: torch.device, steps: i
     return [Row(title, 1000 * median(seconds), "ms") for title, seconds in spent.items()]
 
 
-def training_data(settings: BenchmarkSettings, device: torch.device, plain: bool) -> tuple[int, Pairs]:
-    """Number of classes, and pairs of labelled and unlabelled batches."""
+def training_data(settings: BenchmarkSettings, device: torch.device, plain: bool, views: int = 0) -> tuple[int, Pairs]:
+    """Number of classes, and pairs of labelled and unlabelled batches; with so many strong views of the latter."""
     data, sizes, machine = settings.data, settings.sizes, settings.machine
     if data is None:
         batch = synthetic_batch(sizes)
-        return NUM_CLASSES, repeat((batch, batch))
+        return NUM_CLASSES, repeat((batch, with_views(batch, views) if views else batch))
     description = data.description()
     names = read_names(data.data_list, description)
     tiles = open_tiles(description, data.data_dir, names, names, None if plain else data.cache())
     samples = SampleSettings(sizes.input_size, sizes.batch_size, random_scale=True, random_mirror=True)
     workers, pin = 0 if plain else loader_workers(machine.num_workers, device, loaders=2), device.type == "cuda"
-    labelled, unlabelled = (
-        training_batches(
-            tiles, range(len(tiles)), samples, machine.random_seed, stream, workers=workers, pin_memory=pin
-        )
-        for stream in ("labelled", "unlabelled")
-    )
+    rest = {"workers": workers, "pin_memory": pin}
+    stream = (tiles, range(len(tiles)), samples, machine.random_seed)
+    labelled = training_batches(*stream, "labelled", **rest)  # type: ignore[arg-type]
+    if views:
+        viewed = viewed_batches(*stream, "unlabelled", **rest, views=views)  # type: ignore[arg-type]
+        return description.num_classes, zip(labelled, viewed, strict=True)
+    unlabelled = training_batches(*stream, "unlabelled", **rest)  # type: ignore[arg-type]
     return description.num_classes, zip(labelled, unlabelled, strict=True)
 
 
@@ -141,3 +147,11 @@ def synthetic_batch(sizes: Sizes) -> SegmentationSample:
         torch.tensor([size] * count),
         torch.arange(count),  # type: ignore[arg-type]
     )
+
+
+def with_views(batch: SegmentationSample, views: int) -> ViewedSample:
+    """The same tiles with one another as partners, and so many strong views of each."""
+    count, (height, width) = len(batch.image), batch.image.shape[-2:]
+    drawn = default_collate([draw_views(np.random.default_rng(n), (height, width), views) for n in range(count)])
+    partner = PartnerTile(batch.image.flip(0), batch.size.flip(0))
+    return ViewedSample(*batch, partner, drawn, torch.arange(count))  # type: ignore[arg-type]

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
+from model.methods import METHODS
+from tools.benchmarks.methods import measure_method
 from tools.benchmarks.parts import measure_checkpoint, measure_evaluation, measure_learner, measure_windows
 from tools.benchmarks.settings import Sizes
 from tools.benchmarks.training import NUM_CLASSES, StepCost, build, step_cost, synthetic_batch
@@ -57,6 +60,7 @@ def measure_whole(
         say(lines[-1])
     lines += ["", *_head(f"in {precision}", "measured")]
     parts: dict[str, Callable[[], list[Row]]] = {
+        **{name: partial(measure_method, name, sizes, device, precision) for name in METHODS},
         "learner": lambda: measure_learner(sizes, device, precision),
         "evaluation": lambda: measure_evaluation(sizes, device, precision),
         "maps in windows": lambda: measure_windows(sizes, device, precision),
