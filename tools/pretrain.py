@@ -244,7 +244,7 @@ def what_is_learned(settings: PretrainingSettings, tiles: PretrainingTiles, pret
     epochs = pretrainer.num_steps * settings.views.batch_size / count
     return (
         f"{count} tiles {from_what}; {learning.backbone}, {machine}; {pretrainer.num_steps} steps of "
-        f"{settings.views.batch_size} tiles, {epochs:.0f} epochs"
+        f"{settings.views.batch_size} tiles (epochs: {epochs:.0f})"
     )
 
 

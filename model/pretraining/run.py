@@ -111,7 +111,9 @@ class PretrainingRun:
         return self._step
 
     def finish(self, step: int) -> None:
-        """Write what the end of a run leaves, after so many steps: its state, the weights, how good they are, curves.
+        """Write what the end of a run leaves, after so many steps: its state, the weights, and curves.
+
+        How good the weights are is measured after the last step alone: who ends a run early does not wait for it.
 
         Raises:
             DataError: the loss or the networks are not finite.
@@ -119,7 +121,7 @@ class PretrainingRun:
         self._refuse(fault_of_losses(self._broken_step, self.batch_names))
         if step != self._saved_step or not self.folder.weights.is_file():
             self._save(step)
-        self.after = self._measure()
+        self.after = self._measure() if step == self.num_steps else None
         if distributed.is_main():
             assert self._log is not None
             self._log.close()

@@ -117,8 +117,8 @@ def choosing(
         "--scene-classes": None if classes else ",".join(asked),
         "--save-dir": free_folder(save_dir) if (save_dir / dataset).exists() else None,
     }
-    people = "no tile has a mask: the learner chooses which to draw, and asks people for scene labels"
-    notes = [] if classes else [people]
+    why = "" if weights else "no tile has a mask: "
+    notes = [] if classes else [f"{why}the learner chooses which to draw, and asks people for scene labels"]
     if not weights and not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
         notes.append("fetches ImageNet weights once; or make some by tools/pretrain.py, or --classifier-weights none")
     return NextStep(command_line("train_AL.py", options), notes)
