@@ -96,9 +96,10 @@ def say_outlook(jobs: StudyJobs, ahead: Outlook, side_by_side: int) -> None:
         f"{counted(len(study.amounts), 'label count')} × {{{', '.join(study.strategies)}}} × "
         f"{{{', '.join(study.methods)}}} × {counted(len(study.seeds), 'seed')}"
     )
-    say(f"{study.name}: {len(jobs.cells)} cells{parts} {grid}")
+    say(f"{study.name}: {counted(len(jobs.cells), 'cell')}{parts} {grid}")
     commands = sum(len(job.steps) for job in jobs.jobs)
-    say(f"{len(jobs.jobs)} jobs of {commands} commands, {len(ahead.done)} done, {len(ahead.left)} left")
+    all_jobs = f"{counted(len(jobs.jobs), 'job')} of {counted(commands, 'command')}"
+    say(f"{all_jobs}, {len(ahead.done)} done, {len(ahead.left)} left")
     if not ahead.left:
         say("nothing is left to do")
     for line in hours_in_words(ahead.time, side_by_side) if ahead.left else ():

@@ -43,7 +43,7 @@ classifier = "tiny"
 classifier_weights = "none"
 
 [select]
-alpha = 0.5
+alpha = 1
 beta = 1
 num_epochs = 1
 input_size = [32, 32]

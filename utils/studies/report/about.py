@@ -22,6 +22,8 @@ STRATEGIES = {
 METHODS = {
     "supervised": "learns from the labelled tiles alone; what unlabelled tiles have to beat",
     "s4gan": "learns from the unlabelled tiles too, where a discriminator takes its maps for human ones",
+    "fixmatch": "learns strongly changed views of unlabelled tiles from the labels that its own average is sure of",
+    "unimatch": "learns two strongly changed views of unlabelled tiles from the labels that it is sure of itself",
 }
 
 
