@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
@@ -35,7 +34,7 @@ import numpy as np
 import torch
 
 from data.batches.classification_batches import ClassificationBatches
-from data.batches.views import ViewBatches, most_blur
+from data.batches.views import ViewBatches
 from data.lists.pretraining import PretrainingTiles, open_pretraining_tiles
 from data.lists.scene_list import SceneList
 from data.settings import SampleSettings
@@ -57,7 +56,6 @@ from utils.compute.device import choose_device, loader_workers, machine_in_words
 from utils.compute.precision import resolve_precision
 from utils.console import say
 from utils.drawing.pictures import picture_grid, save_picture
-from utils.imagery.jitter import jittered
 from utils.progress import Progress
 from utils.runs.interrupt import StopRequest
 from utils.runs.origin import SeenTiles
@@ -201,7 +199,7 @@ def build(
         resolve_precision(settings.machine.precision, device),
         bands.pixels,
         len(tiles.listed.scenes.classes),
-        partial(jittered, most_blur=most_blur(settings.views), is_rgb=bands.is_rgb) if settings.views.jitter else None,
+        changes_colours=settings.views.jitter > 0,
     )
     told = Pretraining(learning.task, learning.backbone, bands, settings.views.input_size, 0, (seen, *before))
     return pretrainer, lambda steps: replace(told, steps=steps)

@@ -1,6 +1,6 @@
-"""Views of tiles to pre-train on: random crops, mirrored and resized, with the factors of their change of colours.
+"""Views of tiles to pre-train on: random crops, mirrored and resized, and how their colours change.
 
-Crops are cut here, by the loader's processes; colours change on the device, by `utils.imagery.jitter`.
+Crops are cut here, by the loader's processes; colours change on the device, by `utils.augmentation`.
 """
 
 import math
@@ -20,8 +20,8 @@ from data.batches.samplers import Draw, EndlessBatches, build_loader
 from data.batches.samples import to_channels_first
 from data.settings import AugmentationSettings
 from data.tiles import Tiles
+from utils.augmentation.parameters import Appearance
 from utils.imagery.bands import Bands
-from utils.imagery.jitter import JitterFactors
 from utils.settings import SettingsError
 
 # Of the published recipe (Bardes et al., ICLR 2022), which is that of BYOL but for solarising.
@@ -34,12 +34,12 @@ LONGEST = 4 / 3  # ratio of a crop's sides
 class ViewSample(NamedTuple):
     """Views of one tile; a batch holds the same fields with a leading dimension B.
 
-    image: uint8 (V, C, H, W). factors: of each view, leading dimension V. label: scene class id, -1 where it is not
+    image: uint8 (V, C, H, W). appearance: of each view, leading dimension V. label: scene class id, -1 where it is not
     known. tile: the tile's position in its list.
     """
 
     image: Tensor
-    factors: JitterFactors
+    appearance: Appearance
     label: int
     tile: int
 
@@ -57,8 +57,8 @@ class ViewTransform:
     settings: AugmentationSettings
     bands: Bands
 
-    def __call__(self, image: Tensor, rng: np.random.Generator) -> tuple[Tensor, JitterFactors]:
-        """A view of uint8 (C, H, W) at the views' size, and the factors of its colours, without a leading dimension."""
+    def __call__(self, image: Tensor, rng: np.random.Generator) -> tuple[Tensor, Appearance]:
+        """A view of uint8 (C, H, W) at the views' size, and how it is changed, without a leading dimension."""
         crop = _crop(image.shape[-2], image.shape[-1], self.settings.smallest_crop, rng)
         view = F.resize(
             F.crop(image, *crop), list(self.settings.input_size), InterpolationMode.BILINEAR, antialias=True
@@ -66,9 +66,9 @@ class ViewTransform:
         is_mirrored, is_flipped = rng.random(2) < 0.5  # aerial images have no upright position
         view = F.horizontal_flip(view) if is_mirrored else view
         view = F.vertical_flip(view) if is_flipped else view
-        return view, self._factors(rng)
+        return view, self._appearance(rng)
 
-    def _factors(self, rng: np.random.Generator) -> JitterFactors:
+    def _appearance(self, rng: np.random.Generator) -> Appearance:
         strength, bands = self.settings.jitter, len(self.bands.names)
         spread = strength * float(rng.random() < JITTERED)
         offsets = np.broadcast_to(rng.uniform(-1, 1, (2, 1 if self.bands.is_rgb else bands)), (2, bands))
@@ -76,19 +76,14 @@ class ViewTransform:
         grey, blurred = rng.random(2) < (GREY, BLURRED)
         blur = rng.uniform(LEAST_BLUR, MOST_BLUR) * min(self.settings.input_size)
         changes = strength > 0  # a share of a change is still a grey image
-        return JitterFactors(
+        return Appearance(
             brightness=_floats(1 + spread * BRIGHTNESS * offsets[0]),
             contrast=_floats(1 + spread * CONTRAST * offsets[1]),
             saturation=_floats(1 + spread * SATURATION * saturation),
             hue=_floats(spread * HUE * hue),
-            grey=_floats(changes and grey),
+            grey=torch.tensor(bool(changes and grey)),
             blur=_floats(blur if changes and blurred else 0),
         )
-
-
-def most_blur(settings: AugmentationSettings) -> float:
-    """The largest deviation in pixels that a view is blurred by; 0 where colours stay as they are."""
-    return MOST_BLUR * min(settings.input_size) if settings.jitter > 0 else 0.0
 
 
 def _crop(height: int, width: int, smallest: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -126,8 +121,8 @@ class TileViews(Dataset[ViewSample]):
     def __getitem__(self, draw: Draw | int) -> ViewSample:
         draw = Draw.of(draw)
         image, rng = to_channels_first(self.tiles.image(draw.tile)), draw.generator(self.seed, self.stream)
-        views, factors = zip(*(self.transform(image, rng) for _ in range(self.count)), strict=True)
-        together = JitterFactors(*(torch.stack(values) for values in zip(*factors, strict=True)))
+        views, appearances = zip(*(self.transform(image, rng) for _ in range(self.count)), strict=True)
+        together = Appearance(*(torch.stack(values) for values in zip(*appearances, strict=True)))
         return ViewSample(torch.stack(views), together, int(self.labels[draw.tile]), draw.tile)
 
 

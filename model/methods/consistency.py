@@ -76,18 +76,8 @@ class Consistency(Method):
     not depend on the process that makes them.
     """
 
+    settings: ConsistencySettings
     unlabelled_batches = 1
-
-    def __init__(
-        self,
-        generator: DeepLabV2,
-        settings: ConsistencySettings,
-        device: torch.device | str,
-        execution: Execution | None = None,
-        pixels: PixelFormat = RGB_PIXELS,
-    ) -> None:
-        super().__init__(generator, settings, device, execution, pixels)
-        self.settings: ConsistencySettings = settings
 
     @classmethod
     def build(

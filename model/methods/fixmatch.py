@@ -5,18 +5,19 @@ a strong view from the labels that are sure enough, in one pass with the labelle
 L = (CE(labelled) + CE(strong))/2, where CE(strong) is divided by the number of all pixels that hold data.
 """
 
+from collections.abc import Callable
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 from model.methods.consistency import Consistency, PseudoLabels, StrongView, agreeing, pixels_of_all
 from model.methods.device_batch import DeviceBatch
-from model.methods.settings import ConsistencySettings, Execution
 from model.networks.deeplabv2 import DeepLabV2
 from utils.batches import MaskedBatch
 from utils.compute import distributed
 from utils.drawing.curves import CurvePanel
 from utils.imagery.labels import IGNORE_INDEX
-from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import cross_entropy
 
 
@@ -27,22 +28,15 @@ class FixMatch(Consistency):
     views = ("strong",)
     watched = ("loss_ce", "loss_u", "loss_S", "kept", "agreement", "learning_rate")
 
-    def __init__(
-        self,
-        generator: DeepLabV2,
-        settings: ConsistencySettings,
-        device: torch.device | str,
-        execution: Execution | None = None,
-        pixels: PixelFormat = RGB_PIXELS,
-    ) -> None:
-        super().__init__(generator, settings, device, execution, pixels)
-        self._run_teacher = torch.compile(self.labelling) if self.execution.compile else self.labelling
-
     @property
     def labelling(self) -> DeepLabV2:
         """The teacher; see `Method.labelling`."""
         assert self.teacher is not None  # as the settings see to
         return self.teacher.network
+
+    @cached_property
+    def _run_teacher(self) -> Callable[[Tensor], Tensor]:
+        return torch.compile(self.labelling) if self.execution.compile else self.labelling
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step of the student and its teacher; see `Method.train_step`."""

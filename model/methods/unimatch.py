@@ -6,6 +6,8 @@ L = (CE(labelled) + CE(s1)/4 + CE(s2)/4 + CE(fp)/2)/2, where the last three are 
 hold data. Labelled tiles and weak views pass together, and so do both strong views.
 """
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +16,6 @@ from torch import Tensor
 
 from model.methods.consistency import Consistency, PseudoLabels, StrongView, Unlabelled, agreeing, pixels_of_all
 from model.methods.device_batch import DeviceBatch
-from model.methods.settings import ConsistencySettings, Execution
-from model.networks.deeplabv2 import DeepLabV2
 from utils.augmentation.strong import Pixels
 from utils.batches import MaskedBatch, ViewedBatch
 from utils.compute import distributed
@@ -23,7 +23,6 @@ from utils.compute.precision import autocast
 from utils.drawing.curves import CurvePanel
 from utils.imagery.images import normalise
 from utils.imagery.labels import IGNORE_INDEX
-from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.loss import confident_labels, cross_entropy
 
 DROPPED = 0.5  # of the feature channels
@@ -46,17 +45,10 @@ class UniMatch(Consistency):
     views = ("first strong", "second strong")
     watched = ("loss_ce", "loss_s1", "loss_s2", "loss_fp", "loss_S", "kept", "agreement", "learning_rate")
 
-    def __init__(
-        self,
-        generator: DeepLabV2,
-        settings: ConsistencySettings,
-        device: torch.device | str,
-        execution: Execution | None = None,
-        pixels: PixelFormat = RGB_PIXELS,
-    ) -> None:
-        super().__init__(generator, settings, device, execution, pixels)
-        perturb = self.generator.with_perturbed
-        self._run_perturbed = torch.compile(perturb) if self.execution.compile else perturb
+    @cached_property
+    def _run_perturbed(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        perturbed = self.generator.with_perturbed
+        return torch.compile(perturbed) if self.execution.compile else perturbed
 
     def train_step(self, labelled: MaskedBatch, unlabelled: MaskedBatch | None, step: int) -> dict[str, Tensor]:
         """One step; see `Method.train_step`."""

@@ -1,6 +1,6 @@
 """A backbone in pre-training: its step, its features, and what a resumed run needs of it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -8,24 +8,25 @@ from torch import Tensor, nn
 
 from model.pretraining.settings import TaskSettings
 from model.pretraining.tasks import TASKS
+from utils.augmentation.parameters import Appearance
+from utils.augmentation.strong import Pixels, changed
 from utils.batches import ImageBatch
 from utils.compute import distributed
 from utils.compute.device import place
 from utils.compute.precision import autocast
 from utils.imagery.images import network_input, normalise, unpack
-from utils.imagery.jitter import JitterFactors
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
 from utils.lr_scheduler import cosine
 from utils.optimisers import load_optimiser
 
 
 class ViewBatch(Protocol):
-    """Views of B tiles: uint8 images (B, V, C, H, W), factors of their colours, scene class ids or -1, int64 (B,)."""
+    """V views of each of B tiles: uint8 images (B, V, C, H, W), their changes, scene class ids or -1, int64 (B,)."""
 
     @property
     def image(self) -> Tensor: ...  # noqa: D102 — described by the class
     @property
-    def factors(self) -> JitterFactors: ...  # noqa: D102
+    def appearance(self) -> Appearance: ...  # noqa: D102
     @property
     def label(self) -> Tensor: ...  # noqa: D102
 
@@ -45,7 +46,7 @@ class Pretrainer:
         precision: of the encoder: `fp32`, `bf16` or `fp16`; the head and the loss are float32.
         pixels: how images are stored and normalised.
         classes: scene classes.
-        change_colours: what is made of views in [0, 1], shape (B, bands, H, W), by their factors; None: nothing.
+        changes_colours: whether colours and sharpness of views are changed, as drawn with them.
 
     Attributes:
         networks: both.
@@ -62,10 +63,10 @@ class Pretrainer:
         precision: str = "fp32",
         pixels: PixelFormat = RGB_PIXELS,
         classes: int = 0,
-        change_colours: Callable[[Tensor, JitterFactors], Tensor] | None = None,
+        changes_colours: bool = True,
     ) -> None:
         self.settings, self.num_steps, self.device, self.precision = settings, num_steps, device, precision
-        self.pixels, self.change_colours, self.width = pixels, change_colours, features
+        self.pixels, self.changes_colours, self.width = pixels, changes_colours, features
         self.watched = TASKS[settings.task].watched
         networks = nn.ModuleDict({"encoder": encoder, "head": TASKS[settings.task](features, classes)})
         if device.type == "cuda" and distributed.world_size() > 1:
@@ -114,10 +115,10 @@ class Pretrainer:
         stored = batch.image.transpose(0, 1).flatten(0, 1)
         sizes = torch.tensor(stored.shape[-2:]).expand(len(stored), 2)
         images, inside = unpack(stored, sizes, self.device, self.pixels)
-        if self.change_colours is not None:
-            factors = (values.transpose(0, 1).flatten(0, 1) for values in batch.factors)
-            on_device = JitterFactors(*(values.to(self.device, non_blocking=True) for values in factors))
-            images = self.change_colours(images, on_device) * inside
+        if self.changes_colours:
+            drawn = (values.transpose(0, 1).flatten(0, 1) for values in batch.appearance)
+            appearance = Appearance(*(values.to(self.device, non_blocking=True) for values in drawn))
+            images = changed(Pixels(images, inside), appearance, self.pixels)
         return images, inside
 
     @torch.inference_mode()

@@ -1,7 +1,7 @@
 """Changes of brightness, contrast and colour on batches of images, each image by its own factor.
 
 Images are float32 in [0, 1], shape (B, bands, H, W); those called `rgb` have red, green and blue. Factors have shape
-(B,). A factor that asks for no change gives the very image back.
+(B,); those of brightness and contrast may be (B, bands). A factor that asks for no change gives the very image back.
 """
 
 import torch
@@ -61,5 +61,5 @@ def _falls(sixths: Tensor) -> Tensor:
 
 
 def per_image(values: Tensor) -> Tensor:
-    """A number for each image in the shape that goes with (B, bands, H, W)."""
-    return values.view(-1, 1, 1, 1)
+    """Numbers of images (B,), or of their bands (B, bands), in the shape that goes with (B, bands, H, W)."""
+    return values.view(*values.shape, *(1,) * (4 - values.ndim))

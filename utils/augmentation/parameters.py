@@ -1,4 +1,4 @@
-"""What is drawn of the strong views of a tile: numbers that travel with a sample and are applied on the device."""
+"""What is drawn of changed views of a tile: numbers that travel with a sample and are applied on the device."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,8 +10,9 @@ from torch import Tensor
 class Appearance(NamedTuple):
     """How colours and sharpness are changed; one number for each view: shape (V,), of a batch (B, V).
 
-    brightness, contrast, saturation: factors, 1 for no change; float32. hue: turns of the colour circle, 0 for none;
-    float32. grey: whether colours are taken away; bool. blur: standard deviation in pixels, 0 for none; float32.
+    brightness, contrast, saturation: factors, 1 for no change; float32; the first two may be of each band, (V, bands).
+    hue: turns of the colour circle, 0 for none; float32. grey: whether colours are taken away; bool. blur: standard
+    deviation in pixels, 0 for none; float32.
     """
 
     brightness: Tensor

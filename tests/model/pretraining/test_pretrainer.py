@@ -12,8 +12,8 @@ from model.pretraining.pretrainer import Pretrainer, parameter_groups
 from model.pretraining.settings import TaskSettings
 from model.pretraining.tasks import LEAST_WIDTH
 from tests.utils.compute.test_distributed import in_processes
+from utils.augmentation.parameters import Appearance
 from utils.compute import distributed
-from utils.imagery.jitter import JitterFactors
 from utils.imagery.pixels import PixelFormat
 
 CPU = torch.device("cpu")
@@ -22,7 +22,7 @@ FOUR = PixelFormat((0.5,) * 4, (0.2,) * 4, has_validity=True)
 
 class Batch(NamedTuple):
     image: Tensor
-    factors: JitterFactors
+    appearance: Appearance
     label: Tensor
 
 
@@ -37,8 +37,8 @@ def make_batch(count: int = 8, views: int = 2, channels: int = 3, seed: int = 0)
     labels = torch.arange(count) % 2
     noise = torch.randint(0, 100, (count, views, channels, 16, 16), generator=rng)
     images = (noise + 150 * labels.view(-1, 1, 1, 1, 1)).to(torch.uint8)
-    ones = torch.ones(count, views, 3)
-    return Batch(images, JitterFactors(ones, ones, *(ones[..., 0],) * 4), labels)
+    one, none = torch.ones(count, views), torch.zeros(count, views)
+    return Batch(images, Appearance(one, one, one, none, none.bool(), none), labels)
 
 
 def build(task: str = "self", steps: int = 20, pixels: PixelFormat | None = None, plain: bool = False) -> Pretrainer:
@@ -80,7 +80,7 @@ def test_gradients_of_two_processes_are_those_of_one(task: str):
         pretrainer = build(task, plain=True)
         share = Batch(
             batch.image.chunk(processes)[rank],
-            JitterFactors(*(values.chunk(processes)[rank] for values in batch.factors)),
+            Appearance(*(values.chunk(processes)[rank] for values in batch.appearance)),
             batch.label.chunk(processes)[rank],
         )
         watched = pretrainer.train_step(share, 0)
@@ -113,16 +113,15 @@ def test_a_restored_pretrainer_goes_on_identically():
 def test_colours_change_before_normalising_and_missing_data_stay_zero():
     seen: list[Tensor] = []
     pretrainer = build(pixels=FOUR)
-    pretrainer.change_colours = lambda images, factors: images * 0 + factors.hue.view(-1, 1, 1, 1)
     pretrainer.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     batch = make_batch(4, channels=5)
-    batch.image[:, :, -1] = 255
+    batch.image[:, :, :-1], batch.image[:, :, -1] = 102, 255
     batch.image[1, 0, -1, :8] = 0  # no data in the upper half of the first view
-    factors = batch.factors._replace(hue=torch.arange(8).view(4, 2) / 8)
-    pretrainer.train_step(batch._replace(factors=factors), 0)
+    dimmed = batch.appearance._replace(brightness=torch.arange(8).view(4, 2, 1).expand(4, 2, 4) / 8)
+    pretrainer.train_step(batch._replace(appearance=dimmed), 0)
     first, second = seen[0].chunk(2)  # the first views of all tiles, then the second
-    assert first[2, 0, 0, 0] == pytest.approx((4 / 8 - 0.5) / 0.2, abs=1e-6)
-    assert second[1, 3, 0, 0] == pytest.approx((3 / 8 - 0.5) / 0.2)
+    assert first[2, 0, 0, 0] == pytest.approx((0.4 * 4 / 8 - 0.5) / 0.2, abs=1e-6)
+    assert second[1, 3, 0, 0] == pytest.approx((0.4 * 3 / 8 - 0.5) / 0.2)
     assert (first[1, :, :8] == 0).all()
     assert (first[1, :, 8:] != 0).all()
 

@@ -45,6 +45,14 @@ def test_contrast_is_the_distance_from_the_mean_of_each_band_where_there_are_dat
     torch.testing.assert_close(cut, contrasted(RGB[:, :, :3], EVERYWHERE[:, :, :3], FACTORS))
 
 
+def test_each_band_may_have_a_factor_of_its_own():
+    factors = torch.tensor([[0.5, 1.0, 1.5]]).repeat(4, 1)
+    for change in (brightened, lambda images, each: contrasted(images, EVERYWHERE, each)):
+        found = change(RGB, factors)
+        for band in range(3):
+            torch.testing.assert_close(found[:, band], change(RGB, factors[:, band])[:, band])
+
+
 def test_no_change_gives_the_very_image():
     for found in (
         brightened(RGB, FACTORS)[2],
