@@ -32,6 +32,7 @@ class ArmSummary:
         mean: of its cells; None where one is missing.
         on_these_areas, on_a_new_area: 95 % bootstrap intervals of the mean.
         done, cells: how many of its cells were scored, and how many it has.
+        scores: of the cells that were scored, areas by seeds.
         masks: labelled tiles of a cell, the mean over its cells; None: not known.
         scene_labels: likewise, of labels that the active learner asked for.
     """
@@ -42,6 +43,7 @@ class ArmSummary:
     on_a_new_area: Bounds
     done: int
     cells: int
+    scores: Sequence[float]
     masks: float | None
     scene_labels: float | None
 
@@ -110,7 +112,8 @@ def _arm(arm: Cell, grid: Grid, scores: Mapping[Cell, float | None], labels: Map
     here, there = (bounds_on_these_areas(values), bounds_on_a_new_area(values)) if is_whole else (none, none)
     own = [labels.get(cell, CellLabels()) for row in grid.cells(arm) for cell in row]
     costs = [_mean_of([getattr(each, name) for each in own]) for name in ("masks", "scene_labels")]
-    return ArmSummary(arm, _mean(values), here, there, done, values.size, *costs)
+    scored = values[np.isfinite(values)].tolist()
+    return ArmSummary(arm, _mean(values), here, there, done, values.size, scored, *costs)
 
 
 def _mean(values: np.ndarray) -> float | None:

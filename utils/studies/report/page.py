@@ -48,10 +48,7 @@ def chart_caption(summary: StudySummary, names: Names) -> str:
     """What the chart shows, and which arms it leaves out."""
     has_bars = any(arm.on_these_areas.low is not None for arm in summary.arms)
     bars = "Bars are 95 % intervals on these areas" if has_bars else "There are too few runs for intervals"
-    text = (
-        f"Mean IoU on the test tiles against the number of labelled tiles, means over areas and seeds. {bars}; points "
-        "stand a little beside one another so that they can be told apart."
-    )
+    text = f"Mean IoU on the test tiles. Pale dots are single runs, marks their means over areas and seeds. {bars}."
     left_out = [names.arm(arm.arm) for arm in summary.arms if arm.mean is None]
     if not left_out:
         return text

@@ -12,7 +12,7 @@ from tests.utils.studies.five_areas import ARM, CELLS, GRID, LABELS, STUDY, scor
 from utils.studies.costs import PeopleMinutes
 from utils.studies.coverage import share_table
 from utils.studies.redundancy import Redundancy
-from utils.studies.report.chart import save_study_chart
+from utils.studies.report.chart import save_study_chart, study_figure
 from utils.studies.report.facts import Facts
 from utils.studies.report.page import study_page
 from utils.studies.results import BEST, CellLabels, CellScore
@@ -147,3 +147,21 @@ def test_the_chart_leaves_out_what_is_missing(tmp_path):
     assert "Left out, as runs are missing: random, supervised." in words(page)
     nothing = summarised(CELLS, GRID, [CellScore(cell, BEST) for cell in CELLS], {c: CellLabels() for c in CELLS})
     assert not save_study_chart(tmp_path / "b.png", nothing)
+
+
+def test_with_one_label_count_the_chart_has_a_row_for_each_arm():
+    (axis,) = study_figure(summarised(CELLS, GRID, scores_of_all(), LABELS)).axes
+    rows = [label.get_text() for label in axis.get_yticklabels()]
+    assert rows == ["random, supervised", "random, s4gan", "margin, supervised", "margin, s4gan"]
+    dots = [line for line in axis.lines if line.get_alpha()]
+    assert [len(line.get_xdata()) for line in dots] == [10] * 4  # five areas by two seeds
+
+
+def test_with_several_label_counts_the_chart_has_curves():
+    more = [replace(cell, amount="0.2") for cell in CELLS]
+    scores = scores_of_all()
+    scores += [replace(score, cell=replace(score.cell, amount="0.2")) for score in scores]
+    labels = LABELS | {cell: CellLabels(80, 10, ("t1",), "pool", "start") for cell in more}
+    (axis,) = study_figure(summarised([*CELLS, *more], GRID, scores, labels)).axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["40", "80"]
+    assert len(axis.get_legend().get_texts()) == 4
