@@ -167,13 +167,11 @@ def record_of_run(folder: RunFolder, backbone: str | None, description: Descript
     return record
 
 
-def windows_of(settings: EvaluationSettings, tile: tuple[int, int], device: torch.device) -> Windows:
-    """How tiles of a size are read."""
+def windows_of(settings: EvaluationSettings, device: torch.device) -> Windows:
+    """How tiles are read."""
     assert settings.input_size is not None  # it is settled
-    largest = largest_window(settings.input_size, tile)
-    assert largest is not None  # both are known
     at_once = (settings.batch_size, PIXELS_AT_ONCE[device.type], MOST_AT_ONCE[device.type])
-    return Windows(largest, settings.input_size, Windows.overlap, *at_once)
+    return Windows(settings.input_size, settings.input_size, Windows.overlap, *at_once)
 
 
 def open_list(
@@ -186,7 +184,7 @@ def open_list(
         path,
         description,
         settings.input_size,
-        lambda tile: windows_of(settings, tile, device).tiles_at_once(tile),
+        windows_of(settings, device).tiles_at_once,
         loader_workers(settings.machine.num_workers, device),
         pin_memory=device.type == "cuda",
         as_filed=settings.eval_size == "file",
@@ -209,7 +207,7 @@ def scorer_of(
         settings.machine.random_seed,
         labelled,
         network.pixels,
-        windows_of(settings, tiles.tile_size, network.device),
+        windows_of(settings, network.device),
     )
 
 
@@ -263,7 +261,7 @@ def conditions_of(settings: EvaluationSettings, network: Trained, tiles: Evaluat
         "checkpoint_bytes": sum(4 * tensor.numel() for tensor in network.network.state_dict().values()),
         "tile_size": list(tiles.tile_size),
         "metres_per_pixel": tiles.metres_per_pixel or network.record.bands.metres_per_pixel,
-        "window": list(windows_of(settings, tiles.tile_size, network.device).plan(tiles.tile_size).window),
+        "window": list(windows_of(settings, network.device).plan(tiles.tile_size).window),
         "batch_size": tiles.batch_size,
         "precision": network.precision,
         "device": str(network.device),
@@ -279,7 +277,9 @@ def say_next(
     checkpoint, data = folder.network(step), settings.data
     if checkpoint.is_file():
         backbone = None if folder.options.is_file() else record.backbone
-        window = None if record.tile_size else tiles.tile_size
+        window = settings.input_size
+        if window == largest_window(record.crop, record.tile_size):
+            window = None  # `predict.py` takes the same
         say(str(prediction(data.dataset, data.data_dir, tiles.path, checkpoint, backbone, window)))
 
 

@@ -39,6 +39,7 @@ from model.run_files import checkpoint_of
 from model.trained import Trained
 from utils.errors import DataError, warn
 from utils.evaluation.calibration.record import temperature_of
+from utils.evaluation.windows import largest_window
 from utils.imagery.bands import Bands
 from utils.runs.files import write_atomically
 from utils.runs.record import RunRecord
@@ -107,11 +108,11 @@ def tile_size(settings: ExportSettings, record: RunRecord) -> int:
     """
     if settings.tile_size is not None:
         return settings.tile_size
-    size = record.tile_size
+    size = largest_window(record.crop, record.tile_size)
     if size is None:
-        raise SettingsError("the run does not say how large its training tiles were; give {tile_size}")
+        raise SettingsError("the run does not say how large its training crops or tiles were; give {tile_size}")
     if size[0] != size[1]:
-        raise SettingsError("the run's tiles are {}×{} pixels, and an ONNX input is square; give {tile_size}", *size)
+        raise SettingsError("the run learned from {}×{} pixels, and an ONNX input is square; give {tile_size}", *size)
     return size[0]
 
 

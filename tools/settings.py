@@ -195,7 +195,8 @@ class EvaluationSettings:
         data: the data set and the list that the checkpoint is chosen on.
         test_list: tiles that only the chosen checkpoint is scored on; None: none.
         ignore_label: mask id that is not scored, beside 255; None: that of the run.
-        input_size: height and width in pixels that smaller tiles are padded to; None: as in training, else 320×320.
+        input_size: height and width in pixels of the largest window, which smaller tiles are padded to; None: as in
+            training, else 320×320.
         eval_size: score at `tile` size, or on the grid of each mask `file`.
         batch_size: tiles of a batch, or windows of tiles that are larger than a window; None: by their size, up to 4 on
             a CPU and 16 on a GPU.
@@ -283,7 +284,7 @@ class ExportSettings:
         checkpoint: the network's file; None: of `checkpoint_dir`, best.pth or else the newest.
         checkpoint_dir: folder of a run.
         backbone: of the generator; None: as the run says.
-        tile_size: height and width of the input in pixels; None: those of the run's tiles.
+        tile_size: height and width of the input in pixels; None: those of the run's crops, else of its tiles.
         tiles_overlap: percent of a tile that the next one covers, for QGIS Deepness.
         batch: how many tiles the network takes at once: `dynamic` or `1`.
         metres_per_pixel: ground size of a pixel; None: as the run says.

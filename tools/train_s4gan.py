@@ -60,7 +60,7 @@ from utils.compute.device import choose_device, loader_workers, machine_in_words
 from utils.compute.precision import resolve_precision
 from utils.console import say
 from utils.evaluation.notes import on_drafted_masks, on_labelled_tiles, on_overlapping_tiles
-from utils.evaluation.windows import Windows, largest_window
+from utils.evaluation.windows import Windows
 from utils.progress import Progress
 from utils.runs.folder import RunFolder
 from utils.runs.interrupt import StopRequest
@@ -182,7 +182,7 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles, origin: O
         path,
         training.description,
         samples.input_size,
-        lambda tile: validation_windows(settings, tile).tiles_at_once(tile),
+        validation_windows(settings).tiles_at_once,
         called=called,
     )
     if learned := on_labelled_tiles(tiles.names, training.labelled, path):
@@ -196,13 +196,11 @@ def open_validation_tiles(settings: TrainingSettings, training: Tiles, origin: O
     return tiles
 
 
-def validation_windows(settings: TrainingSettings, tile: tuple[int, int]) -> Windows:
-    """How validation reads tiles of a size: a batch has no more pixels than one that this process trains on."""
+def validation_windows(settings: TrainingSettings) -> Windows:
+    """How validation reads tiles: a batch has no more pixels than one that this process trains on."""
     crop, share = settings.samples.input_size, distributed.world_size() * settings.method.accumulate
     most = max(1, settings.samples.batch_size // share)
-    largest = largest_window(crop, tile)
-    assert largest is not None  # both are known
-    return Windows(largest, crop, Windows.overlap, settings.val_batch_size, most * crop[0] * crop[1], most)
+    return Windows(crop, crop, Windows.overlap, settings.val_batch_size, most * crop[0] * crop[1], most)
 
 
 def with_fitting_method(settings: TrainingSettings, tiles: Tiles) -> TrainingSettings:
@@ -260,7 +258,7 @@ def record_of(settings: TrainingSettings, tiles: Tiles, method: Method, from_ima
 
 def validate(settings: TrainingSettings, tiles: EvaluationTiles, method: Method) -> float | None:
     """Mean IoU on the validation list; the processes share the tiles."""
-    windows = validation_windows(settings, tiles.tile_size)
+    windows = validation_windows(settings)
     return mean_iou(method, tiles.loader, tiles.description.num_classes, windows)
 
 

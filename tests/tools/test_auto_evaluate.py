@@ -39,7 +39,7 @@ from tests.conftest import (
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate
 from utils.evaluation import checkpoints as checkpoints_module
-from utils.evaluation import tile_lists, windows
+from utils.evaluation import tile_lists
 from utils.evaluation.areas import adjusted_areas_of_summary
 from utils.evaluation.calibration import read_calibration
 from utils.evaluation.metric import CLASS_SCORES
@@ -194,21 +194,20 @@ def test_without_a_test_list_every_output_says_chosen_on_this_list(tiny, run, tm
     assert "Chosen on this list" in (tmp_path / "report.html").read_text()
 
 
-def test_tiles_larger_than_a_window_are_scored_on_the_maps_that_predict_makes(run, tmp_path, monkeypatch):
-    """`--input-size` is what smaller tiles are padded to, and windows are no smaller."""
-    monkeypatch.setattr(windows, "LARGEST", 40)
+def test_tiles_larger_than_a_window_are_scored_on_the_maps_that_predict_makes(run, tmp_path):
+    """`--input-size` is what smaller tiles are padded to, and the size of windows."""
     large = write_custom(tmp_path / "custom", count=2, size=(80, 70))
     assert auto_evaluate.main(argv(large, run, tmp_path / "out", "--all", step_eval=200, start_eval=200)) == 0
     network = Trained.open(run / "checkpoint200.pth", device="cpu", precision="fp32")
     truth, prediction = [], []
     for name in large.names:
         image = np.array(Image.open(large.folder / "images" / f"{name}.png"))
-        prediction.append(network.predict(image, WindowSettings((40, 40))))
+        prediction.append(network.predict(image, WindowSettings((32, 32))))
         truth.append(np.array(Image.open(large.folder / "masks" / f"{name}.png")))
     expected = accuracy_score(np.stack(truth).ravel(), np.stack(prediction).ravel())
     assert float(rows_of(tmp_path / "out")[200]["pixel_accuracy"]) == pytest.approx(expected, abs=1e-6)
-    assert summary_of(tmp_path / "out")["window"] == [32, 40]
-    assert "80×70 pixels, read in windows of 32×40" in (tmp_path / "out" / "report.html").read_text()
+    assert summary_of(tmp_path / "out")["window"] == [32, 32]
+    assert "80×70 pixels, read in windows of 32×32" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_padding_and_batches_change_nothing(results, tiny, run, tmp_path):

@@ -202,7 +202,9 @@ def test_a_checkpoint_file_or_its_folder(run_dir, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(("size", "message"), [(None, "how large its training tiles were"), ((32, 48), "32×48 pixels")])
+@pytest.mark.parametrize(
+    ("size", "message"), [(None, "how large its training crops or tiles were"), ((32, 48), "32×48 pixels")]
+)
 def test_tiles_that_are_not_square_or_unknown_need_a_size(tmp_path, capsys, size, message):
     run_dir = write_run(tmp_path / "run", replace(RGB_RECORD, tile_size=size))
     line = error_line(capsys, 2, export.main, words(run_dir, tmp_path / "a.onnx"))

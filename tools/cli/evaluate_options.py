@@ -43,7 +43,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
         "--input-size",
         type=image_size,
         metavar="H,W",
-        help="pixels that smaller tiles are padded to; default as in training, else 320,320",
+        help="pixels that tiles are seen in: smaller ones are padded to it, larger ones read in several such windows; "
+        "default as in training, else 320,320",
     )
     data.add_argument(
         "--eval-size",

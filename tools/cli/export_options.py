@@ -15,7 +15,7 @@ def parse_args(description: str | None, argv: list[str] | None = None) -> Export
     add = parser.add_argument_group("the file").add_argument
     add("--out", type=Path, required=True, metavar="FILE", help="the file, such as model.onnx")
     add("--overwrite", action="store_true", help="replace --out")
-    add("--tile-size", type=count(16, 16384), metavar="S", help="pixels a side of its input; default the run's tiles")
+    add("--tile-size", type=count(16, 16384), metavar="S", help="pixels a side of its input; default the run's crops")
     add("--batch", type=one_of("batch", ("dynamic", "1")), default="dynamic", help="tiles at once: dynamic or 1")
     add(
         "--tiles-overlap",

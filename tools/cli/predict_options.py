@@ -70,7 +70,7 @@ def _add_prediction(parser: argparse.ArgumentParser) -> None:
         "--input-size",
         type=image_size,
         metavar="H,W",
-        help="pixels of the largest window; smaller images are seen at once; default the run's tile size, at most 768",
+        help="pixels of the largest window; smaller images are seen at once; default as in training",
     )
     add(
         "--overlap",

@@ -119,7 +119,7 @@ class WindowSettings:
 
     Attributes:
         input_size: height and width in pixels of the largest window; smaller images are seen at once. None: those of
-            the run's tiles, at most 768, or of its crops where they are larger.
+            the run's crops; where they are not known, of its tiles, at most 768.
         overlap: least share of the largest window, in [0, 1), that neighbours have in common; each gives half of it,
             and sees the other half as context.
         batch_size: windows, or smaller images of one size, of a batch; None: by their pixels, as many as hold 768×768

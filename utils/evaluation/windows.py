@@ -21,7 +21,6 @@ from utils.evaluation.settings import WindowSettings
 Size = tuple[int, int]
 
 LARGEST = 768  # pixels of a window's side: with ResNet-101 a pass takes about 1 GB, and larger ones save no more time
-_MULTIPLE = 8  # the output stride
 PIXELS_AT_ONCE = {"cpu": LARGEST**2, "cuda": 8 * LARGEST**2}  # of a batch; on a CPU more take memory and save no time
 MOST_AT_ONCE = {"cpu": 4, "cuda": 16}
 
@@ -135,22 +134,23 @@ class Windows:
 def largest_window(crop: Size | None, tile: Size | None) -> Size | None:
     """The largest window of a network; None where nobody says what it was trained on.
 
-    It is as large as a tile up to `LARGEST`, and no smaller than a crop. In larger windows the outer weights of the
-    widest classifiers, which met padding in most crops, would count everywhere, and maps become worse.
+    It is as large as a training crop. In larger windows the outer weights of the widest classifiers count, which met
+    padding in most crops, or in all of them: those 192 pixels away learn nothing from crops of 192 pixels or less. Of
+    a network that was trained on crops of 128, whole tiles of 256 made worse maps (mean IoU 0.47, in windows 0.51).
 
     Args:
         crop: height and width of a training crop.
-        tile: height and width of a training tile.
+        tile: height and width of a training tile; it counts where the crop is not known, up to `LARGEST`.
     """
-    crop, tile = crop or tile, tile or crop
-    if crop is None or tile is None:
-        return None
-    height, width = (max(side, min(of_tile, LARGEST)) for side, of_tile in zip(crop, tile, strict=True))
-    return height, width
+    if crop is not None or tile is None:
+        return crop
+    return min(tile[0], LARGEST), min(tile[1], LARGEST)
 
 
 def window_spans(size: int, largest: int, overlap: float) -> tuple[Span, ...]:
-    """Windows along one side of an image: few, equally long, evenly spread, and together of the fewest pixels.
+    """Windows along one side of an image: few, as long as they may be, and evenly spread.
+
+    Shorter ones would cover it too, with fewer pixels that are seen twice; but context makes better maps.
 
     Args:
         size: pixels of the side.
@@ -161,11 +161,9 @@ def window_spans(size: int, largest: int, overlap: float) -> tuple[Span, ...]:
         return (Span(0, size, 0, size),)
     shared = int(largest * overlap)
     number = -(-(size - shared) // (largest - shared))
-    length = -(-(size + (number - 1) * shared) // number)
-    length = min(largest, -(-length // _MULTIPLE) * _MULTIPLE)
-    starts = [place * (size - length) // (number - 1) for place in range(number)]
-    cuts = [0, *((start + length + following) // 2 for start, following in pairwise(starts)), size]
-    return tuple(Span(start, start + length, *ends) for start, ends in zip(starts, pairwise(cuts), strict=True))
+    starts = [place * (size - largest) // (number - 1) for place in range(number)]
+    cuts = [0, *((start + largest + following) // 2 for start, following in pairwise(starts)), size]
+    return tuple(Span(start, start + largest, *ends) for start, ends in zip(starts, pairwise(cuts), strict=True))
 
 
 class WindowBatch(NamedTuple):

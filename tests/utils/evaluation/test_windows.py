@@ -85,10 +85,10 @@ def computed(plan: WindowPlan) -> float:
 
 def test_few_pixels_are_computed_twice():
     assert Windows().plan((768, 700)).is_single
-    assert Windows().plan((1280, 1280)).window == (688, 688)
-    assert computed(Windows().plan((1280, 1280))) < 1.16
-    assert computed(Windows().plan((4000, 4000))) < 1.3
-    assert computed(Windows((256, 256)).plan((4000, 4000))) < 1.33
+    assert Windows().plan((1280, 1280)).window == (768, 768)
+    assert computed(Windows().plan((1280, 1280))) < 1.45
+    assert computed(Windows().plan((4000, 4000))) < 1.34
+    assert computed(Windows((256, 256)).plan((4000, 4000))) < 1.4
 
 
 def test_windows_fill_batches_that_stay_in_a_row_and_small_images_are_padded():
@@ -177,11 +177,11 @@ def test_what_is_kept_of_a_window_may_be_less_than_its_maps():
     ("crop", "tile", "largest"),
     [
         ((320, 320), (256, 256), (320, 320)),
-        ((320, 320), (4000, 4000), (768, 768)),
-        ((1024, 320), (4000, 4000), (1024, 768)),
-        ((128, 128), (256, 256), (256, 256)),
-        ((128, 128), (4000, 4000), (768, 768)),
+        ((320, 320), (4000, 4000), (320, 320)),
+        ((1024, 320), (4000, 4000), (1024, 320)),
+        ((128, 96), (256, 256), (128, 96)),
         (None, (32, 48), (32, 48)),
+        (None, (4000, 700), (768, 700)),
         ((320, 320), None, (320, 320)),
         (None, None, None),
     ],
