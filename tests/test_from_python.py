@@ -16,7 +16,7 @@ from model import Trained
 from model.methods.settings import S4GANSettings
 from model.settings import NetworkSettings
 from tests.test_readme import README
-from tools.settings import TrainingSettings
+from tools.settings.learning import TrainingSettings
 from tools.train_s4gan import train
 from utils.errors import OptionError
 from utils.runs.settings import KeepingSettings, MachineSettings

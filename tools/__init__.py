@@ -9,11 +9,11 @@ from utils.lazy import public_names
 __all__, __getattr__, __dir__ = public_names(
     __name__,
     {
-        "EvaluationSettings": "settings",
-        "ExportSettings": "settings",
-        "PredictionSettings": "settings",
-        "SelectionSettings": "settings",
-        "TrainingSettings": "settings",
+        "EvaluationSettings": "settings.maps",
+        "ExportSettings": "settings.maps",
+        "PredictionSettings": "settings.maps",
+        "SelectionSettings": "settings.learning",
+        "TrainingSettings": "settings.learning",
         "evaluate": "auto_evaluate",
         "export_network": "export",
         "make_maps": "predict",

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import evaluate_options
 from tools.cli.running import parse_first, run
-from tools.settings import EvaluationSettings
+from tools.settings.maps import EvaluationSettings
 
 
 def parse_args(argv: list[str] | None = None) -> EvaluationSettings:
@@ -42,9 +42,9 @@ from model.networks.names import BACKBONES
 from model.run_files import read_run, require_classes
 from model.trained import Trained
 from tools.cli.crf_options import options_table
-from tools.cli.mask_remarks import say_mask_remarks
-from tools.cli.next_command import prediction
-from tools.cli.seen_tiles import remarks_on_scored
+from tools.said.mask_remarks import say_mask_remarks
+from tools.said.next_command import prediction
+from tools.said.seen_tiles import remarks_on_scored
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers
 from utils.console import say

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import export_options
 from tools.cli.running import parse_first, run
-from tools.settings import ExportSettings
+from tools.settings.maps import ExportSettings
 
 
 def parse_args(argv: list[str] | None = None) -> ExportSettings:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import label_options
 from tools.cli.running import parse_first, run
-from tools.settings import LabelExportSettings, LabelImportSettings, LabelStatusSettings
+from tools.settings.labelling import LabelExportSettings, LabelImportSettings, LabelStatusSettings
 
 
 def parse_args(argv: list[str] | None = None) -> label_options.Settings:
@@ -41,7 +41,7 @@ from data.labelling.tiles import LabelTiles
 from data.lists.splits import read_chosen
 from model.run_files import require_classes
 from model.trained import Trained
-from tools.cli.next_command import training, typed_again
+from tools.said.next_command import training, typed_again
 from utils.compute.device import choose_device
 from utils.errors import warn
 from utils.evaluation.settings import WindowSettings

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import predict_options
 from tools.cli.running import parse_first, run
-from tools.settings import PredictionSettings
+from tools.settings.maps import PredictionSettings
 
 
 def parse_args(argv: list[str] | None = None) -> PredictionSettings:

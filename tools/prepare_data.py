@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 from data.preparing.settings import DeepGlobeSettings, DemoSettings, PreparationSettings, ScenesSettings, UCMSettings
 from tools.cli import prepare_options
 from tools.cli.running import parse_first, run
-from tools.settings import CacheReportSettings, CheckSettings
+from tools.settings.upkeep import CacheReportSettings, CheckSettings
 
 
 def parse_args(argv: list[str] | None = None) -> prepare_options.Settings:
@@ -37,9 +37,9 @@ from data.preparing.downloads import prepare_deepglobe, prepare_demo, prepare_uc
 from data.preparing.folder import Report
 from data.preparing.scenes import prepare_scenes
 from data.reader import TileReader
-from tools.cli.cached_tiles import look_at_cache
-from tools.cli.next_command import NextStep, choosing, fitting_ratio, training
 from tools.doctor import report as doctor
+from tools.said.cached_tiles import look_at_cache
+from tools.said.next_command import NextStep, choosing, fitting_ratio, training
 
 
 def main(argv: list[str] | None = None) -> int:

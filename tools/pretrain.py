@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import pretrain_options
 from tools.cli.running import parse_first, run
-from tools.settings import PretrainingSettings
+from tools.settings.learning import PretrainingSettings
 
 
 def parse_args(argv: list[str] | None = None) -> PretrainingSettings:
@@ -49,8 +49,8 @@ from model.settings import NetworkSettings
 from model.weights.loading import load_backbone
 from model.weights.pretrained import Pretraining, origin_of_file, pretraining_of
 from model.weights.start import weights_path
-from tools.cli.next_command import FirstWeights
-from tools.cli.next_steps import choosing_and_training
+from tools.said.next_command import FirstWeights
+from tools.said.next_steps import choosing_and_training
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
 from utils.compute.precision import resolve_precision

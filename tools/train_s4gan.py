@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root:
 
 from tools.cli import train_options
 from tools.cli.running import parse_first, run
-from tools.settings import TrainingSettings
+from tools.settings.learning import TrainingSettings
 
 
 def parse_args(argv: list[str] | None = None) -> TrainingSettings:
@@ -51,12 +51,12 @@ from model.training import TrainingRun
 from model.validation import mean_iou
 from model.weights.loading import load_network
 from model.weights.start import load_first_weights, origin_of_run
-from tools.cli.mask_remarks import say_mask_remarks
-from tools.cli.next_command import evaluation, prediction
-from tools.cli.seen_tiles import remarks_on_scored
+from tools.said.mask_remarks import say_mask_remarks
+from tools.said.seen_tiles import remarks_on_scored
+from tools.said.training import report, what_is_trained
 from utils.batches import MaskedBatch
 from utils.compute import distributed
-from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record
+from utils.compute.device import choose_device, loader_workers, machine_record
 from utils.compute.precision import resolve_precision
 from utils.console import say
 from utils.evaluation.notes import on_drafted_masks, on_labelled_tiles, on_overlapping_tiles
@@ -270,32 +270,6 @@ def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: i
         for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True)
     )
     return draw_panels(method, labelled, unlabelled, description.legend, description.colours, step, description.bands)
-
-
-def what_is_trained(settings: TrainingSettings, tiles: Tiles, method: Method) -> str:
-    """Tiles, network, machine and schedule in words."""
-    unlabelled = len(tiles) - len(tiles.labelled) if method.unlabelled_batches else 0
-    machine = machine_in_words(method.device, method.execution.precision)
-    return (
-        f"{len(tiles.labelled)} labelled and {unlabelled} unlabelled tiles; {settings.network.backbone}, {machine}; "
-        f"{settings.method.num_steps} steps, {method.settings.in_words()}"
-    )
-
-
-def report(settings: TrainingSettings, tiles: Tiles, folder: RunFolder, finished: int, stop: StopRequest) -> int:
-    """Say where things are and how to go on; returns the exit code, the same in all processes."""
-    if finished < settings.method.num_steps:
-        reason = stop.reason or "another process was asked to end"
-        say(f"{reason}: state saved after step {finished}; the same command with --resume goes on")
-        return max(distributed.gather_objects(stop.exit_code))
-    say(f"checkpoints, curves and pictures: {folder.path}")
-    data, crop = settings.data, settings.samples.input_size
-    if steps := folder.steps():
-        places = (data.data_dir, data.data_list, tiles.description, folder.path)
-        say(str(evaluation(data.dataset, *places, steps, crop, settings.val_list)))
-    elif folder.best.is_file():
-        say(str(prediction(data.dataset, data.data_dir, data.data_list, folder.best, None, None)))
-    return 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from PIL import Image
 from data.checking.mask_values import MaskValues, as_number, how_to_declare, kept, meanings, name_of, undeclared
 from data.decoding.image_faults import raw_mode
 from data.decoding.images import decode, decode_rgb, mask_turn, open_image
+from data.decoding.near_colours import nearest_declared
 from data.decoding.orientation import turned
 from data.decoding.palette_files import PaletteFiles, palette_of
 from data.descriptions import Description
@@ -18,7 +19,6 @@ from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX
 
 MAX_OFF_PALETTE = 0.05  # share of a mask's pixels with a colour or id that no class has
-NEAR = 32  # distance in RGB, of channels 0..255, up to which a colour is read as the nearest declared one
 MAX_NEAR = 0.5  # share of a mask's pixels that may take the nearest colour: above it, these are no edges
 _PIECE = 1 << 20  # pixels that are counted at once
 _OFF_PALETTE = 254  # marks values that no class has until they become 255
@@ -244,7 +244,7 @@ def _from_colours(
     if not strange.any():
         return ids, pixels, 0
     found, where, counts = np.unique(colours[strange], return_inverse=True, return_counts=True)
-    nearest = _nearest(found, description)
+    nearest = nearest_declared(found, description)
     if accepts_near is None:
         accepts_near = counts[[colour >= 0 for colour in nearest]].sum() <= MAX_NEAR * ids.size
     if not accepts_near:
@@ -255,30 +255,6 @@ def _from_colours(
         pixels[taken if taken in declared else colour] = pixels.get(taken, 0) + count
         near += count if taken in declared else 0
     return ids, _rarer_together(pixels, description), near
-
-
-def near_distance(description: Description) -> float:
-    """Distance in RGB up to which a colour is read as the nearest declared one.
-
-    It is 32 of 255 levels, and less than half the way between two declared colours, so that none lies between them.
-    """
-    declared = np.array([*(description.palette or ()), *description.ignore_colours], np.float64)
-    apart = np.linalg.norm(declared[:, None] - declared[None], axis=-1)[~np.eye(len(declared), dtype=bool)]
-    return min(float(NEAR), float(apart.min(initial=np.inf)) / 2 - 1e-6)
-
-
-def _nearest(colours: np.ndarray, description: Description) -> list[int]:
-    """The declared colour near each of some colours, as 0xRRGGBB; -1 where none is."""
-    declared = list(meanings(description))
-    corners = np.array([[c >> 16, c >> 8 & 255, c & 255] for c in declared], np.float64)
-    points = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1).astype(np.float64)
-    limit, chosen = near_distance(description), []
-    for start in range(0, len(points), 4096):  # a photograph taken for a mask has very many
-        apart = np.linalg.norm(points[start : start + 4096, None] - corners[None], axis=-1)
-        best = apart.argmin(axis=1)
-        close = apart[np.arange(len(best)), best] <= limit
-        chosen += [declared[index] if is_close else -1 for index, is_close in zip(best, close, strict=True)]
-    return chosen
 
 
 def _histogram(values: np.ndarray, length: int) -> np.ndarray:

@@ -11,7 +11,8 @@ import utils.runs
 from data.settings import DataSettings, LabelledSettings, MapSourceSettings, SampleSettings
 from model.methods.settings import MethodSettings, S4GANSettings, SupervisedSettings
 from model.settings import LearnerSettings, NetworkSettings
-from tools.settings import EvaluationSettings, PredictionSettings, SelectionSettings, TrainingSettings
+from tools.settings.learning import SelectionSettings, TrainingSettings
+from tools.settings.maps import EvaluationSettings, PredictionSettings
 from utils.evaluation.settings import RangeSettings
 from utils.runs.settings import FolderSettings, KeepingSettings, MachineSettings
 from utils.selection.settings import QuerySettings

@@ -29,7 +29,7 @@ from tests.conftest import TinySet, write_custom, write_list, write_overlapping
 from tests.files import image_file
 from tests.utils.compute.test_distributed import in_processes
 from tools import train_AL
-from tools.settings import LabelSourceSettings, SelectionSettings
+from tools.settings.learning import LabelSourceSettings, SelectionSettings
 from utils.runs import files, interrupt
 from utils.runs.settings import MachineSettings
 from utils.selection import folder as selection_folder

@@ -37,7 +37,7 @@ from tests.conftest import TinySet, contents, error_line, write_custom, write_im
 from tests.tools.test_train_AL import before
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
-from tools.settings import TrainingSettings
+from tools.settings.learning import TrainingSettings
 from utils.evaluation import views, windows
 from utils.runs.folder import RunFolder
 from utils.runs.pace import Pace

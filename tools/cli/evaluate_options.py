@@ -8,7 +8,7 @@ from tools.cli.as_settings import parsed
 from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
 from tools.cli.shared_options import add_data_options, add_machine_options
-from tools.settings import EvaluationSettings
+from tools.settings.maps import EvaluationSettings
 from utils.compute.number_formats import PRECISIONS
 from utils.evaluation.settings import FIRST_STEP, LAST_STEP
 

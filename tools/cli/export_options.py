@@ -5,7 +5,7 @@ from pathlib import Path
 from tools.cli.as_settings import parsed
 from tools.cli.network_options import add_network_options
 from tools.cli.parser import CommandParser, count, number, one_of
-from tools.settings import ExportSettings
+from tools.settings.maps import ExportSettings
 
 
 def parse_args(description: str | None, argv: list[str] | None = None) -> ExportSettings:

@@ -7,7 +7,7 @@ from typing import Any
 from data.labelling.settings import TARGET_NAMES
 from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, SubcommandParser, dataset_name, number, one_of
-from tools.settings import LabelExportSettings, LabelImportSettings, LabelStatusSettings
+from tools.settings.labelling import LabelExportSettings, LabelImportSettings, LabelStatusSettings
 from utils.compute.number_formats import PRECISIONS
 
 Settings = LabelExportSettings | LabelImportSettings | LabelStatusSettings

@@ -7,7 +7,7 @@ from tools.cli.as_settings import parsed
 from tools.cli.crf_options import add_crf_options, crf_settings
 from tools.cli.network_options import add_network_options
 from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
-from tools.settings import PredictionSettings
+from tools.settings.maps import PredictionSettings
 from utils.compute.number_formats import PRECISIONS
 from utils.evaluation.settings import WindowSettings
 

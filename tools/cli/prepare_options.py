@@ -9,7 +9,7 @@ from tools.cli.as_settings import parsed
 from tools.cli.doctor_options import add_doctor_options
 from tools.cli.parser import CommandParser, SubcommandParser, count, number
 from tools.cli.scenes_options import add_scenes
-from tools.settings import CacheReportSettings, CheckSettings
+from tools.settings.upkeep import CacheReportSettings, CheckSettings
 
 Settings = PreparationSettings | CheckSettings | CacheReportSettings
 SETTINGS: dict[str, type[Settings]] = {

@@ -9,7 +9,7 @@ from tools.cli.as_settings import parsed
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
 from tools.cli.select_options import class_names
 from tools.cli.shared_options import add_data_options, add_machine_options
-from tools.settings import PretrainingSettings
+from tools.settings.learning import PretrainingSettings
 from utils.compute.number_formats import PRECISIONS
 
 

@@ -20,7 +20,7 @@ from data.checking.findings import Finding
 from data.checking.picture import draw_tile
 from data.checking.surveyed_set import SurveyedSet
 from tools.doctor import run_checks
-from tools.settings import CheckSettings
+from tools.settings.upkeep import CheckSettings
 from utils.compute.device import choose_device
 from utils.drawing.pictures import save_picture
 from utils.errors import DataError

@@ -27,7 +27,7 @@ from model.weights.defaults import default_weights
 from model.weights.files import read_state_dict
 from model.weights.loading import load_backbone, load_network
 from model.weights.matching import is_generator_checkpoint
-from tools.settings import CheckSettings
+from tools.settings.upkeep import CheckSettings
 from utils.compute.device import choose_device
 from utils.compute.machine import free_memory, total_memory
 from utils.compute.precision import resolve_precision

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.pretraining.folder import PretrainingFolder
 from tools.cli import evaluate_options, pretrain_options, select_options, train_options
-from tools.settings import PretrainingSettings, SelectionSettings, TrainingSettings
+from tools.settings.learning import PretrainingSettings, SelectionSettings, TrainingSettings
 from utils.errors import OptionError
 from utils.selection.folder import SelectionFolder
 from utils.studies.cells import Cell, network_of, options_of

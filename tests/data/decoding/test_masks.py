@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from data.checking.mask_values import MaskValues
-from data.decoding.masks import RawMask, decode_mask, near_distance, read_ids, read_mask
+from data.decoding.masks import RawMask, decode_mask, read_ids, read_mask
+from data.decoding.near_colours import near_distance
 from data.descriptions import DEEPGLOBE, UCM, Description
 from tests.conftest import write_image
 from tests.files import image_file, png_file

@@ -5,7 +5,7 @@ import pytest
 from data.settings import MapSourceSettings
 from tools.cli.crf_options import add_crf_options, crf_settings, options_table
 from tools.cli.parser import CommandParser
-from tools.settings import PredictionSettings
+from tools.settings.maps import PredictionSettings
 from utils.evaluation.settings import CRFSettings
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from data.lists.folds import LISTS
 from tools.cli import evaluate_options, pretrain_options, select_options, train_options
-from tools.settings import TrainingSettings
+from tools.settings.learning import TrainingSettings
 from tools.studies.commands import Job, Step
 from tools.studies.jobs import StudyJobs
 from utils.errors import OptionError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.tile_digests import tile_digests
 from data.tiles import Tiles
-from tools.settings import SelectionSettings
+from tools.settings.learning import SelectionSettings
 from utils.console import say
 from utils.evaluation.notes import on_known_classes, on_seen_tiles
 from utils.runs.origin import Origin

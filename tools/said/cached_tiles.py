@@ -7,7 +7,7 @@ from data.cache import CacheSettings
 from data.caching.report import CacheReport, Cleared, cache_report, clear_cache
 from data.caching.room import Entry
 from data.checking.findings import counted
-from tools.settings import CacheReportSettings
+from tools.settings.upkeep import CacheReportSettings
 from utils.runs.space import as_size
 from utils.settings import SettingsError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from data.descriptions import Description
 from data.tiles import Tiles
 from model.weights.pretrained import pretraining_of
-from tools.cli.next_command import FirstWeights, NextStep, choosing, labelling, training
-from tools.settings import SelectionSettings
+from tools.said.next_command import FirstWeights, NextStep, choosing, labelling, training
+from tools.settings.learning import SelectionSettings
 from utils.selection.budget import count_of
 
 

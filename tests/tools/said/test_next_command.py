@@ -12,7 +12,7 @@ import pytest
 from data.dataset_json import load_description
 from model.weights import defaults
 from tests.conftest import CUSTOM, TinySet, main_of, patches, picture, write_custom, write_image, write_list
-from tools.cli.next_command import (
+from tools.said.next_command import (
     ROOT,
     choosing,
     command_line,

@@ -1,0 +1,1 @@
+"""What commands say: what is done, what it cost, what was seen, what to type next."""
