@@ -145,7 +145,8 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
             tables: dict[str, Any] = {"already_labelled_tiles": already} if already else {}
             tables |= {WEIGHTS_DIGEST: origin.sha256} if origin else {}
             active.begin({"resolved_precision": precision, "torch": str(torch.__version__), **tables})
-        announce(selection, f"{classifier.model_name}, {precision} on {device}", fixed.width if fixed else FEATURES)
+        network, features = f"{classifier.model_name}, {precision} on {device}", fixed.width if fixed else FEATURES
+        announce(selection, network, features, not settings.learner.has_weights)
         with active.stop:
             while not (active.is_over or active.waits_for_labels):
                 active.fit()

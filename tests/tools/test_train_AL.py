@@ -176,7 +176,7 @@ def test_the_probability_of_an_initial_tile_is_not_known(tiles: TinySet, tmp_pat
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "margin"])
-def test_every_strategy_runs_and_repeats_itself(tiles: TinySet, tmp_path: Path, strategy: str):
+def test_every_strategy_runs_and_repeats_itself(tiles: TinySet, tmp_path: Path, capsys, strategy: str):
     chosen = []
     for out, workers in (("first", 0), ("second", 1)):
         changes = {"query_strategy": strategy, "num_workers": workers, "dropout_passes": 3}
@@ -186,6 +186,7 @@ def test_every_strategy_runs_and_repeats_itself(tiles: TinySet, tmp_path: Path, 
         assert ((probabilities > 0) & (probabilities <= 1)).all()
     assert chosen[0] == chosen[1]
     assert len(set(chosen[0])) == 4
+    assert ("a classifier from random weights" in capsys.readouterr().out) == (strategy != "random")
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tiles: TinySet, uninterrupted: Path, capsys):
