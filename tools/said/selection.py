@@ -36,8 +36,8 @@ def announce(selection: Selection, network: str, features: int, knows_nothing: b
         say(f"features of all tiles take {as_size(selection.total * features * 4)} of memory")
     if knows_nothing and (strategy.classifier or strategy.features):
         say(
-            "a classifier from random weights has little to choose by before it has seen labels: on the demo set margin "
-            "then did worse than random in 6 of 8 runs, and typiclust better in 8 of 8 (README, Studies). "
+            "a classifier from random weights has little to choose by before it has seen labels: on the demo set "
+            "margin then did worse than random in 6 of 8 runs, and typiclust better in 8 of 8 (README, Studies). "
             "--classifier-weights takes what tools/pretrain.py makes of your tiles"
         )
 
