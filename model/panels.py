@@ -12,7 +12,10 @@ from model.methods.method import Method
 from model.networks.deeplabv2 import DeepLabV2
 from utils.batches import MaskedBatch
 from utils.drawing.pictures import beside, colourise, legend_of, notice, picture_grid, with_legend
+from utils.evaluation.evaluate import IN_WINDOWS
+from utils.evaluation.large_tiles import maps_of
 from utils.evaluation.views import predict_probabilities
+from utils.evaluation.windows import Windows
 from utils.imagery.bands import RGB_BANDS, Bands
 from utils.imagery.colours import RGB
 from utils.imagery.images import unpack
@@ -32,6 +35,7 @@ def draw_panels(
     colours: Sequence[RGB],
     step: int,
     bands: Bands = RGB_BANDS,
+    windows: Windows = IN_WINDOWS,
 ) -> Image.Image:
     """Image, mask or pseudo-label, and prediction of each tile, with a legend of the classes.
 
@@ -42,6 +46,7 @@ def draw_panels(
         colours: RGB of each class.
         step: steps finished.
         bands: of the images, and which of them are shown.
+        windows: how tiles larger than a window are read; as large as training crops they show what is learned from.
     """
     grids, headings, maps = [], [], []
     titles = (f"After step {step}: labelled tiles", "Unlabelled tiles")
@@ -50,7 +55,7 @@ def draw_panels(
     ):
         rows, captions = [], []
         for name, batch in tiles:
-            tile = _look_at(method, batch, with_pseudo_label=not are_labelled)
+            tile = _look_at(method, batch, windows, with_pseudo_label=not are_labelled)
             target = tile.mask if tile.pseudo_label is None else tile.pseudo_label
             reason = _no_mask(tile.mask) if are_labelled else method.no_pseudo_label(tile.score, step, tile.kept)
             learned = notice(reason, _SIZE) if reason else colourise(target, colours)
@@ -110,9 +115,9 @@ def _captions(tile: _Tile, reason: str) -> tuple[str, str]:
 
 
 @torch.inference_mode()
-def _look_at(method: Method, batch: MaskedBatch, with_pseudo_label: bool) -> _Tile:
+def _look_at(method: Method, batch: MaskedBatch, windows: Windows, with_pseudo_label: bool) -> _Tile:
     """What a method makes of a batch of one tile; its networks are left in evaluation mode."""
-    probabilities = _probabilities(method, method.evaluated, batch)
+    probabilities = _probabilities(method, method.evaluated, batch, windows)
     height, width = probabilities.shape[2:]
     image, mask = batch.image[:, :, :height, :width], batch.mask[0, :height, :width]
     unit, inside = unpack(image, torch.tensor([[height, width]]), method.device, method.pixels)
@@ -120,7 +125,7 @@ def _look_at(method: Method, batch: MaskedBatch, with_pseudo_label: bool) -> _Ti
     prediction = probabilities.argmax(dim=1).masked_fill(outside, IGNORE_INDEX)
     label, kept, is_of_label = None, 1.0, with_pseudo_label and method.labelling is not method.evaluated
     if is_of_label:
-        probabilities = _probabilities(method, method.labelling, batch)
+        probabilities = _probabilities(method, method.labelling, batch, windows)
     if with_pseudo_label:
         label = method.pseudo_label(probabilities).masked_fill(outside, IGNORE_INDEX)
         kept = float((label != IGNORE_INDEX).sum() / inside.sum().clamp(min=1))
@@ -136,9 +141,12 @@ def _look_at(method: Method, batch: MaskedBatch, with_pseudo_label: bool) -> _Ti
     )
 
 
-def _probabilities(method: Method, network: DeepLabV2, batch: MaskedBatch) -> Tensor:
+def _probabilities(method: Method, network: DeepLabV2, batch: MaskedBatch, windows: Windows) -> Tensor:
+    network.eval()
     precision, pixels = method.execution.precision, method.pixels
-    return predict_probabilities(network.eval(), batch, method.device, precision, pixels=pixels)
+    return maps_of(
+        batch, windows, lambda seen: predict_probabilities(network, seen, method.device, precision, pixels=pixels)
+    )
 
 
 def _as_ids(ids: Tensor) -> np.ndarray:

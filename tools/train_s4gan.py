@@ -269,7 +269,8 @@ def draw_tiles(settings: TrainingSettings, tiles: Tiles, method: Method, step: i
         named_tiles(tiles, spread(positions, tiles.names, offset), settings.samples.input_size)
         for positions, offset in zip(tiles.labelled_positions(), (0.25, 0.75), strict=True)
     )
-    return draw_panels(method, labelled, unlabelled, description.legend, description.colours, step, description.bands)
+    looks = (description.legend, description.colours, step, description.bands)
+    return draw_panels(method, labelled, unlabelled, *looks, validation_windows(settings))
 
 
 def main(argv: list[str] | None = None) -> int:

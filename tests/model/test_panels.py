@@ -18,6 +18,9 @@ from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator
 from model.panels import draw_panels, spread
 from tests.conftest import write_custom, write_image
+from utils.drawing.pictures import colourise
+from utils.evaluation.views import predict_probabilities
+from utils.evaluation.windows import WindowBatch, Windows
 from utils.imagery.labels import IGNORE_INDEX
 
 
@@ -142,3 +145,22 @@ def test_captions_say_what_part_is_learned_and_whose_map_was_judged(kept, is_of_
     tile = panels._Tile(blank, blank, blank, blank, kept, 0.25, is_of_label)
     assert panels._captions(tile, "") == captions
     assert panels._captions(tile, "because")[0] == ""
+
+
+def test_predictions_are_those_of_windows(supervised, tiles, monkeypatch):
+    """What is shown is what evaluation scores, where crops are smaller than tiles."""
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(panels, "colourise", lambda ids, colours: shown.append(ids) or colourise(ids, colours))
+    description, windows = tiles.reader.description, Windows((16, 16), (16, 16), overlap=0)
+    some = named_tiles(tiles, [1], (32, 32))
+    draw_panels(supervised, some, [], description.legend, description.colours, step=60, windows=windows)
+    network, (_, batch) = supervised.evaluated.eval(), next(iter(named_tiles(tiles, [1], (32, 32))))
+    prediction = np.empty((32, 32), np.uint8)
+    for top in (0, 16):
+        for left in (0, 16):
+            window = WindowBatch(batch.image[:, :, top : top + 16, left : left + 16], torch.tensor([(16, 16)]))
+            maps = predict_probabilities(network, window, torch.device("cpu"), "fp32")
+            prediction[top : top + 16, left : left + 16] = maps[0].argmax(dim=0).numpy()
+    np.testing.assert_array_equal(shown[-1], prediction)
+    whole = predict_probabilities(network, batch, torch.device("cpu"), "fp32")[0].argmax(dim=0).numpy()
+    assert (whole != prediction).any()

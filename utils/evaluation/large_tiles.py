@@ -63,6 +63,16 @@ def count_in_windows(
     return broken
 
 
+def maps_of(batch: ImageBatch, windows: Windows, classify: Classify) -> Tensor:
+    """Maps of a batch's one tile of any size, shape (1, C, h, w)."""
+    size = size_inside(batch)
+    plan = windows.plan(size)
+    if plan.is_single:
+        return classify(batch)
+    pieces = classified_pieces(tile_image(batch, 0), plan, classify, windows.at_once(plan.window))
+    return torch.cat([strip for _, strip in strips_of(pieces, size[1], lambda maps: maps)], dim=1)[None]
+
+
 def likeliest(batch: ImageBatch, windows: Windows, classify: Classify) -> np.ndarray:
     """Ids of the likeliest classes of a batch's one tile of any size, uint8 (h, w)."""
     size = size_inside(batch)
