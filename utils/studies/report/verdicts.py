@@ -24,14 +24,17 @@ def verdicts(summary: StudySummary, names: Names, notes: Sequence[str]) -> list[
         return [paragraph("Nothing is compared: the study has one strategy and one method.")]
     both = list(zip(summary.pairings, summary.compared, strict=True))
     whole = [_row(pairing, result, names) for pairing, result in both if not result.missing]
-    lacking = [_row(pairing, result, names)[:2] for pairing, result in both if result.missing]
-    head = ["comparison", ON_THESE_AREAS, ON_A_NEW_AREA]
+    lacking = [
+        [_title(pairing, names), escape(sentence(pairing, result, None))] for pairing, result in both if result.missing
+    ]
+    head = ["comparison", "what was seen", ON_THESE_AREAS, ON_A_NEW_AREA]
     return [
         paragraph(" ".join(f"“{question.capitalize()}” asks: {meaning}" for question, meaning in MEANING.items())),
         *(paragraph(f"{question.capitalize()}: {_in_short(summary, question)}") for question in MEANING if whole),
-        *([table(head, whole, text=(1, 2))] if whole else [paragraph("Nothing yet: every comparison lacks a run.")]),
+        *([table(head, whole, text=(1, 2, 3))] if whole else [paragraph("Nothing yet: every comparison lacks a run.")]),
         *([_lacking(lacking)] if lacking else []),
         paragraph(
+            "What was seen is what these runs gave; whether it is more than chance, the answers beside it say. "
             "“No difference shown” does not mean that there is none: there may be one that so few runs cannot tell "
             "from chance. “Cannot be said” means that not even the clearest outcome of so few areas or pairs would "
             "have been proof, after the correction for the number of comparisons.",
@@ -41,9 +44,15 @@ def verdicts(summary: StudySummary, names: Names, notes: Sequence[str]) -> list[
     ]
 
 
+def _title(pairing: Pairing, names: Names) -> str:
+    return f"{escape(pairing.title)}<small>{escape(names.beside(pairing))}</small>"
+
+
 def _row(pairing: Pairing, result: Compared, names: Names) -> list[str]:
+    assert result.on_these_areas is not None  # no run is missing
     return [
-        f"{escape(pairing.title)}<small>{escape(names.beside(pairing))}</small>",
+        _title(pairing, names),
+        f"{100 * result.on_these_areas.mean:+.1f} points, better in {result.wins} of {counted(result.pairs, 'pair')}",
         escape(sentence(pairing, result, result.on_these_areas)),
         escape(sentence(pairing, result, result.on_a_new_area)),
     ]

@@ -63,6 +63,7 @@ def test_the_page_for_somebody_who_was_not_there():
         "10 % of an area's training tiles",
         "On these areas: margin scores higher than random in 2 of 4 comparisons; no difference shown in 2 of 4",
         "On a new area: cannot be said with 5 areas in all 4 comparisons",
+        "points, better in 10 of 10 pairs",
         "“No difference shown” does not mean that there is none",
         "It is small.",
         "Random against random",
