@@ -201,6 +201,15 @@ def test_a_checkpoint_file_or_its_folder(run_dir, tmp_path, capsys):
     assert "no options.json beside" in error_line(capsys, 2, export.main, argv)
 
 
+def test_the_input_is_as_large_as_what_the_network_was_trained_on():
+    """Whole tiles, which are larger here, would make worse maps."""
+    settings = ExportSettings(Path("a.onnx"))
+    assert export.tile_size(settings, RGB_RECORD) == 48
+    cropped = replace(RGB_RECORD, options={"input_size": [32, 32]})
+    assert cropped.crop == (32, 32)
+    assert export.tile_size(settings, cropped) == 32
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("size", "message"), [(None, "how large its training crops or tiles were"), ((32, 48), "32×48 pixels")]
