@@ -93,7 +93,7 @@ def demo(settings: DemoRun) -> None:
         crops = ["--input-size", "128,128", "--random-mirror", "--checkpoint-dir", checkpoints]
         step("train_s4gan.py", train_s4gan.main, *on_train, *labels, *network, *schedule, *crops)
         last = steps // every * every
-        chosen = ["--start-eval", every, "--end-eval", last, "--step-eval", every, "--input-size", "256,256"]
+        chosen = ["--start-eval", every, "--end-eval", last, "--step-eval", every]
         folders = ["--checkpoint-dir", checkpoints, "--save-dir", results]
         step("auto_evaluate.py", auto_evaluate.main, *on_test, *chosen, *folders, "--overwrite")
     report(out, read_names(train_list, UCM), read_names(test_list, UCM), train_list)
