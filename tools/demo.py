@@ -3,7 +3,7 @@
     python tools/demo.py            (or: make demo)
 
 Draws the demo set, lets the active learner choose 20 % of the training tiles, trains s4GAN on the chosen tiles and on
-as many random ones, evaluates both ranges of checkpoints and prints one table. About 5 minutes on 2 CPU cores.
+as many random ones, evaluates both ranges of checkpoints and prints one table. 5 to 12 minutes on 2 CPU cores.
 """
 
 import json
