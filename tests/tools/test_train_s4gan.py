@@ -38,7 +38,7 @@ from tests.tools.test_train_AL import before
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
 from tools.settings.learning import TrainingSettings
-from utils.evaluation import views, windows
+from utils.evaluation import views
 from utils.runs.folder import RunFolder
 from utils.runs.pace import Pace
 from utils.runs.settings import KeepingSettings, MachineSettings
@@ -387,15 +387,14 @@ def test_validation_scores_a_pixel_in_several_tiles_once(tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize(("size", "given", "expected"), [
-    ((80, 70), {}, (1, 32, 40)),  # windows, of no more pixels than two crops
-    ((80, 70), {"val_batch_size": 3}, (2, 32, 40)),  # as many as lie beside one another
+    ((80, 70), {}, (2, 32, 32)),  # windows, of no more pixels than two crops
+    ((80, 70), {"val_batch_size": 5}, (3, 32, 32)),  # as many as lie beside one another
     ((30, 24), {"val_batch_size": 3}, (3, 32, 32)),
     ((30, 24), {}, (2, 32, 32)),
 ])  # fmt: skip
 def test_validation_has_a_batch_size_and_reads_large_tiles_in_windows_as_evaluation_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], given: dict, expected: tuple[int, int, int]
 ):
-    monkeypatch.setattr(windows, "LARGEST", 40)
     tiny = write_custom(tmp_path / "custom", size=size)
     network_input, seen = views.network_input, []
 
