@@ -1,6 +1,7 @@
 """How the page calls arms and comparisons: by what differs in a study, and by nothing that is the same everywhere."""
 
 from collections.abc import Sequence
+from html import escape
 
 from utils.studies.cells import Cell
 from utils.studies.pairs import METHOD, NETWORK, STRATEGY, Pairing
@@ -32,6 +33,10 @@ class Names:
         arm = pairing.first
         shared = {STRATEGY: [arm.method], METHOD: [arm.strategy], NETWORK: [arm.strategy, arm.method]}
         return ", ".join([*shared[pairing.differs_in], *self._rest(arm, besides=pairing.differs_in)])
+
+    def titled(self, pairing: Pairing) -> str:
+        """A comparison with what both arms have in common in small letters below it, HTML."""
+        return f"{escape(pairing.title)}<small>{escape(self.beside(pairing))}</small>"
 
     def _rest(self, arm: Cell, besides: str = "") -> list[str]:
         found = {"data": arm.data, "network": arm.network, "amount": amount_in_words(arm.amount)}

@@ -53,7 +53,7 @@ def difference_tables(summary: StudySummary, names: Names) -> list[str]:
         return []
     rows = [
         [
-            f"{escape(pairing.title)}<small>{escape(names.beside(pairing))}</small>",
+            names.titled(pairing),
             MISSING if result.on_these_areas is None else f"{100 * result.on_these_areas.mean:+.1f}",
             f"{result.wins}, {result.ties}, {result.losses}"
             + (f"<small>{result.missing} missing</small>" if result.missing else ""),

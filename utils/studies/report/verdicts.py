@@ -25,7 +25,7 @@ def verdicts(summary: StudySummary, names: Names, notes: Sequence[str]) -> list[
     both = list(zip(summary.pairings, summary.compared, strict=True))
     whole = [_row(pairing, result, names) for pairing, result in both if not result.missing]
     lacking = [
-        [_title(pairing, names), escape(sentence(pairing, result, None))] for pairing, result in both if result.missing
+        [names.titled(pairing), escape(sentence(pairing, result, None))] for pairing, result in both if result.missing
     ]
     head = ["comparison", "what was seen", ON_THESE_AREAS, ON_A_NEW_AREA]
     return [
@@ -44,14 +44,10 @@ def verdicts(summary: StudySummary, names: Names, notes: Sequence[str]) -> list[
     ]
 
 
-def _title(pairing: Pairing, names: Names) -> str:
-    return f"{escape(pairing.title)}<small>{escape(names.beside(pairing))}</small>"
-
-
 def _row(pairing: Pairing, result: Compared, names: Names) -> list[str]:
     assert result.on_these_areas is not None  # no run is missing
     return [
-        _title(pairing, names),
+        names.titled(pairing),
         f"{100 * result.on_these_areas.mean:+.1f} points, better in {result.wins} of {counted(result.pairs, 'pair')}",
         escape(sentence(pairing, result, result.on_these_areas)),
         escape(sentence(pairing, result, result.on_a_new_area)),
