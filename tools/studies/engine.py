@@ -23,7 +23,7 @@ from tools.studies.commands import Job
 from tools.studies.jobs import StudyJobs
 from tools.studies.planning import is_done
 from tools.studies.run_job import DONE, JOB, LOG, NOT_YET
-from utils.compute.machine import usable_cores
+from utils.compute.machine import ask_gpus, usable_cores
 from utils.console import say
 from utils.errors import OptionError
 from utils.runs.files import make_folder, write_json
@@ -271,7 +271,4 @@ def _gpus() -> list[str]:
     """GPUs that this process may use, as `CUDA_VISIBLE_DEVICES` names them."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [gpu for gpu in visible.split(",") if gpu and gpu != "-1"]
-    with suppress(OSError, subprocess.SubprocessError):
-        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split()
-    return []
+    return ask_gpus("index")

@@ -9,7 +9,6 @@ and by the command it runs: if this one is killed, nobody else begins before tha
 
 import argparse
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -24,11 +23,10 @@ from typing import IO, Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # repository root: data, model, utils
 
-from utils.compute.machine import usable_cores
+from utils.compute.machine import this_machine
 from utils.errors import UserError
 from utils.runs.files import read_json, write_json
 from utils.runs.lock import FolderLock, FolderTakenError, has_ended
-from utils.studies.words import counted
 
 JOB, STATE, LOG = "job.json", "state.json", "log.txt"
 DONE, FAILED, NOT_YET = 0, 1, 75  # exit codes; 75 is EX_TEMPFAIL: the same again goes on
@@ -84,7 +82,7 @@ class JobRun:
                 if (code := self._do(step)) != DONE:
                     return code
             if self.conditions.keep is not None:
-                keep_checkpoints(self.folder / "run", self.conditions.keep)
+                keep_checkpoints(self.folder / "run", self.conditions.keep, chosen_step(self.folder / "best"))
             return DONE
         finally:
             self._lock.release()
@@ -122,7 +120,7 @@ class JobRun:
         record |= {
             "seconds": round(record["seconds"] + time.perf_counter() - started, 2),
             "ended": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "machine": f"{platform.node()}, {counted(usable_cores(), 'core')}",
+            "machine": this_machine(self.conditions.gpu),
             "exit_code": code,
             "done": is_done,
         }
@@ -187,20 +185,30 @@ def how_to_go_on(title: str, folder: Path) -> list[str]:
     return ["--resume" if can_resume else "--overwrite"]
 
 
-def keep_checkpoints(run: Path, keep: str) -> None:
+def chosen_step(results: Path) -> int | None:
+    """Step of the checkpoint that an evaluation chose; None where it did not."""
+    path = results / "summary.json"
+    return int(read_json(path)["chosen"]["step"]) if path.is_file() else None
+
+
+def keep_checkpoints(run: Path, keep: str, chosen: int | None = None) -> None:
     """Remove the checkpoints of a run that has been scored, but for the best or the last one.
 
     Args:
         run: its folder.
-        keep: of `KEEP`.
+        keep: of `KEEP`. The best one is `best.pth` where the training made it, else the chosen one, else the last.
+        chosen: step of the checkpoint that the scoring chose; None: nothing chose one.
     """
     steps = {
         path: int(re.sub(r"\D.*", "", path.stem.removeprefix("checkpoint"))) for path in run.glob("checkpoint*.pth")
     }
-    newest = max(steps.values(), default=-1)
-    keeps_newest = keep == "last" or (keep == "best" and not (run / "best.pth").is_file())  # nothing chose a best one
+    kept = chosen if keep == "best" else None
+    if kept not in steps.values():
+        kept = max(steps.values(), default=-1)
+    if keep == "none" or (keep == "best" and (run / "best.pth").is_file()):
+        kept = -1
     for path, step in steps.items():
-        if not (keeps_newest and step == newest):
+        if step != kept:
             path.unlink(missing_ok=True)
     for name in ("last.pth",) if keep == "best" else ("last.pth", "best.pth"):
         (run / name).unlink(missing_ok=True)

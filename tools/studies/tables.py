@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.studies.commands import SELECTION
 from tools.studies.jobs import StudyJobs
 from tools.studies.planning import times_of
 from tools.studies.run_job import read_state
@@ -44,7 +45,8 @@ def read_results(jobs: StudyJobs) -> StudyResults:
             if area.val is None and checkpoint == BEST:
                 continue  # nothing chose a best one
             scores.append(_score(cell, checkpoint, folder))
-        selection = by_name[job.needs[0]].steps[0].folder if job.needs else None
+        chosen_by = [by_name[need] for need in job.needs if by_name[need].kind == SELECTION]
+        selection = chosen_by[0].steps[0].folder if chosen_by else None
         labels[cell] = read_labels(folder / "run", area.train, selection)
     grid = Grid({name: [area.name for area in areas] for name, areas in jobs.areas.items()}, jobs.study.seeds)
     refuse_unequal(pairings_of(arms_of(jobs.cells)), grid, labels)

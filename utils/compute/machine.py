@@ -1,6 +1,8 @@
 """What this machine lends to a process; what a system does not tell is None."""
 
 import os
+import platform
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +49,27 @@ def _limit_in(folder: Path) -> list[float]:
         return [int(quota) / int(period)] if quota.strip() not in ("max", "-1") else []
     except (OSError, ValueError, ZeroDivisionError):
         return []
+
+
+def ask_gpus(field: str, gpu: str | None = None) -> list[str]:
+    """What the driver says of each GPU, or of one; nothing where there is none, or no driver.
+
+    Args:
+        field: such as `name`; `nvidia-smi --help-query-gpu` lists them.
+        gpu: its number or identifier; None: all.
+    """
+    query = ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader", *(["--id", gpu] if gpu else [])]
+    with suppress(OSError, subprocess.SubprocessError):
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout
+        return [line.strip() for line in answer.splitlines() if line.strip()]
+    return []
+
+
+def this_machine(gpu: str | None = None) -> str:
+    """The machine in words: its name, its cores, its GPUs, or the one that is used of them."""
+    cores = usable_cores()
+    names = sorted(set(ask_gpus("name", gpu)))
+    return ", ".join([platform.node(), f"{cores} core{'s' * (cores != 1)}", *names])
 
 
 def total_memory() -> int | None:

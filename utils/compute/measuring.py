@@ -1,17 +1,15 @@
 """Measuring: seconds that are waited for, bytes at their peak, the arithmetic that this machine can do, its name."""
 
 import platform
-import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
-from utils.compute.machine import forget_peak, peak_resident, usable_cores
+from utils.compute.machine import ask_gpus, forget_peak, peak_resident, usable_cores
 from utils.compute.precision import autocast
 
 
@@ -73,12 +71,5 @@ def machine_name(device: torch.device) -> str:
         return ", ".join([f"{cores}, {torch.get_num_threads()} threads", *versions])
     name = torch.cuda.get_device_name(device)
     cudnn = torch.backends.cudnn.version()
-    return ", ".join([name, f"driver {_driver(device)}", f"CUDA {torch.version.cuda}, cuDNN {cudnn}", cores, *versions])
-
-
-def _driver(device: torch.device) -> str:
-    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    with suppress(OSError, subprocess.SubprocessError):
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True).stdout.split()
-        return answer[0] if answer else "unknown"
-    return "unknown"
+    driver = next(iter(ask_gpus("driver_version")), "unknown")
+    return ", ".join([name, f"driver {driver}", f"CUDA {torch.version.cuda}, cuDNN {cudnn}", cores, *versions])

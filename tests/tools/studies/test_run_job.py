@@ -18,6 +18,7 @@ from tools.studies.run_job import (
     NOT_YET,
     Conditions,
     JobRun,
+    chosen_step,
     how_to_go_on,
     keep_checkpoints,
     read_state,
@@ -174,17 +175,24 @@ def test_how_commands_go_on_with_what_is_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("keep", "has_best", "kept"),
+    ("keep", "has_best", "chosen", "kept"),
     [
-        ("best", True, ["best.pth"]),
-        ("best", False, ["checkpoint100.pth", "checkpoint100_D.pth"]),
-        ("last", True, ["checkpoint100.pth", "checkpoint100_D.pth"]),
-        ("none", True, []),
+        ("best", True, 20, ["best.pth"]),
+        ("best", False, 20, ["checkpoint20.pth", "checkpoint20_D.pth"]),
+        ("best", False, None, ["checkpoint100.pth", "checkpoint100_D.pth"]),
+        ("last", True, 20, ["checkpoint100.pth", "checkpoint100_D.pth"]),
+        ("none", True, 20, []),
     ],
 )
-def test_checkpoints_that_stay(tmp_path, keep, has_best, kept):
+def test_checkpoints_that_stay(tmp_path, keep, has_best, chosen, kept):
     names = ["checkpoint20.pth", "checkpoint20_D.pth", "checkpoint100.pth", "checkpoint100_D.pth", "last.pth"]
     for name in [*names, *(["best.pth"] if has_best else [])]:
         (tmp_path / name).touch()
-    keep_checkpoints(tmp_path, keep)
+    keep_checkpoints(tmp_path, keep, chosen)
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+def test_the_chosen_checkpoint_is_read_from_the_evaluation(tmp_path):
+    assert chosen_step(tmp_path) is None
+    (tmp_path / "summary.json").write_text('{"chosen": {"step": 40}}')
+    assert chosen_step(tmp_path) == 40

@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from utils.compute.machine import free_memory, usable_cores
+from utils.compute import machine as this
+from utils.compute.machine import ask_gpus, free_memory, this_machine, usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +66,30 @@ def test_memory_that_holds_copies_of_files_is_free(tmp_path):
     write(tmp_path / "proc/meminfo", "MemTotal: 4000 kB\nMemFree: 100 kB\nMemAvailable: 3000 kB\n")
     assert free_memory(tmp_path) == 3000 * 1024
     assert (free_memory(tmp_path / "elsewhere") or 1) > 0
+
+
+def test_gpus_are_asked_of_the_driver(monkeypatch):
+    """A machine's name holds its GPUs, each kind once; with a GPU named, that one alone."""
+    asked = []
+
+    def answer(words, **_):
+        asked.append(words)
+        return type("Answer", (), {"stdout": "A GPU\nA GPU\n\n"})
+
+    monkeypatch.setattr(this.subprocess, "run", answer)
+    monkeypatch.setattr(this.platform, "node", lambda: "box")
+    assert ask_gpus("name") == ["A GPU", "A GPU"]
+    assert "--query-gpu=name" in asked[-1]
+    assert "--id" not in asked[-1]
+    assert this_machine("3") == "box, 8 cores, A GPU"
+    assert asked[-1][-2:] == ["--id", "3"]
+
+
+def test_without_a_driver_there_are_no_gpus(monkeypatch):
+    def absent(*_, **__):
+        raise FileNotFoundError("nvidia-smi")
+
+    monkeypatch.setattr(this.subprocess, "run", absent)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    monkeypatch.setattr(this.platform, "node", lambda: "box")
+    assert this_machine() == "box, 1 core"

@@ -8,8 +8,9 @@ from typing import Any
 from tools.studies.commands import CELL, SELECTION, Job, Step
 from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import read_state
-from tools.studies.timing.rates import Rates, pace_of, read_timings, this_machine
+from tools.studies.timing.rates import Rates, pace_of, read_timings
 from tools.studies.timing.work import TRAIN, Kind, Lists, in_words, kind_of, work_of
+from utils.compute.machine import this_machine
 from utils.studies.words import counted, duration
 
 Like = tuple[str, ...]  # what commands of about the same duration have in common

@@ -2,10 +2,7 @@
 
 import json
 import math
-import platform
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -27,11 +24,9 @@ from tools.studies.timing.work import (
     Lists,
     Work,
 )
-from utils.compute.machine import usable_cores
 from utils.errors import DataError, UserError
 from utils.runs.files import read_json, write_json
 from utils.runs.log import read_rows
-from utils.studies.words import counted
 
 TIMINGS = "timings.json"
 _WARM_UP = 0.25  # share of the lines of a log that come before the pace is steady
@@ -190,13 +185,3 @@ def write_timings(folder: Path, rates: Iterable[Rates]) -> None:
     """Write `timings.json`; of rates of one kind on one machine the last ones stay."""
     newest = {(each.kind, each.machine): each for each in rates}
     write_json(folder / TIMINGS, {"version": 1, "rates": [asdict(each) for each in newest.values()]})
-
-
-def this_machine() -> str:
-    """The machine in words: its name, its cores, its GPUs."""
-    parts = [platform.node(), counted(usable_cores(), "core")]
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    with suppress(OSError, subprocess.SubprocessError):
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
-        parts += sorted({line.strip() for line in answer.splitlines() if line.strip()})
-    return ", ".join(parts)

@@ -17,7 +17,7 @@ from tools.studies.engine import Engine, Places, last_line, process_of, write_jo
 from tools.studies.jobs import StudyJobs, jobs_of
 from tools.studies.run_job import FAILED, LOG, read_state
 from tools.studies.timing.hours import Command, kinds_needed, like, say_rates, seconds_of_ended
-from tools.studies.timing.rates import Rates, pace_of, read_timings, this_machine, write_timings
+from tools.studies.timing.rates import Rates, pace_of, read_timings, write_timings
 from tools.studies.timing.short_versions import short_evaluation, short_pretraining, short_selection, short_training
 from tools.studies.timing.work import (
     EVALUATE,
@@ -31,7 +31,7 @@ from tools.studies.timing.work import (
     options_in,
     work_of,
 )
-from utils.compute.machine import usable_cores
+from utils.compute.machine import this_machine, usable_cores
 from utils.console import say
 from utils.errors import OptionError
 from utils.runs.files import make_folder

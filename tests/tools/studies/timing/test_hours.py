@@ -9,8 +9,9 @@ from tools.studies.commands import CELL, SELECTION
 from tools.studies.jobs import jobs_of
 from tools.studies.planning import outlook
 from tools.studies.timing.hours import hours_in_words, kinds_needed
-from tools.studies.timing.rates import Rates, read_timings, this_machine, write_timings
+from tools.studies.timing.rates import Rates, read_timings, write_timings
 from tools.studies.timing.work import FITTED, POOLED, SCORED, STEP, Lists, kind_of, work_of
+from utils.compute.machine import this_machine
 from utils.errors import DataError
 
 
