@@ -36,9 +36,9 @@ def announce(selection: Selection, network: str, features: int, knows_nothing: b
         say(f"features of all tiles take {as_size(selection.total * features * 4)} of memory")
     if knows_nothing and (strategy.classifier or strategy.features):
         say(
-            "a classifier from random weights has little to choose by before it has seen labels: on the demo set "
-            "margin then did worse than random in 6 of 8 runs, and typiclust better in 8 of 8 (README, Studies). "
-            "--classifier-weights takes what tools/pretrain.py makes of your tiles"
+            "a classifier from random weights has little to choose by before it has seen labels: margin then did "
+            "better than random in 2 of 8 runs on the demo set and in 14 of 30 on scenes of Dubai, typiclust in 8 of 8 "
+            "on the demo set (README, Studies). --classifier-weights takes what tools/pretrain.py makes of your tiles"
         )
 
 
