@@ -7,7 +7,7 @@ from tools.studies.jobs import jobs_of
 from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
-from utils.studies.cells import cells_of
+from utils.studies.cells import cells_of, options_of
 from utils.studies.settings import PRETRAINED, FoldSettings, StudyData, StudyNetwork
 from utils.studies.study_file import read_study
 
@@ -103,7 +103,7 @@ def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_p
 ASSETS = Path(__file__).resolve().parents[3] / "assets" / "studies"
 
 
-@pytest.mark.parametrize(("name", "cells"), [("demo", 24), ("paper", 108)])
+@pytest.mark.parametrize(("name", "cells"), [("demo", 48), ("paper", 108)])
 def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
     jobs = jobs_of(read_study(ASSETS / f"{name}.toml"), tmp_path)
     assert len(jobs.cells) == cells
@@ -112,6 +112,13 @@ def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
 def test_the_study_of_five_areas_is_read():
     cells = cells_of(read_study(ASSETS / "dubai.toml"), {"dubai": [f"tile{number}" for number in range(5)]})
     assert [cell.network for cell in cells] == ["tiny"] * (60 + 30) + ["pretrained"] * (45 + 30)
+
+
+def test_the_study_of_equal_time_gives_cheaper_methods_more_steps():
+    study = read_study(ASSETS / "dubai_time.toml")
+    cells = cells_of(study, {"dubai": ["tile1"]})
+    steps = {cell.method: options_of(study, "train", cell)["num_steps"] for cell in cells}
+    assert steps == {"supervised": 4998, "s4gan": 900, "fixmatch": 1872, "unimatch": 936}
 
 
 def test_a_study_that_was_changed_is_not_gone_on_with(make, tmp_path):
