@@ -11,6 +11,7 @@ from tools.studies.jobs import StudyJobs
 from tools.studies.planning import remarks, times_of
 from tools.studies.settings import STUDIES
 from tools.studies.tables import StudyResults, read_results, write_tables
+from tools.studies.timing.work import Lists
 from utils.errors import UserError
 from utils.runs.files import write_text
 from utils.studies.cells import Cell
@@ -55,6 +56,7 @@ def facts_of(jobs: StudyJobs, results: StudyResults, study_file: Path) -> Facts:
         scores=results.scores,
         times=list(times_of(jobs)),
         minutes=minutes_of(jobs),
+        validation=_validation_tiles(jobs),
         notes=notes,
         coverage=explained.scenes,
         shares=explained.shares,
@@ -86,6 +88,13 @@ def on_missing(summary: StudySummary) -> str:
     return (
         f"{summary.missing} of {counted(cells, 'run')} {are(summary.missing)} missing; the page shows them as missing"
     )
+
+
+def _validation_tiles(jobs: StudyJobs) -> list[int]:
+    """How many tiles choose the checkpoint, in each area that has such a list."""
+    lists = Lists(jobs)
+    of_areas = [lists.names(area.val) for areas in jobs.areas.values() for area in areas if area.val is not None]
+    return [len(names) for names in of_areas if names]
 
 
 def _on_networks(jobs: StudyJobs) -> Iterator[str]:

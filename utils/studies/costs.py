@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from utils.studies.score_tables import StepTime
 from utils.studies.summary import ArmSummary
 
+SELECT, PRETRAIN = "select", "pretrain"  # steps of jobs that several trainings share
+RANDOM = "random"  # the strategy that asks nobody
+
 
 @dataclass(frozen=True)
 class PeopleMinutes:
@@ -33,6 +36,7 @@ class ArmCost:
         scene_labels: that the active learner asked for; None: it was not asked.
         people: minutes of people for both, as far as the ledger tells; None: it does not.
         choosing, training: minutes of the machine; training with scoring. None: none is done.
+        pretraining: likewise, of weights that several runs start from.
     """
 
     masks: float | None
@@ -40,6 +44,7 @@ class ArmCost:
     people: float | None
     choosing: float | None
     training: float | None
+    pretraining: float | None = None
 
 
 def cost_of(arm: ArmSummary, times: Sequence[StepTime], minutes: Mapping[str, PeopleMinutes]) -> ArmCost:
@@ -50,20 +55,24 @@ def cost_of(arm: ArmSummary, times: Sequence[StepTime], minutes: Mapping[str, Pe
         times: of all commands that have ended.
         minutes: what labels take, by data set.
     """
-    choosing = [time.seconds for time in times if time.step == "select" and arm.arm in time.arms]
+    choosing, pretraining = (
+        [time.seconds for time in times if time.step == step and arm.arm in time.arms] for step in (SELECT, PRETRAIN)
+    )
     training: dict[str, float] = {}
     for time in times:
-        if time.step != "select" and arm.arm in time.arms:
+        if time.step not in (SELECT, PRETRAIN) and arm.arm in time.arms:
             training[time.job] = training.get(time.job, 0.0) + time.seconds
     people = _people(arm, minutes.get(arm.arm.data, PeopleMinutes()))
-    return ArmCost(arm.masks, arm.scene_labels, people, _minutes(choosing), _minutes(list(training.values())))
+    machine = (_minutes(each) for each in (choosing, list(training.values()), pretraining))
+    return ArmCost(arm.masks, arm.scene_labels, people, *machine)
 
 
 def _people(arm: ArmSummary, minutes: PeopleMinutes) -> float | None:
-    """Masks times the minutes of one, and scene labels likewise where these are known."""
+    """Masks times the minutes of one, and scene labels likewise where these are known, and the choice needs them."""
     if arm.masks is None or minutes.mask is None:
         return None
-    return arm.masks * minutes.mask + (arm.scene_labels or 0.0) * (minutes.scene_label or 0.0)
+    asked = 0.0 if arm.arm.strategy == RANDOM else arm.scene_labels or 0.0
+    return arm.masks * minutes.mask + asked * (minutes.scene_label or 0.0)
 
 
 def _minutes(seconds: Sequence[float]) -> float | None:

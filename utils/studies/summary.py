@@ -34,6 +34,7 @@ class ArmSummary:
         done, cells: how many of its cells were scored, and how many it has.
         scores: of the cells that were scored, areas by seeds.
         masks: labelled tiles of a cell, the mean over its cells; None: not known.
+        masks_from_to: the fewest and the most of a cell; zeros where they are not known.
         scene_labels: likewise, of labels that the active learner asked for.
     """
 
@@ -46,6 +47,7 @@ class ArmSummary:
     scores: Sequence[float]
     masks: float | None
     scene_labels: float | None
+    masks_from_to: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class StudySummary:
         pairings, compared: the comparisons, with Holm's correction over all of them.
         checks: random arms against themselves with other seeds.
         best_minus_last: mean difference of an arm's best and last checkpoints; None: not known.
+        by_last: mean differences of the comparisons by last checkpoints, None where a run is missing; empty where
+            these are what is compared.
     """
 
     checkpoint: str
@@ -66,6 +70,7 @@ class StudySummary:
     compared: Sequence[Compared]
     checks: Sequence[tuple[Cell, Compared]]
     best_minus_last: Mapping[Cell, float | None]
+    by_last: Sequence[float | None] = ()
 
     @property
     def missing(self) -> int:
@@ -101,6 +106,7 @@ def summarised(
         compared(pairings, grid, of_cells),
         checks,
         {arm: _mean(grid.scores(arm, of_cells) - grid.scores(arm, last)) if has_best else None for arm in arms},
+        [_mean(grid.scores(p.first, last) - grid.scores(p.second, last)) for p in pairings] if has_best else (),
     )
 
 
@@ -113,7 +119,9 @@ def _arm(arm: Cell, grid: Grid, scores: Mapping[Cell, float | None], labels: Map
     own = [labels.get(cell, CellLabels()) for row in grid.cells(arm) for cell in row]
     costs = [_mean_of([getattr(each, name) for each in own]) for name in ("masks", "scene_labels")]
     scored = values[np.isfinite(values)].tolist()
-    return ArmSummary(arm, _mean(values), here, there, done, values.size, scored, *costs)
+    masks = [each.masks for each in own if each.masks is not None]
+    from_to = (min(masks, default=0), max(masks, default=0))
+    return ArmSummary(arm, _mean(values), here, there, done, values.size, scored, *costs, from_to)
 
 
 def _mean(values: np.ndarray) -> float | None:

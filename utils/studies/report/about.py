@@ -5,7 +5,7 @@ from html import escape
 from utils.drawing.html import cards, code, details, notice, paragraph, table
 from utils.studies.report.facts import Facts
 from utils.studies.results import BEST
-from utils.studies.settings import StudyNetwork
+from utils.studies.settings import PRETRAINED, StudyNetwork
 from utils.studies.summary import StudySummary
 from utils.studies.words import amount_in_words, are, counted, duration, listed
 
@@ -22,8 +22,8 @@ STRATEGIES = {
 METHODS = {
     "supervised": "learns from the labelled tiles alone; what unlabelled tiles have to beat",
     "s4gan": "learns from the unlabelled tiles too, where a discriminator takes its maps for human ones",
-    "fixmatch": "learns strongly changed views of unlabelled tiles from the labels that its own average is sure of",
-    "unimatch": "learns two strongly changed views of unlabelled tiles from the labels that it is sure of itself",
+    "fixmatch": "labels unlabelled tiles by its average so far, and learns what this is sure of on changed copies",
+    "unimatch": "labels unlabelled tiles by itself, and learns what it is sure of on two changed copies of each",
 }
 
 
@@ -58,13 +58,13 @@ def in_short(summary: StudySummary, facts: Facts) -> str:
     areas = "; ".join(f"{name}: {', '.join(names)}" for name, names in facts.grid.areas.items())
     return cards(
         [
-            ("runs scored", f"{cells - summary.missing} of {cells}", "each a training, tested once"),
+            ("runs scored", f"{cells - summary.missing} of {cells}", "each a training, scored on its area"),
             ("test areas", str(sum(map(len, facts.grid.areas.values()))), _short(areas)),
             ("seeds", str(len(facts.grid.seeds)), "in each area"),
             (
                 "machine time",
                 duration(sum(time.seconds for time in facts.times)),
-                "of all commands, one after the other",
+                "summed over all commands",
             ),
         ]
     )
@@ -82,6 +82,9 @@ def compared(summary: StudySummary, facts: Facts) -> list[str]:
         parts.append(f"strategies are compared with {study.strategies[0]}")
     if len(study.methods) > 1:
         parts.append(f"methods with {study.methods[0]}" if parts else f"methods are compared with {study.methods[0]}")
+    if len(study.networks) > 1:
+        first = study.networks[0].name
+        parts.append(f"networks with {first}" if parts else f"networks are compared with {first}")
     said = f"{', '.join(parts)}, all else being the same." if parts else "one strategy and one method, so nothing."
     words = {**_scoring(summary), **_grid(facts)}
     rows = [[escape(name), escape(text)] for name, text in words.items()]
@@ -90,7 +93,7 @@ def compared(summary: StudySummary, facts: Facts) -> list[str]:
 
 def _scoring(summary: StudySummary) -> dict[str, str]:
     """What a run is, and how it is scored."""
-    validated = "Of its checkpoints, the one is scored that validation tiles of the training areas chose."
+    validated = "The checkpoint is scored that did best on validation tiles, which lie in the training areas."
     last = "The last checkpoint of each training is scored."
     return {
         "run": "A strategy chooses tiles, a method trains a network with their masks, and the network is scored on the "
@@ -123,6 +126,8 @@ def _sentence(text: str) -> str:
 
 def _network(network: StudyNetwork) -> str:
     def start(weights: str | None) -> str:
+        if weights == PRETRAINED:
+            return "weights that the study makes by pre-training on the training tiles of each area"
         return "random weights" if (weights or "").lower() == "none" else f"the weights {weights or 'of ImageNet'}"
 
     return (

@@ -21,7 +21,10 @@ def _scenes(facts: Facts) -> list[str]:
         return []
     head = ["choice", "scene classes among the labelled tiles", "tiles of the pool's rarest class"]
     rows = [[escape(_called(choice)), escape(covered), escape(rare)] for choice, covered, rare in facts.coverage]
-    text = "From the fewest to the most of all areas and seeds. “By its share” is what a fair draw from the pool has."
+    text = (
+        "Scene classes are those that the active learner asks for, one a tile. From the fewest to the most of all "
+        "areas and seeds; “by its share” is what a fair draw from the pool, all training tiles, has."
+    )
     return [subheading("Scene classes"), table(head, rows), paragraph(text, soft=True)]
 
 
@@ -29,15 +32,15 @@ def _near(facts: Facts) -> list[str]:
     """Labelled tiles that are nearly like another one, against a random choice."""
     if not facts.alike:
         return []
-    head = ["choice", "labelled tiles", "look nearly like another", "in a random choice"]
-    head += ["show half of another's ground", "in a random choice"] if facts.overlapping else []
+    head = ["choice", "labelled tiles", "look nearly like another", "by lot"]
+    head += ["show half of another's ground", "by lot"] if facts.overlapping else []
     rows = []
     for choice, alike in facts.alike.items():
         row = [escape(_called(choice)), f"{alike.tiles:.0f}", *_counts(facts.alike, choice)]
         rows.append([*row, *(_counts(facts.overlapping, choice) if facts.overlapping else [])])
     text = (
         "Labelled tiles that have another labelled tile nearly like them, which teaches little that is new; means over "
-        "areas and seeds. “In a random choice” is what as many tiles drawn from the same pool have on average. Two "
+        "areas and seeds. “By lot” is what as many tiles drawn from the same pool have on average. Two "
         f"tiles look nearly the same where, shrunk to {SIDE} × {SIDE} pixels and turned or mirrored as fits best, they "
         f"differ by {ALIKE:.0f} of 255 grey levels or less (root of the mean square): the same picture, or the same "
         "plain ground, such as water, sand or a field. No network is asked."

@@ -35,7 +35,7 @@ def class_tables(summary: StudySummary, facts: Facts, names: Names) -> list[str]
         return []
     text = (
         "Mean paired differences of a class's IoU, in points, where its area has such pixels. They are not tested, as "
-        "there are too many of them: read them as hints. Rare classes scatter most."
+        "there are too many of them: read them as hints."
     )
     return [paragraph(text, soft=True), *parts]
 

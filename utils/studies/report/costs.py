@@ -3,7 +3,7 @@
 from html import escape
 
 from utils.drawing.html import paragraph, table
-from utils.studies.costs import PeopleMinutes, cost_of
+from utils.studies.costs import PRETRAIN, RANDOM, PeopleMinutes, cost_of
 from utils.studies.report.facts import Facts
 from utils.studies.report.names import Names
 from utils.studies.summary import StudySummary
@@ -17,19 +17,40 @@ def cost_tables(summary: StudySummary, facts: Facts, names: Names) -> list[str]:
     """Masks, scene labels and minutes of a run of each arm, and the hours of the whole, HTML; nothing before a run."""
     if not facts.times:
         return []
-    rows = []
+    rows, is_pretrained = [], any(time.step == PRETRAIN for time in facts.times)
     for arm in summary.arms:
         cost = cost_of(arm, facts.times, facts.minutes)
         asked = "none" if cost.masks is not None and cost.scene_labels is None else _count(cost.scene_labels)
         people = NOT_KNOWN if cost.people is None else f"{cost.people:.0f}"
-        machine = (_minutes(cost.choosing), _minutes(cost.training))
-        rows.append([escape(names.arm(arm.arm)), _count(cost.masks), asked, people, *machine])
-    head = [
-        "one run of", "masks", "scene labels asked for", "people's minutes", "machine's minutes to choose",
-        "to train and score",
-    ]  # fmt: skip
-    said = [*(_people(data, facts.minutes.get(data, PeopleMinutes())) for data in facts.grid.areas), _hours(facts)]
+        machine = (*([cost.pretraining] if is_pretrained else []), cost.choosing, cost.training)
+        rows.append([escape(names.arm(arm.arm)), _count(cost.masks), asked, people, *map(_minutes, machine)])
+    head = ["one run of", "masks", "scene labels asked for", "people's minutes"]
+    machine_head = [*(["to pre-train"] if is_pretrained else []), "to choose", "to train and score"]
+    head += [f"machine's minutes {machine_head[0]}", *machine_head[1:]]
+    said = [
+        *_besides(summary, facts),
+        *(_people(data, facts.minutes.get(data, PeopleMinutes())) for data in facts.grid.areas),
+        _hours(facts),
+    ]
     return [table(head, rows), *(paragraph(text, soft=True) for text in said)]
+
+
+def _besides(summary: StudySummary, facts: Facts) -> list[str]:
+    """What costs besides, or less, than the table says."""
+    said = []
+    if facts.validation:
+        low, high = min(facts.validation), max(facts.validation)
+        count = counted(high, "validation tile") if low == high else f"{low} to {high} validation tiles"
+        said.append(
+            f"Besides, {count} of each area's training scenes have masks, which choose the checkpoint: they cost "
+            "what labelled tiles do, and are in no column."
+        )
+    if any(arm.arm.strategy == RANDOM and arm.scene_labels for arm in summary.arms):
+        said.append(
+            "A draw by lot needs no scene labels: they were asked for, as for the other strategies, and are in no "
+            "minutes of people."
+        )
+    return said
 
 
 def _count(value: float | None) -> str:

@@ -22,6 +22,7 @@ class Facts:
         scores: of all cells and checkpoints.
         times: of the commands that have ended.
         minutes: what labels take people, by data set.
+        validation: tiles of each area that choose the checkpoint.
         notes: sentences on the networks and the design.
         coverage: scene classes of chosen tiles.
         shares: their pixel classes.
@@ -37,6 +38,7 @@ class Facts:
     scores: Sequence[CellScore]
     times: Sequence[StepTime] = ()
     minutes: Mapping[str, PeopleMinutes] = field(default_factory=dict)
+    validation: Sequence[int] = ()
     notes: Sequence[str] = ()
     coverage: Sequence[SceneRow] = ()
     shares: Sequence[ShareTable] = ()

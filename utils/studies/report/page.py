@@ -39,7 +39,7 @@ def study_page(summary: StudySummary, facts: Facts, chart: bytes | None) -> str:
         *(results if has_scores else [design]),
         section("What was chosen", *chosen(facts)),
         section("What it cost", *cost_tables(summary, facts, names)),
-        section("Checks", *(checks(summary, names) if has_scores else ())),
+        section("Checks", *(checks(summary, names, len(facts.grid.seeds)) if has_scores else ())),
         section("How to repeat it", *_repeat(facts)),
     )
 

@@ -10,7 +10,7 @@ from utils.studies.report.facts import Facts
 from utils.studies.report.names import Names
 from utils.studies.statistics.bootstrap import Bounds
 from utils.studies.statistics.comparison import Answer, Compared
-from utils.studies.summary import StudySummary
+from utils.studies.summary import ArmSummary, StudySummary
 
 MISSING = "missing"
 _SMALL = 0.001  # a chance below which its size no longer matters
@@ -21,7 +21,7 @@ def arm_table(summary: StudySummary, names: Names) -> list[str]:
     rows = [
         [
             escape(names.arm(arm.arm)),
-            "–" if arm.masks is None else f"{arm.masks:.0f}",
+            _labelled(arm),
             MISSING if arm.mean is None else number(arm.mean),
             _ends(arm.on_these_areas),
             _ends(arm.on_a_new_area),
@@ -34,13 +34,21 @@ def arm_table(summary: StudySummary, names: Names) -> list[str]:
         table(head, rows),
         paragraph(
             "Means over areas and seeds, where all runs of a row were scored. Intervals are 95 % bootstrap intervals: "
-            "of seeds within these areas, and of whole areas (five at least). They are given where there are enough "
-            "runs for them to cover the truth in 91 to 96 % of simulated studies. Areas differ from one another more "
-            "than strategies or methods do, so compare rows by the paired differences below, not by whether these "
-            "intervals overlap.",
+            "of seeds within these areas, and of whole areas (five at least), of the mean over many such areas: a "
+            "single new area may lie outside. They are given where there are enough runs for them to cover the truth "
+            "in 91 to 96 % of simulated studies. Areas differ from one another more than strategies or methods do, so "
+            "compare rows by the paired differences below, not by whether these intervals overlap.",
             soft=True,
         ),
     ]
+
+
+def _labelled(arm: ArmSummary) -> str:
+    """The mean number of labelled tiles, and from the fewest to the most where areas differ."""
+    if arm.masks is None:
+        return "–"
+    low, high = arm.masks_from_to
+    return f"{arm.masks:.0f}" + (f"<small>{low} to {high}</small>" if low != high else "")
 
 
 def _ends(bounds: Bounds) -> str:
@@ -55,22 +63,27 @@ def difference_tables(summary: StudySummary, names: Names) -> list[str]:
         [
             names.titled(pairing),
             MISSING if result.on_these_areas is None else f"{100 * result.on_these_areas.mean:+.1f}",
+            *([_by_last(last)] if summary.by_last else []),
             f"{result.wins}, {result.ties}, {result.losses}"
             + (f"<small>{result.missing} missing</small>" if result.missing else ""),
             *(t for answer in (result.on_these_areas, result.on_a_new_area) for t in (_interval(answer), _p(answer))),
         ]
-        for pairing, result in zip(summary.pairings, summary.compared, strict=True)
+        for pairing, result, last in zip(
+            summary.pairings, summary.compared, summary.by_last or [None] * len(summary.pairings), strict=True
+        )
     ]
-    head = ["comparison", "mean difference", "wins, ties, losses", "on these areas", "p", "on a new area", "p"]
+    head = ["comparison", "mean difference", *(["by last checkpoints"] if summary.by_last else [])]
+    head += ["wins, ties, losses", "on these areas", "p", "on a new area", "p"]
     return [
         table(head, rows),
         paragraph(
             "Differences are in points of mean IoU: above 0 the first one named scores higher. Each pair shares area, "
             "seed, pool, initial tiles and number of labels; wins are pairs in which the first scores higher. The "
-            "intervals are 95 % bootstrap intervals of the mean difference. p is the chance of a difference as large "
-            "where there is none, by a permutation test (signs of pairs, or of whole areas, are flipped) after Holm's "
-            "correction for all comparisons of this page; below it, after ≥, the smallest p that few pairs or areas "
-            "allow before the correction. Something is claimed above where p is 0.05 or less, and nowhere else.",
+            "intervals are 95 % bootstrap intervals of the mean difference, each by itself. p is the chance of a "
+            "difference as large where there is none, by a permutation test (signs of pairs, or of whole areas, are "
+            "flipped) after Holm's correction for all comparisons of this page; below it the p of the comparison "
+            "alone and, after ≥, the smallest that few pairs or areas allow. Something is claimed above where p is "
+            "0.05 or less, and nowhere else, whatever an interval holds.",
             soft=True,
         ),
     ]
@@ -83,10 +96,15 @@ def _interval(answer: Answer | None) -> str:
 
 
 def _p(answer: Answer | None) -> str:
-    if answer is None or answer.corrected is None or answer.test.floor is None:
+    if answer is None or answer.corrected is None or answer.test.floor is None or answer.test.p is None:
         return "–"
     floor = answer.test.floor
-    return _chance(answer.corrected) + (f"<small>≥ {floor:.2g}</small>" if floor >= _SMALL else "")
+    alone = f"alone {_chance(answer.test.p)}" + (f" ≥ {floor:.2g}" if floor >= _SMALL else "")
+    return f"{_chance(answer.corrected)}<small>{alone}</small>"
+
+
+def _by_last(difference: float | None) -> str:
+    return "–" if difference is None else f"{100 * difference:+.1f}"
 
 
 def _chance(p: float) -> str:

@@ -27,7 +27,7 @@ def verdicts(summary: StudySummary, names: Names, notes: Sequence[str]) -> list[
     lacking = [
         [names.titled(pairing), escape(sentence(pairing, result, None))] for pairing, result in both if result.missing
     ]
-    head = ["comparison", "what was seen", ON_THESE_AREAS, ON_A_NEW_AREA]
+    head = ["comparison", ON_THESE_AREAS, ON_A_NEW_AREA, "what was seen"]
     return [
         paragraph(" ".join(f"“{question.capitalize()}” asks: {meaning}" for question, meaning in MEANING.items())),
         *(paragraph(f"{question.capitalize()}: {_in_short(summary, question)}") for question in MEANING if whole),
@@ -48,9 +48,9 @@ def _row(pairing: Pairing, result: Compared, names: Names) -> list[str]:
     assert result.on_these_areas is not None  # no run is missing
     return [
         names.titled(pairing),
-        f"{100 * result.on_these_areas.mean:+.1f} points, better in {result.wins} of {counted(result.pairs, 'pair')}",
         escape(sentence(pairing, result, result.on_these_areas)),
         escape(sentence(pairing, result, result.on_a_new_area)),
+        f"{100 * result.on_these_areas.mean:+.1f} points, better in {result.wins} of {counted(result.pairs, 'pair')}",
     ]
 
 

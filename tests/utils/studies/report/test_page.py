@@ -39,6 +39,7 @@ def facts_of(scores: list[CellScore]) -> Facts:
         times=times,
         minutes={"town": PeopleMinutes(mask=6.0, masks=12)},
         notes=["It is small."],
+        validation=[9, 7],
         coverage=[(margin, "3 of 5", "1 (2 by its share)")],
         shares=[share_table("town", ["water", "road"], [np.array([1, 3])], {"margin": [np.array([1, 1])]})],
         alike={random: Redundancy(40, 3, 3.2), margin: Redundancy(40, 8.5, 3.2)},
@@ -70,6 +71,10 @@ def test_the_page_for_somebody_who_was_not_there():
         "random, supervised +1.0",  # best minus last
         "water 25.0% +10.",
         "road 75.0% 50.0% water 25.0% 50.0%",
+        "the last one is ahead in 0 of 4 rows. By last checkpoints 0 of 4 comparisons would turn round.",
+        "That takes 4 seeds or more; this study has 2",
+        "Besides, 7 to 9 validation tiles of each area's training scenes have masks",
+        "A draw by lot needs no scene labels",
     ):
         assert said in text
     assert "missing" not in text
@@ -106,6 +111,24 @@ def test_costs_of_people_and_machine():
     unknown = replace(facts_of(scores_of_all()), minutes={})
     page = study_page(summarised(CELLS, GRID, scores_of_all(), LABELS), unknown, None)
     assert "random, supervised 40 10 not known – 60.6" in words(page)
+
+
+def test_pre_training_that_several_runs_share_has_a_column_of_its_own():
+    facts = facts_of(scores_of_all())
+    shared = StepTime("pretraining/x", "pretraining", "pretrain", 120.0, 1, "", "box, 2 cores", [ARM])
+    summary = summarised(CELLS, GRID, scores_of_all(), LABELS)
+    text = words(study_page(summary, replace(facts, times=[*facts.times, shared]), None))
+    assert "machine's minutes to pre-train to choose to train and score random, supervised 40 10 240 2.0 – 60.6" in text
+
+
+def test_numbers_of_labels_that_differ_are_shown_from_the_fewest_to_the_most():
+    labels = {**LABELS, CELLS[0]: CellLabels(20, 10, ("t1",), "pool", "start")}
+    assert "random, supervised 38 20 to 40 0." in words(page_of(scores_of_all(), labels)[0])
+
+
+def test_p_alone_stands_below_the_corrected_one():
+    text = words(page_of(scores_of_all())[0])
+    assert re.search(r"supervised \+5\.\d \+5\.\d 10, 0, 0 \S+ to \S+ 0\.\d+ alone 0\.\d+ ≥ 0\.", text)
 
 
 def test_a_missing_run_is_shown_and_never_averaged_away():
