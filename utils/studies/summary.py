@@ -60,8 +60,8 @@ class StudySummary:
         pairings, compared: the comparisons, with Holm's correction over all of them.
         checks: random arms against themselves with other seeds.
         best_minus_last: mean difference of an arm's best and last checkpoints; None: not known.
-        by_last: mean differences of the comparisons by last checkpoints, None where a run is missing; empty where
-            these are what is compared.
+        by_last: mean difference of each comparison by last checkpoints; None where a run is missing, or where these
+            are what is compared.
     """
 
     checkpoint: str
@@ -70,7 +70,7 @@ class StudySummary:
     compared: Sequence[Compared]
     checks: Sequence[tuple[Cell, Compared]]
     best_minus_last: Mapping[Cell, float | None]
-    by_last: Sequence[float | None] = ()
+    by_last: Sequence[float | None]
 
     @property
     def missing(self) -> int:
@@ -106,7 +106,7 @@ def summarised(
         compared(pairings, grid, of_cells),
         checks,
         {arm: _mean(grid.scores(arm, of_cells) - grid.scores(arm, last)) if has_best else None for arm in arms},
-        [_mean(grid.scores(p.first, last) - grid.scores(p.second, last)) for p in pairings] if has_best else (),
+        [_mean(grid.scores(p.first, last) - grid.scores(p.second, last)) if has_best else None for p in pairings],
     )
 
 

@@ -56,12 +56,12 @@ def _best(summary: StudySummary, names: Names) -> list[str]:
     )
     both = [
         (result.on_these_areas.mean, last)
-        for result, last in zip(summary.compared, summary.by_last, strict=bool(summary.by_last))
+        for result, last in zip(summary.compared, summary.by_last, strict=True)
         if result.on_these_areas is not None and last is not None
     ]
     if both:
         turned = sum(best * last < 0 for best, last in both)
-        text += f" By last checkpoints {turned} of {counted(len(both), 'comparison')} would turn round."
+        text += f" By last checkpoints {turned} of {counted(len(both), 'difference')} would change their sign."
     return [
         subheading("Best against last checkpoint"),
         paragraph(text, soft=True),

@@ -10,6 +10,7 @@ from utils.studies.report.facts import Facts
 from utils.studies.report.names import Names
 from utils.studies.statistics.bootstrap import Bounds
 from utils.studies.statistics.comparison import Answer, Compared
+from utils.studies.statistics.permutation import ON_A_NEW_AREA, ON_THESE_AREAS
 from utils.studies.summary import ArmSummary, StudySummary
 
 MISSING = "missing"
@@ -59,21 +60,18 @@ def difference_tables(summary: StudySummary, names: Names) -> list[str]:
     """Paired differences with intervals and p, HTML; nothing without comparisons."""
     if not summary.pairings:
         return []
-    rows = [
-        [
-            names.titled(pairing),
-            MISSING if result.on_these_areas is None else f"{100 * result.on_these_areas.mean:+.1f}",
-            *([_by_last(last)] if summary.by_last else []),
-            f"{result.wins}, {result.ties}, {result.losses}"
-            + (f"<small>{result.missing} missing</small>" if result.missing else ""),
-            *(t for answer in (result.on_these_areas, result.on_a_new_area) for t in (_interval(answer), _p(answer))),
-        ]
-        for pairing, result, last in zip(
-            summary.pairings, summary.compared, summary.by_last or [None] * len(summary.pairings), strict=True
-        )
-    ]
-    head = ["comparison", "mean difference", *(["by last checkpoints"] if summary.by_last else [])]
-    head += ["wins, ties, losses", "on these areas", "p", "on a new area", "p"]
+    shows_last = any(last is not None for last in summary.by_last)
+    rows = []
+    for pairing, result, last in zip(summary.pairings, summary.compared, summary.by_last, strict=True):
+        mean = MISSING if result.on_these_areas is None else f"{100 * result.on_these_areas.mean:+.1f}"
+        by_last = "–" if last is None else f"{100 * last:+.1f}"
+        counts = f"{result.wins}, {result.ties}, {result.losses}"
+        counts += f"<small>{result.missing} missing</small>" if result.missing else ""
+        answers = (result.on_these_areas, result.on_a_new_area)
+        ends = (text for answer in answers for text in (_interval(answer), _p(answer)))
+        rows.append([names.titled(pairing), mean, *([by_last] if shows_last else []), counts, *ends])
+    head = ["comparison", "mean difference", *(["by last checkpoints"] if shows_last else []), "wins, ties, losses"]
+    head += [ON_THESE_AREAS, "p", ON_A_NEW_AREA, "p"]
     return [
         table(head, rows),
         paragraph(
@@ -101,10 +99,6 @@ def _p(answer: Answer | None) -> str:
     floor = answer.test.floor
     alone = f"alone {_chance(answer.test.p)}" + (f" ≥ {floor:.2g}" if floor >= _SMALL else "")
     return f"{_chance(answer.corrected)}<small>{alone}</small>"
-
-
-def _by_last(difference: float | None) -> str:
-    return "–" if difference is None else f"{100 * difference:+.1f}"
 
 
 def _chance(p: float) -> str:

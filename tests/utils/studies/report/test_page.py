@@ -71,7 +71,7 @@ def test_the_page_for_somebody_who_was_not_there():
         "random, supervised +1.0",  # best minus last
         "water 25.0% +10.",
         "road 75.0% 50.0% water 25.0% 50.0%",
-        "the last one is ahead in 0 of 4 rows. By last checkpoints 0 of 4 comparisons would turn round.",
+        "the last one is ahead in 0 of 4 rows. By last checkpoints 0 of 4 differences would change their sign.",
         "That takes 4 seeds or more; this study has 2",
         "Besides, 7 to 9 validation tiles of each area's training scenes have masks",
         "A draw by lot needs no scene labels",
