@@ -18,8 +18,8 @@ from rasterio.io import DatasetWriter
 
 from data.decoding.orientation import Size
 from data.maps.writing import writing
-from data.rasters.gdal import session
-from data.rasters.place import Place
+from data.rasters.files.gdal import session
+from data.rasters.places.place import Place
 from utils.closing import Closing
 from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX

@@ -10,7 +10,7 @@ import shapely
 from affine import Affine
 from rasterio.features import shapes
 
-from data.rasters.gdal import data_errors
+from data.rasters.files.gdal import data_errors
 from utils.imagery.labels import IGNORE_INDEX
 
 _BAND_PIXELS = 1 << 22  # of rows that are looked at together

@@ -21,8 +21,8 @@ from data.maps.outlines import regions_of
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
 from data.maps.styles import may_replace_style, polygon_style, style_path
 from data.maps.writing import writing
-from data.rasters.crs import crs_name, crs_text, same_crs
-from data.rasters.place import Place
+from data.rasters.places.crs import crs_name, crs_text, same_crs
+from data.rasters.places.place import Place
 from data.rasters.scene import RasterScene
 from utils.closing import Closing
 from utils.errors import DataError, warn

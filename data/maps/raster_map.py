@@ -19,7 +19,7 @@ from data.decoding.orientation import Size
 from data.maps.areas import ClassAreas
 from data.maps.geotiff import Layer, TiledRaster
 from data.maps.styles import category_names, ids_style, percent_style, style_path
-from data.rasters.place import Place
+from data.rasters.places.place import Place
 from utils.closing import Closing
 from utils.imagery.colours import RGB
 from utils.imagery.labels import IGNORE_INDEX, as_percent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from data.rasters.gdal import ERRORS, reason_of_gdal, session
+from data.rasters.files.gdal import ERRORS, reason_of_gdal, session
 from utils.errors import DataError, UserError
 from utils.runs.files import storage_error
 

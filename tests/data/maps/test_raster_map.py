@@ -10,9 +10,9 @@ import rasterio
 from rasterio.windows import Window
 
 from data.maps.raster_map import MapFiles, MapWriter
-from data.rasters.crs import same_crs
-from data.rasters.gdal import session
-from data.rasters.place import GroundPoint, Place
+from data.rasters.files.gdal import session
+from data.rasters.places.crs import same_crs
+from data.rasters.places.place import GroundPoint, Place
 from data.rasters.scene import RasterScene
 from tests.data.maps.map_files import CLASSES, COLOURS, NORTH, UTM, ids_of, written
 from utils.errors import DataError, OptionError

@@ -122,7 +122,7 @@ def test_complex_numbers_are_refused(tmp_path: Path):
 
 
 def test_a_file_that_is_one_huge_block_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("data.rasters.headers._LARGEST_BLOCK", 100)
+    monkeypatch.setattr("data.rasters.files.headers._LARGEST_BLOCK", 100)
     path = write_raster(tmp_path / "a.tif", numbers(3, 20, 20), compress="deflate")
     with pytest.raises(DataError, match=r"pieces of 20×20 pixels.+gdal_translate -co TILED=YES"):
         RasterScene.open(path)

@@ -9,7 +9,7 @@ import shapely
 from affine import Affine
 
 from data.decoding.orientation import Size
-from data.rasters.crs import Mapping2D, crosses_antimeridian, crs_name, crs_way, same_crs
+from data.rasters.places.crs import Mapping2D, crosses_antimeridian, crs_name, crs_way, same_crs
 from utils.errors import DataError
 
 Six = tuple[float, float, float, float, float, float]  # a b c d e f: x = a·column + b·row + c, y = d·column + e·row + f

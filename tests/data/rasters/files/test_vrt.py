@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.rasters.files.vrt import vrt_sources
 from data.rasters.scene import RasterScene
-from data.rasters.vrt import vrt_sources
 from tests.data.rasters.scene_files import numbers, write_raster, write_vrt
 from utils.errors import DataError
 

@@ -10,11 +10,11 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.vrt import WarpedVRT
 
-from data.rasters import resampled
-from data.rasters.gdal import session
+from data.rasters.files.gdal import session
 from data.rasters.opening import open_scene
-from data.rasters.resampled import ResampledScene
 from data.rasters.scene import RasterScene
+from data.rasters.views import resampled
+from data.rasters.views.resampled import ResampledScene
 from tests.data.rasters.scene_files import AT, UTM, numbers, write_raster
 from utils.errors import DataError
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from data.rasters.gdal import KINDS, driver_of
+from data.rasters.files.gdal import KINDS, driver_of
 from utils.errors import DataError
 from utils.paths import no_file, read_bytes, reason_of
 

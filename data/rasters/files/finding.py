@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.rasters.endings import SCENE_ENDINGS, belongs_to_scene
-from data.rasters.gdal import KINDS
-from data.rasters.vrt import vrt_sources
+from data.rasters.files.endings import SCENE_ENDINGS, belongs_to_scene
+from data.rasters.files.gdal import KINDS
+from data.rasters.files.vrt import vrt_sources
 from utils.errors import DataError, OptionError
 from utils.paths import MISSING, no_file, reason_of
 from utils.suggest import first_names

@@ -5,7 +5,7 @@ import math
 import pyproj
 import pytest
 
-from data.rasters.place import Place, differs
+from data.rasters.places.place import Place, differs
 
 SIZE = (100, 200)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from data.decoding.orientation import UPRIGHT, in_stored, orientation_of_file, swaps_sides, turned, turned_size
-from data.rasters.place import Place, Size
+from data.rasters.places.place import Place, Size
 from data.rasters.scene import RasterScene
-from data.rasters.views import SceneView
+from data.rasters.views.scene_view import SceneView
 
 
 def scene_turn(path: Path, mask: Path | None = None) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data.rasters.finding import find_scenes
+from data.rasters.files.finding import find_scenes
 from tests.data.rasters.scene_files import numbers, write_raster, write_vrt
 from utils.errors import DataError, OptionError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.rasters.headers import Band
+from data.rasters.files.headers import Band
 from data.rasters.windowed import WindowedScene
 from utils.closing import Closing
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from data.rasters.place import GroundPoint, Place, Size
+from data.rasters.places.place import GroundPoint, Place, Size
 from data.rasters.valid import equals
-from data.rasters.views import SceneView
+from data.rasters.views.scene_view import SceneView
 from data.rasters.windowed import WindowedScene
 from utils.errors import DataError
 

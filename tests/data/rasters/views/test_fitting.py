@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.rasters.fitting import FittedScene, fit_scene
 from data.rasters.opening import open_scene
 from data.rasters.tile_files import read_tile
+from data.rasters.views.fitting import FittedScene, fit_scene
 from tests.data.rasters.scene_files import AT, numbers, write_raster
 from utils.errors import DataError
 from utils.imagery.bands import RGB_BANDS, Bands

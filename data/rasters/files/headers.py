@@ -10,8 +10,8 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import CRSError
 
-from data.rasters.gdal import KINDS, driver_of
-from data.rasters.place import IDENTITY, GroundPoint, Place
+from data.rasters.files.gdal import KINDS, driver_of
+from data.rasters.places.place import IDENTITY, GroundPoint, Place
 from utils.errors import DataError
 from utils.paths import MISSING, no_file, reason_of, remedy_of
 

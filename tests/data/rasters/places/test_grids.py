@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from affine import Affine
 
-from data.rasters.grids import apply, chained, outline_in, positions, ring, windows
+from data.rasters.places.grids import apply, chained, outline_in, positions, ring, windows
 from tests.data.rasters.raster_files import UTM, grid
 from utils.errors import DataError
 

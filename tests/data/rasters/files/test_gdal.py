@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from data.rasters.gdal import driver_of, session
+from data.rasters.files.gdal import driver_of, session
 from data.rasters.scene import RasterScene
 from tests.data.rasters.scene_files import numbers, write_raster
 
-ROOT = Path(__file__).resolve().parents[3]
-_ASKED = "import data.rasters.gdal, os; print(os.environ['GDAL_CACHEMAX'], os.environ['GDAL_VRT_ENABLE_PYTHON'])"
+ROOT = Path(__file__).resolve().parents[4]
+_ASKED = "import data.rasters.files.gdal, os; print(os.environ['GDAL_CACHEMAX'], os.environ['GDAL_VRT_ENABLE_PYTHON'])"
 
 
 @pytest.mark.parametrize(("own", "expected"), [({}, "128 NO"), ({"GDAL_CACHEMAX": "64"}, "64 NO")])

@@ -7,11 +7,11 @@ from itertools import product
 import numpy as np
 
 from data.rasters.bands import listing, with_names
-from data.rasters.headers import Band
-from data.rasters.place import Place, Size, differs
-from data.rasters.resampled import ResampledScene
+from data.rasters.files.headers import Band
+from data.rasters.places.place import Place, Size, differs
 from data.rasters.tile_files import as_bytes
 from data.rasters.values import full_range
+from data.rasters.views.resampled import ResampledScene
 from data.rasters.windowed import WindowedScene
 from utils.closing import Closing
 from utils.errors import DataError

@@ -1,7 +1,7 @@
 import numpy as np
 from pyproj import CRS
 
-from data.rasters.crs import crs_name, crs_text, crs_way, same_crs
+from data.rasters.places.crs import crs_name, crs_text, crs_way, same_crs
 from tests.data.rasters.raster_files import UTM
 
 
