@@ -3,7 +3,7 @@
 import numpy as np
 import pyproj
 
-from data.maps.raster_map import MapFiles, MapWriter
+from data.maps.writing.raster_map import MapFiles, MapWriter
 from data.rasters.places.place import Place
 
 UTM = pyproj.CRS.from_epsg(32640).to_wkt()

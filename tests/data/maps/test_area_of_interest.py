@@ -6,7 +6,7 @@ import shapely
 from shapely import MultiPolygon, Point, Polygon, box
 
 from data.maps.area_of_interest import AreaOfInterest
-from data.maps.raster_map import MapFiles
+from data.maps.writing.raster_map import MapFiles
 from data.rasters.opening import open_scene
 from data.rasters.places.crs import crs_way
 from data.rasters.places.place import GroundPoint, Place

@@ -1,6 +1,6 @@
 """The map of a scene as cloud-optimised GeoTIFFs that lie on it: class ids, confidence, probabilities.
 
-from data.maps.raster_map import MapFiles, MapWriter
+from data.maps.writing.raster_map import MapFiles, MapWriter
 with MapWriter(MapFiles(Path("map.tif")), scene.size, scene.place, classes, colours) as writer:
     for top, ids in strips:
         writer.write(top, ids)
@@ -17,8 +17,8 @@ import numpy as np
 
 from data.decoding.orientation import Size
 from data.maps.areas import ClassAreas
-from data.maps.geotiff import Layer, TiledRaster
-from data.maps.styles import category_names, ids_style, percent_style, style_path
+from data.maps.writing.geotiff import Layer, TiledRaster
+from data.maps.writing.styles import category_names, ids_style, percent_style, style_path
 from data.rasters.places.place import Place
 from utils.closing import Closing
 from utils.imagery.colours import RGB

@@ -9,8 +9,8 @@ import pytest
 import shapely
 
 from data.maps.areas import ClassAreas
-from data.maps.polygons import FIELDS, PolygonCount, PolygonFile, why_no_polygons
-from data.maps.raster_map import MapFiles
+from data.maps.vectors.polygons import FIELDS, PolygonCount, PolygonFile, why_no_polygons
+from data.maps.writing.raster_map import MapFiles
 from data.rasters.places.crs import same_crs
 from data.rasters.places.place import GroundPoint, Place
 from tests.data.maps.map_files import CLASSES, COLOURS, NORTH, UTM, ids_of, written

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from data.maps.images import MapImage
-from data.maps.target import MapTarget
+from data.maps.writing.target import MapTarget
 from utils.drawing.pictures import colourise, overlay
 from utils.evaluation.strips import MapStrip
 from utils.imagery.labels import IGNORE_INDEX, as_percent, count_classes
@@ -66,7 +66,7 @@ class PictureMap:
 
     def _save_bands(self, kind: str, bands: Iterable[np.ndarray]) -> None:
         """Write bands of percent, uint8 (H, W) each; PNG has no room for them."""
-        from data.maps.raster_map import write_percent  # with GDAL
+        from data.maps.writing.raster_map import write_percent  # with GDAL
 
         path = self.target.file(kind, self.image.name, ".tif")
         write_percent(path, self.target.classes, np.stack(list(bands)))

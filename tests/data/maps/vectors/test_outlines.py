@@ -5,7 +5,7 @@ import pytest
 import shapely
 from rasterio.features import rasterize
 
-from data.maps.outlines import Regions, regions_of
+from data.maps.vectors.outlines import Regions, regions_of
 from tests.data.rasters.raster_files import write_raster
 from utils.errors import DataError
 

@@ -17,7 +17,7 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetWriter
 
 from data.decoding.orientation import Size
-from data.maps.writing import writing
+from data.maps.writing.errors import writing
 from data.rasters.files.gdal import session
 from data.rasters.places.place import Place
 from utils.closing import Closing

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from rasterio.windows import Window
 
-from data.maps.raster_map import MapFiles, MapWriter
+from data.maps.writing.raster_map import MapFiles, MapWriter
 from data.rasters.files.gdal import session
 from data.rasters.places.crs import same_crs
 from data.rasters.places.place import GroundPoint, Place

@@ -15,7 +15,7 @@ from utils.evaluation.strips import MapStrip
 from utils.runs.background import BackgroundWriter
 
 if TYPE_CHECKING:  # with GDAL
-    from data.maps.polygons import PolygonFile
+    from data.maps.vectors.polygons import PolygonFile
 
 
 class WritingMaps:
@@ -85,7 +85,7 @@ class WritingMaps:
             self._open = None
 
     def _polygon_file(self, path: Path) -> "PolygonFile":
-        from data.maps.polygons import PolygonFile  # with GDAL
+        from data.maps.vectors.polygons import PolygonFile  # with GDAL
 
         target = self._folder.target
         return PolygonFile(path, target.classes, target.colours, target.outputs.min_area)

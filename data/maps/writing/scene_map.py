@@ -3,8 +3,8 @@
 import numpy as np
 
 from data.maps.images import MapImage
-from data.maps.raster_map import MapFiles, MapWriter
-from data.maps.target import MapTarget
+from data.maps.writing.raster_map import MapFiles, MapWriter
+from data.maps.writing.target import MapTarget
 from data.rasters.scene import RasterScene
 from utils.evaluation.strips import MapStrip
 

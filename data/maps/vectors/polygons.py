@@ -1,6 +1,6 @@
 """The polygons of maps in one GeoPackage, with class, area and scene.
 
-from data.maps.polygons import PolygonFile
+from data.maps.vectors.polygons import PolygonFile
 with PolygonFile(Path("maps.gpkg"), classes, colours) as file:
     file.add("north", Path("north.tif"))
     file.finish()
@@ -16,11 +16,11 @@ import numpy as np
 import pyogrio
 import shapely
 
-from data.maps.layer_styles import GEOMETRY, GPKG_OPTIONS, keep_styles
-from data.maps.outlines import regions_of
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
-from data.maps.styles import may_replace_style, polygon_style, style_path
-from data.maps.writing import writing
+from data.maps.vectors.layer_styles import GEOMETRY, GPKG_OPTIONS, keep_styles
+from data.maps.vectors.outlines import regions_of
+from data.maps.writing.errors import writing
+from data.maps.writing.styles import may_replace_style, polygon_style, style_path
 from data.rasters.places.crs import crs_name, crs_text, same_crs
 from data.rasters.places.place import Place
 from data.rasters.scene import RasterScene
