@@ -10,7 +10,7 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from model.learner import Learner, Scores, ScoreTable
+from model.learning.learner import Learner, Scores, ScoreTable
 from model.networks.classifier import FEATURES, Classifier
 from tests.files import contiguous
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.learner import Learner
+from model.learning.learner import Learner
 from utils.compute import distributed
 from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.seeds import restore_machine_state

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.learner import Learner
+from model.learning.learner import Learner
 from model.networks.classifier import FEATURES, Classifier
 from tests.fake_cuda import CUDA, fake_cuda, nothing_waits, output_types
 

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.fixed_features import FixedFeatures
-from model.learner import Learner, recent_mean
-from model.learning_run import LearningRun
-from model.scores import Scores
+from model.learning.fixed_features import FixedFeatures
+from model.learning.learner import Learner, recent_mean
+from model.learning.run import LearningRun
+from model.learning.scores import Scores
 from model.settings import LearnerSettings
 from utils.batches import Batches, TileBatches
 from utils.compute import distributed

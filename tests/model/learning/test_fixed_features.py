@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.fixed_features import FixedFeatures
+from model.learning.fixed_features import FixedFeatures
 from model.networks.classifier import FEATURES, Classifier
 
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.learner import Learner
-from model.learning_state import LearningState
+from model.learning.learner import Learner
+from model.learning.state import LearningState
 from model.settings import LearnerSettings
 from utils.compute import distributed
 from utils.console import say
@@ -32,7 +32,7 @@ SAVE_EVERY = 60.0  # seconds between two states within a round
 
 
 class LearningRun:
-    """The files and the progress of one run; `model.active_learner.ActiveLearner` does its work.
+    """The files and the progress of one run; `model.learning.active_learner.ActiveLearner` does its work.
 
     Args:
         tiles: the tiles to choose from.

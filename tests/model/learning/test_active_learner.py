@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.active_learner import ActiveLearner
-from model.learner import Learner, Scores
+from model.learning.active_learner import ActiveLearner
+from model.learning.learner import Learner, Scores
 from model.networks.classifier import Classifier
 from model.settings import LearnerSettings
 from utils.errors import DataError

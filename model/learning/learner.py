@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
+from model.learning.scores import Scores, ScoreTable
 from model.networks.classifier import Classifier
-from model.scores import Scores, ScoreTable
 from utils.batches import ImageBatch, SceneBatch
 from utils.compute import distributed
 from utils.compute.device import place
