@@ -1,13 +1,13 @@
 """Bilateral messages of a mean field: a Gaussian kernel of position and colour, normalised symmetrically.
 
 Krähenbühl and Koltun (NeurIPS 2011) sum this kernel on a permutohedral lattice, which is coarse where colours are
-sparse. Here it is summed over pixels and clusters of pixels, `utils.evaluation.gaussian_sum`.
+sparse. Here it is summed over pixels and clusters of pixels, `utils.evaluation.crf.gaussian_sum`.
 """
 
 import numpy as np
 
-from utils.evaluation.clusters import leaf_order
-from utils.evaluation.gaussian_sum import GaussianSum
+from utils.evaluation.crf.clusters import leaf_order
+from utils.evaluation.crf.gaussian_sum import GaussianSum
 
 # A message is a mean over the clusters near a pixel, whose errors partly cancel: the more, the wider each may be.
 _MAX_VARIANCE = 0.4  # of a cluster, summed over the five features, in each of which the kernel's own is 1

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from utils.compute.machine import usable_cores
-from utils.evaluation.clusters import LEAF, Clusters, find_clusters, padded
+from utils.evaluation.crf.clusters import LEAF, Clusters, find_clusters, padded
 
 _ALWAYS_SUMMED = 0.05  # a block of sources is kept if one of its kernel values may reach this
 _NEGLIGIBLE = 32.0  # and if one, normalised, may reach this over N; `GaussianSum` says what is lost

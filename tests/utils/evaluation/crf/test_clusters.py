@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from utils.evaluation.clusters import LEAF, find_clusters, leaf_order, padded
+from utils.evaluation.crf.clusters import LEAF, find_clusters, leaf_order, padded
 
 
 @pytest.mark.parametrize("count", [1, 4, 63, 64, 65, 1000, 3136])

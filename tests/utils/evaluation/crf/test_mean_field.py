@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
 from utils.errors import DataError, OptionError
-from utils.evaluation.crf import dense_crf
+from utils.evaluation.crf.mean_field import dense_crf
 from utils.evaluation.settings import CRFSettings
 
 SIZE = 24

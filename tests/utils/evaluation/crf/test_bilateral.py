@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from utils.evaluation.bilateral import BilateralFilter
+from utils.evaluation.crf.bilateral import BilateralFilter
 
 
 def test_messages_of_successive_mean_fields_agree_with_the_direct_sum():

@@ -1,8 +1,8 @@
 """Fully connected CRF by mean-field inference (Krähenbühl and Koltun, NeurIPS 2011), in NumPy and SciPy.
 
 Every pair of pixels is joined by a Potts term under two Gaussian kernels: the smoothness kernel, of position, is a
-separable filter; the appearance kernel, of position and colour, is summed by `utils.evaluation.bilateral`. Against the
-sum over all pairs, no probability of the tiles measured moved by more than 0.02, nor by more than 0.002 on average.
+separable filter; the appearance kernel, of position and colour, is summed by `utils.evaluation.crf.bilateral`. Against
+the sum over all pairs, no probability of the tiles measured moved by more than 0.02, nor by more than 0.002 on average.
 
 Time grows with the number of pixel pairs of similar colour: filter tiles, not whole scenes.
 """
@@ -16,7 +16,7 @@ from scipy.special import softmax
 from torch import Tensor
 
 from utils.errors import DataError
-from utils.evaluation.bilateral import BilateralFilter
+from utils.evaluation.crf.bilateral import BilateralFilter
 from utils.evaluation.settings import CRFSettings
 
 MIN_PROBABILITY = 1e-5  # a class ruled out by the network can still be brought back by its neighbours

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from utils.evaluation.clusters import LEAF, leaf_order
-from utils.evaluation.gaussian_sum import GaussianSum, gaussian
+from utils.evaluation.crf.clusters import LEAF, leaf_order
+from utils.evaluation.crf.gaussian_sum import GaussianSum, gaussian
 
 
 def in_leaf_order(points: np.ndarray) -> np.ndarray:
