@@ -11,12 +11,12 @@ from utils.lazy import public_names
 __all__, __getattr__, __dir__ = public_names(
     __name__,
     {
-        "ActiveLearner": "active_learner",
+        "ActiveLearner": "learning.active_learner",
         "BACKBONES": "networks.names",
         "Classifier": "networks.classifier",
         "DeepLabV2": "networks.deeplabv2",
         "FixMatchSettings": "methods.settings",
-        "Learner": "learner",
+        "Learner": "learning.learner",
         "LearnerSettings": "settings",
         "METHODS": "methods",
         "Method": "methods.method",

@@ -22,7 +22,7 @@ from model.window_maps import Keep, WindowMaps, window_classifier
 from utils.compute.device import choose_device, place
 from utils.compute.precision import keep_convolutions_in, resolve_precision
 from utils.errors import OptionError
-from utils.evaluation.crf import refine_batch
+from utils.evaluation.crf.mean_field import refine_batch
 from utils.evaluation.settings import CRFSettings, WindowSettings
 from utils.evaluation.windows import (
     MOST_AT_ONCE,

@@ -53,7 +53,7 @@ from utils.errors import DataError
 from utils.evaluation.calibration.record import FILE as CALIBRATION
 from utils.evaluation.calibration.record import calibrate, write_calibration
 from utils.evaluation.checkpoints import Checkpoints, wait_for_run
-from utils.evaluation.crf import refine_batch
+from utils.evaluation.crf.mean_field import refine_batch
 from utils.evaluation.notes import on_drafted_masks, on_ignored_label, on_labelled_tiles, on_overlapping_tiles
 from utils.evaluation.report.comparison import Confidence
 from utils.evaluation.report.pictures import typical_tile

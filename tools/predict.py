@@ -42,9 +42,9 @@ from typing import Any
 import torch
 
 from data.descriptions import Description
+from data.maps.background import WritingMaps
 from data.maps.checks import check_outputs
 from data.maps.folder import MapFolder
-from data.maps.writing_maps import WritingMaps
 from model.mapping import Mapper
 from model.run_files import checkpoint_of, require_classes
 from model.trained import Trained

@@ -41,9 +41,9 @@ from data.lists.scene_list import SceneList, open_scene_list, open_validation_li
 from data.lists.splits import read_names
 from data.reader import TileReader
 from data.settings import SampleSettings
-from model.active_learner import ActiveLearner
-from model.fixed_features import FixedFeatures
-from model.learner import Learner
+from model.learning.active_learner import ActiveLearner
+from model.learning.fixed_features import FixedFeatures
+from model.learning.learner import Learner
 from model.networks.classifier import FEATURES, build_classifier
 from model.weights.pretrained import origin_of_file
 from tools.said.next_command import typed_again

@@ -10,8 +10,8 @@ from scipy.sparse.csgraph import connected_components
 
 from data.footprints.planes import around, centre_of, plane_of, to_degrees
 from data.footprints.records import TileRecord, in_degrees
-from data.rasters.crs import crs_way
-from data.rasters.grids import Grid
+from data.rasters.places.crs import crs_way
+from data.rasters.places.grids import Grid
 
 _OVERLAP = 1e-4  # share of the smaller scene's area: less is an edge that two scenes share
 _SIDES = (("column", "width"), ("row", "height"))  # along x and along y

@@ -10,7 +10,7 @@ from pyproj import Proj
 from pyproj.exceptions import ProjError
 
 from data.footprints.records import TileRecord, footprints
-from data.rasters.crs import crs_of, crs_way, same_crs, unit_of
+from data.rasters.places.crs import crs_of, crs_way, same_crs, unit_of
 
 DEGREES = "EPSG:4326"
 _TRUE = 0.01  # by which a projection's scale may differ from 1: within it, its coordinates are taken for metres

@@ -13,8 +13,8 @@ import numpy as np
 import pyogrio
 import shapely
 
-from data.rasters.crs import crs_text, crs_way
-from data.rasters.grids import Six, ring
+from data.rasters.places.crs import crs_text, crs_way
+from data.rasters.places.grids import Six, ring
 from utils.errors import DataError
 from utils.paths import private_name, read_bytes
 from utils.runs.files import make_folder, storage_error, write_text

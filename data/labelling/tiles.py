@@ -20,7 +20,7 @@ from data.footprints.of_set import read_records
 from data.footprints.records import TileRecord
 from data.labelling.settings import LabelSetSettings
 from data.lists.splits import read_names, tile_name
-from data.rasters.grids import Grid, outline_in
+from data.rasters.places.grids import Grid, outline_in
 from data.rasters.scene import RasterScene
 from data.reader import TileReader
 from utils.errors import DataError

@@ -11,11 +11,11 @@ from rasterio.windows import Window
 
 from data.checking.mask_values import as_number
 from data.decoding.orientation import Size
-from data.rasters.colour_tables import colour_table
-from data.rasters.gdal import data_errors
-from data.rasters.grids import Six
-from data.rasters.headers import kind_of
-from data.rasters.vrt import vrt_sources
+from data.rasters.files.colour_tables import colour_table
+from data.rasters.files.gdal import data_errors
+from data.rasters.files.headers import kind_of
+from data.rasters.files.vrt import vrt_sources
+from data.rasters.places.grids import Six
 from utils.errors import DataError
 
 _MOST = 1 << 24  # pixels that are read at once; where more are needed, they are read in parts

@@ -9,8 +9,8 @@ from affine import Affine
 from rasterio.features import rasterize
 
 from data.labels.vector_files import Polygons
-from data.rasters.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs, unit_of
-from data.rasters.grids import Grid, extent, outline_in
+from data.rasters.places.crs import crosses_antimeridian, crs_name, crs_of, crs_way, same_crs, unit_of
+from data.rasters.places.grids import Grid, extent, outline_in
 from utils.errors import DataError
 from utils.suggest import first_names
 

@@ -11,7 +11,7 @@ from data.checking.mask_values import MaskValues
 from data.labels.placed_polygons import DrawnPolygons, PlacedPolygons, outline_of
 from data.labels.polygon_classes import PolygonClasses
 from data.labels.vector_files import Layer, read_layer, whole_layer
-from data.rasters.grids import Grid, windows
+from data.rasters.places.grids import Grid, windows
 from utils.errors import DataError
 from utils.imagery.labels import count_classes
 

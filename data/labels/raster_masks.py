@@ -12,8 +12,8 @@ from data.decoding.orientation import UPRIGHT, in_stored, orientation_of_file, t
 from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.labels.mask_files import MaskFile
-from data.rasters.crs import Mapping2D, crs_name, crs_way, same_crs
-from data.rasters.grids import Grid, apply, bounds_of, chained, common_share, extent, positions, windows
+from data.rasters.places.crs import Mapping2D, crs_name, crs_way, same_crs
+from data.rasters.places.grids import Grid, apply, bounds_of, chained, common_share, extent, positions, windows
 from utils.closing import Closing
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX

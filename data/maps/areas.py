@@ -7,7 +7,7 @@ import numpy as np
 
 from data.decoding.orientation import Size
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
-from data.rasters.place import Place
+from data.rasters.places.place import Place
 from utils.evaluation.areas import adjusted_areas_of_summary
 from utils.runs.files import write_text
 from utils.tables import table_text

@@ -34,7 +34,7 @@ def check_outputs(outputs: MapOutputs, images: Sequence[MapImage], classes: Sequ
 
 
 def _check_places(images: Sequence[MapImage], min_area: float) -> None:
-    from data.maps.polygons import why_no_polygons  # with GDAL
+    from data.maps.vectors.polygons import why_no_polygons  # with GDAL
     from data.rasters.scene import RasterScene
 
     for image in images:

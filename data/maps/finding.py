@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.lists.splits import IMAGE_ENDINGS
 from data.preparing.archives import FolderSource
-from data.rasters.endings import SCENE_ENDINGS, belongs_to_scene
+from data.rasters.files.endings import SCENE_ENDINGS, belongs_to_scene
 from utils.console import say
 from utils.errors import DataError
 from utils.paths import fitting_name, no_file
@@ -59,7 +59,7 @@ def _inside(folder: Path) -> list[tuple[str, Path]]:
 def _mosaics(paths: Sequence[Path]) -> list[Path]:
     if not any(path.suffix.lower() == ".vrt" for path in paths):
         return []
-    from data.rasters.finding import mosaics_of  # with GDAL
+    from data.rasters.files.finding import mosaics_of  # with GDAL
 
     return mosaics_of(paths)
 

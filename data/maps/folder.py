@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from data.maps.images import MapImage
-from data.maps.picture_map import PictureMap
 from data.maps.settings import MapOutputs
-from data.maps.target import MapTarget
+from data.maps.writing.picture_map import PictureMap
+from data.maps.writing.target import MapTarget
 from utils.errors import DataError, warn
 from utils.evaluation.strips import MapStrip
 from utils.imagery.colours import RGB
@@ -170,7 +170,7 @@ class MapFolder(OutputFolder):
         """Begin the map of an image."""
         if image.read_as_filed is not None:
             return PictureMap(image, self.target)
-        from data.maps.scene_map import SceneMap  # with GDAL
+        from data.maps.writing.scene_map import SceneMap  # with GDAL
 
         return SceneMap(image, self.target)
 

@@ -11,9 +11,9 @@ from affine import Affine
 from pyproj.exceptions import CRSError, ProjError
 
 from data.decoding.orientation import Size
-from data.rasters.crs import Mapping2D, unit_of
-from data.rasters.grids import apply
-from data.rasters.place import Place
+from data.rasters.places.crs import Mapping2D, unit_of
+from data.rasters.places.grids import apply
+from data.rasters.places.place import Place
 
 Measure = Literal["projection", "ellipsoid"]
 _DISTORTION = 0.01  # of a projection's areas, from which on those of the ellipsoid count: Web Mercator off the equator

@@ -11,12 +11,12 @@ import numpy as np
 
 from data.decoding.orientation import UPRIGHT, turned_size
 from data.maps.images import Fitting, MapImage
-from data.rasters.fitting import FittedScene, fit_scene
 from data.rasters.opening import open_scene as open_raster
-from data.rasters.place import Size
-from data.rasters.resampled import ResampledScene
+from data.rasters.places.place import Size
 from data.rasters.scene import RasterScene
-from data.rasters.turned import scene_turn
+from data.rasters.views.fitting import FittedScene, fit_scene
+from data.rasters.views.resampled import ResampledScene
+from data.rasters.views.turned import scene_turn
 from utils.console import say
 from utils.errors import DataError, warn
 from utils.evaluation.strips import MapStrip

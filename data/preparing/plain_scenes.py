@@ -17,7 +17,7 @@ from data.decoding.palette_files import PaletteFiles
 from data.descriptions import Description
 from data.preparing.settings import Cut
 from data.preparing.tile_grid import Tile, check_scene, record_of, tile_places
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.compute.threads import in_threads
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX, count_classes

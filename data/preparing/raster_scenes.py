@@ -16,12 +16,12 @@ from data.preparing.raster_tiles import different_names, write_tile
 from data.preparing.settings import Cut
 from data.preparing.tile_grid import Size, Tile, check_scene, record_of, tile_places
 from data.rasters.bands import check_same_bands, choose_bands, left_out, listing
-from data.rasters.grids import Grid
-from data.rasters.headers import Band
+from data.rasters.files.headers import Band
 from data.rasters.opening import grid_of, open_scene
-from data.rasters.place import differs
+from data.rasters.places.grids import Grid
+from data.rasters.places.place import differs
 from data.rasters.sampling import SceneWindow
-from data.rasters.turned import scene_turn
+from data.rasters.views.turned import scene_turn
 from utils.compute.threads import in_threads
 from utils.errors import DataError, warn
 from utils.imagery.bands import BY_MASK

@@ -10,8 +10,8 @@ from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
 from data.footprints.records import TileRecord
-from data.rasters.gdal import session
-from data.rasters.headers import Band
+from data.rasters.files.gdal import session
+from data.rasters.files.headers import Band
 from utils.imagery.bands import RGB_NAMES
 
 

@@ -8,7 +8,7 @@ from data.labels.matching import match_names
 from data.labels.vector_files import VECTOR_ENDINGS
 from data.preparing.archives import SourceFile
 from data.preparing.source_files import check_names, matching
-from data.rasters.finding import find_scenes
+from data.rasters.files.finding import find_scenes
 from data.rasters.plain import DECODED, has_neighbour, is_plain_image
 from data.rasters.scene import RasterScene
 from utils.console import say

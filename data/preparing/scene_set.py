@@ -23,7 +23,7 @@ from data.preparing.prepared_set import Contents, warn_of_values
 from data.preparing.raster_scenes import RasterSceneInfo
 from data.preparing.settings import BandSettings, Cut
 from data.preparing.tile_grid import Tile
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from data.rasters.sampling import sample_values
 from data.rasters.values import choose_ranges
 from utils.errors import DataError, OptionError

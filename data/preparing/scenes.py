@@ -25,7 +25,7 @@ from data.preparing.scene_files import PathList, SceneFiles, are_plain, find_sce
 from data.preparing.scene_set import bands_from, contents_of, raw_description
 from data.preparing.settings import BandSettings, Cut, PolygonSettings, Target
 from data.preparing.tile_grid import check_groups
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from data.rasters.values import stretch_of
 from utils.errors import DataError, OptionError, warn
 from utils.imagery.bands import RGB_BANDS

@@ -10,7 +10,7 @@ import numpy as np
 from data.descriptions import Description
 from data.footprints.records import TileRecord
 from data.preparing.settings import Cut
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.errors import DataError, OptionError
 from utils.paths import LONGEST_NAME
 

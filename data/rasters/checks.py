@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from data.rasters.place import Place, differs
+from data.rasters.places.place import Place, differs
 from data.rasters.scene import RasterScene
 from data.rasters.windowed import WindowedScene
 from utils.errors import DataError

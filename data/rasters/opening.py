@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from data.decoding.orientation import UPRIGHT
-from data.rasters.grids import Grid
-from data.rasters.resampled import ResampledScene
+from data.rasters.places.grids import Grid
 from data.rasters.scene import RasterScene
-from data.rasters.turned import TurnedScene
+from data.rasters.views.resampled import ResampledScene
+from data.rasters.views.turned import TurnedScene
 from data.rasters.windowed import WindowedScene
 
 _SAME = 0.01  # pixels by which the ends of a scene may move and count as unmoved

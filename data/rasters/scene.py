@@ -9,11 +9,11 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-from data.rasters.gdal import data_errors
-from data.rasters.headers import Band, band_of, colour_table_of, fault_of, is_inverted, kind_of, place_of
-from data.rasters.place import GroundPoint, Place, Size
+from data.rasters.files.gdal import data_errors
+from data.rasters.files.headers import Band, band_of, colour_table_of, fault_of, is_inverted, kind_of, place_of
+from data.rasters.files.vrt import vrt_sources
+from data.rasters.places.place import GroundPoint, Place, Size
 from data.rasters.valid import equals, few_values, sample_windows
-from data.rasters.vrt import vrt_sources
 from utils.closing import Closing
 from utils.errors import DataError
 

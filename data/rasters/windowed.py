@@ -7,8 +7,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from data.rasters.headers import Band
-from data.rasters.place import Place, Size
+from data.rasters.files.headers import Band
+from data.rasters.places.place import Place, Size
 
 
 class WindowedScene(Protocol):

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from model import training
-from model.active_learner import ActiveLearner
-from model.learner import Learner
+from model.learning.active_learner import ActiveLearner
+from model.learning.learner import Learner
 from model.methods.s4gan import S4GAN
 from model.training import TrainingRun
 from tests.conftest import contents, error_line, main_of, write_custom, write_image

@@ -12,7 +12,7 @@ import shapely
 from rasterio.transform import Affine
 from shapely import Geometry, LineString, Polygon, box
 
-from data.rasters.gdal import session
+from data.rasters.files.gdal import session
 from tests.conftest import error_line
 from tests.data.rasters.scene_files import AT, UTM, numbers, write_raster, write_vrt
 from tools import prepare_data

@@ -28,7 +28,7 @@ from tests.conftest import (
 )
 from tools import predict
 from utils.drawing.pictures import colourise, overlay
-from utils.evaluation.crf import dense_crf
+from utils.evaluation.crf.mean_field import dense_crf
 from utils.evaluation.settings import CRFSettings
 from utils.imagery.images import normalise, to_unit_range
 

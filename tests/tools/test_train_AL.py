@@ -22,8 +22,8 @@ import pytest
 from data.batches.classification_batches import ClassificationBatches
 from data.footprints.records import read_shares, read_tiles_csv, write_gpkg
 from data.settings import DataSettings, SampleSettings
-from model import learning_run
-from model.active_learner import ActiveLearner
+from model.learning import run as learning_run
+from model.learning.active_learner import ActiveLearner
 from model.settings import LearnerSettings
 from tests.conftest import TinySet, write_custom, write_list, write_overlapping
 from tests.files import image_file

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from data.batches.samples import ClassificationSample
-from model.learner import Learner
+from model.learning.learner import Learner
 from model.networks.classifier import Classifier
 from model.networks.deeplabv2 import DeepLabV2
 from model.networks.discriminator import Discriminator

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from data.batches.samplers import Draw, OrderedBatches, build_loader
 from data.batches.samples import ClassificationSample
-from model.learner import Learner
+from model.learning.learner import Learner
 from model.networks.classifier import Classifier
 from utils.compute.machine import peak_resident
 from utils.compute.measuring import Row

@@ -3,7 +3,7 @@
 from data.labelling.ledger import LEDGER_CSV
 from data.labelling.scene_labels import ledger_in_words, note_scene_labels
 from data.lists.oracle import answer_files, read_answers, read_minutes, with_scene_classes
-from model.learning_run import LearningRun
+from model.learning.run import LearningRun
 from tools.settings.learning import SelectionSettings
 from utils.compute import distributed
 from utils.console import say

@@ -4,7 +4,7 @@ import sys
 
 from data.lists.oracle import answer_files, read_answers
 from data.tiles import Tiles
-from model.active_learner import ActiveLearner
+from model.learning.active_learner import ActiveLearner
 from tools.said.label_costs import note_answers, say_costs
 from tools.said.next_steps import training_on_chosen
 from tools.settings.learning import SelectionSettings

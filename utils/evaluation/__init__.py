@@ -15,7 +15,7 @@ __all__, __getattr__, __dir__ = public_names(
         "Scores": "metric",
         "ViewSettings": "settings",
         "WindowSettings": "settings",
-        "dense_crf": "crf",
+        "dense_crf": "crf.mean_field",
         "mean_iou_interval": "intervals",
         "score": "scoring",
     },

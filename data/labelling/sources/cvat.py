@@ -10,7 +10,7 @@ from data.decoding.images import image_file_size, read_image
 from data.labelling.classes import ToolClasses
 from data.labelling.sources.drawing import Drawing, Source
 from data.preparing.archives import FolderSource
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.errors import DataError
 from utils.imagery.colours import format_colour
 from utils.imagery.labels import IGNORE_INDEX

@@ -11,7 +11,7 @@ from rasterio.features import rasterize
 
 from data.decoding.orientation import Size
 from data.labels.vector_files import mended
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.errors import DataError
 from utils.imagery.labels import IGNORE_INDEX
 

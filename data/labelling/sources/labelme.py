@@ -16,7 +16,7 @@ from data.labelling.classes import ToolClasses
 from data.labelling.sources.drawing import Drawing, Shape, Source, drawn, polygon
 from data.labelling.sources.json_files import of_kind, whole
 from data.labelling.tiles import LabelTiles
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.errors import DataError
 
 _KINDS = ("polygon", "rectangle", "circle", "mask")

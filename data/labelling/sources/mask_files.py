@@ -15,7 +15,7 @@ from data.labelling.sources.drawing import Drawing, Source
 from data.labelling.tiles import LabelTiles
 from data.labels.mask_files import open_raster, place_of
 from data.labels.raster_masks import RasterMask
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.errors import DataError
 
 _BLACK = (0, 0, 0)

@@ -19,7 +19,7 @@ from data.labelling.sources.mask_files import read_mask_files
 from data.labelling.sources.vectors import read_vectors
 from data.labelling.tiles import LabelTiles
 from data.preparing.archives import FolderSource, ZipSource
-from data.rasters.gdal import driver_of
+from data.rasters.files.gdal import driver_of
 from utils.errors import DataError, UserError
 from utils.paths import no_file
 from utils.settings import SettingsError

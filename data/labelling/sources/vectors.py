@@ -16,7 +16,7 @@ from data.labelling.tiles import LabelTiles
 from data.labels.polygon_classes import PolygonClasses
 from data.labels.polygons import PolygonLabels
 from data.labels.vector_files import Layer, read_layer
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.errors import DataError, OptionError
 
 LABELS, TILES, FIELD, NAME = "labels", "tiles", "class", "name"  # layers of an export, and their fields

@@ -15,11 +15,11 @@ from rasterio.features import shapes
 from data.labelling.sources.vectors import FIELD, LABELS, NAME, TILES
 from data.labelling.targets.qgis_style import label_style
 from data.labelling.targets.target import ExportedTile, Target
-from data.maps.layer_styles import GEOMETRY, GPKG_OPTIONS, keep_styles
-from data.maps.styles import outline_style
-from data.maps.writing import writing
-from data.rasters.crs import crs_name, crs_way, same_crs
-from data.rasters.grids import Grid, outline_in
+from data.maps.vectors.layer_styles import GEOMETRY, GPKG_OPTIONS, keep_styles
+from data.maps.writing.errors import writing
+from data.maps.writing.styles import outline_style
+from data.rasters.places.crs import crs_name, crs_way, same_crs
+from data.rasters.places.grids import Grid, outline_in
 from utils.imagery.labels import IGNORE_INDEX
 from utils.runs.files import make_folder
 

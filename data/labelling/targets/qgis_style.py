@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from xml.etree.ElementTree import SubElement
 
-from data.maps.styles import document, polygon_element
+from data.maps.writing.styles import document, polygon_element
 from utils.imagery.colours import RGB
 
 _OPACITY = 0.55  # so that the picture below is seen

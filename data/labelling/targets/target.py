@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from data.labelling.classes import ToolClasses
-from data.rasters.grids import Grid
+from data.rasters.places.grids import Grid
 from utils.runs.files import make_folder, storage_errors
 
 

@@ -3,8 +3,8 @@ import pytest
 
 from data.footprints.blocks import blocks, overlapping_scenes
 from data.footprints.records import TileRecord
-from data.rasters.crs import crs_way
-from data.rasters.grids import Grid, Six
+from data.rasters.places.crs import crs_way
+from data.rasters.places.grids import Grid, Six
 from tests.data.rasters.raster_files import NORTH, UTM, grid, shifted
 
 

@@ -4,7 +4,7 @@ from pyproj import Geod
 
 from data.footprints.distances import Nearness, nearness, too_near
 from data.footprints.records import TileRecord
-from data.rasters.crs import crs_way
+from data.rasters.places.crs import crs_way
 from tests.data.footprints.test_records import tile
 from tests.data.rasters.raster_files import UTM
 

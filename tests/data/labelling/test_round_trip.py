@@ -10,7 +10,7 @@ import shapely
 from PIL import Image
 
 from data.labelling.ledger import read_ledger
-from data.rasters.crs import crs_way
+from data.rasters.places.crs import crs_way
 from tests.data.labelling.commands import assert_same, exported, imported
 from tests.data.labelling.conftest import UTM
 from tests.data.labelling.tool_files import (

@@ -14,7 +14,7 @@ from data.labels import placed_polygons as module
 from data.labels.polygon_classes import PolygonClasses
 from data.labels.polygons import PolygonLabels, open_labels
 from data.labels.vector_files import read_layer
-from data.rasters.crs import crs_way
+from data.rasters.places.crs import crs_way
 from tests.data.rasters.raster_files import NORTH, UTM, grid
 from utils.errors import DataError, OptionError
 

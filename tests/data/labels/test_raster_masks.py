@@ -14,7 +14,7 @@ from data.descriptions import Description
 from data.labels import mask_files
 from data.labels.mask_files import palette_in_file
 from data.labels.raster_masks import RasterMask, labelled_pixels
-from data.rasters import grids
+from data.rasters.places import grids
 from tests.conftest import patches, write_image
 from tests.data.rasters.raster_files import NORTH, UTM, grid, shifted, write_raster
 from utils.errors import DataError

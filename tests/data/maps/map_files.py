@@ -3,8 +3,8 @@
 import numpy as np
 import pyproj
 
-from data.maps.raster_map import MapFiles, MapWriter
-from data.rasters.place import Place
+from data.maps.writing.raster_map import MapFiles, MapWriter
+from data.rasters.places.place import Place
 
 UTM = pyproj.CRS.from_epsg(32640).to_wkt()
 NORTH = Place(UTM, (10.0, 0, 500_000, 0, -10.0, 2_700_000))

@@ -6,10 +6,10 @@ import shapely
 from shapely import MultiPolygon, Point, Polygon, box
 
 from data.maps.area_of_interest import AreaOfInterest
-from data.maps.raster_map import MapFiles
-from data.rasters.crs import crs_way
+from data.maps.writing.raster_map import MapFiles
 from data.rasters.opening import open_scene
-from data.rasters.place import GroundPoint, Place
+from data.rasters.places.crs import crs_way
+from data.rasters.places.place import GroundPoint, Place
 from data.rasters.scene import RasterScene
 from tests.data.labels.test_polygons import vector_file
 from tests.data.maps.map_files import UTM as WKT

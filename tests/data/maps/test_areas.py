@@ -8,7 +8,7 @@ import shapely
 
 from data.maps.areas import ClassAreas, write_class_areas
 from data.maps.pixel_areas import NoArea, PixelAreas, pixel_areas
-from data.rasters.place import GroundPoint, Place
+from data.rasters.places.place import GroundPoint, Place
 
 UTM = pyproj.CRS.from_epsg(32640).to_wkt()
 FEET = pyproj.CRS.from_epsg(2263).to_wkt()  # New York, US survey feet

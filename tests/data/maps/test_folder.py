@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from data.maps.background import WritingMaps
 from data.maps.folder import MapFolder
 from data.maps.images import MapImage
 from data.maps.settings import MapOutputs
-from data.maps.writing_maps import WritingMaps
 from tests.conftest import picture
 from utils.drawing.pictures import colourise, overlay
 from utils.evaluation.strips import MapStrip

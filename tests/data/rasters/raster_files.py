@@ -7,7 +7,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 
-from data.rasters.grids import Grid, Six, chained
+from data.rasters.places.grids import Grid, Six, chained
 
 UTM = "EPSG:32640"
 NORTH = (1.0, 0.0, 300_000.0, 0.0, -1.0, 2_700_000.0)  # pixels of one metre, row 0 in the north

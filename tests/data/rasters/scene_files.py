@@ -8,7 +8,7 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
-from data.rasters.gdal import session
+from data.rasters.files.gdal import session
 from data.rasters.scene import RasterScene
 
 UTM = "EPSG:32640"

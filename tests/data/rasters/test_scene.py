@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from data.rasters.gdal import session
+from data.rasters.files.gdal import session
 from data.rasters.scene import RasterScene
 from tests.data.rasters.scene_files import AT, UTM, numbers, read_all, write_raster
 from utils.errors import DataError

@@ -16,9 +16,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from model.learner import Learner
+from model.learning.learner import Learner
 from model.networks.classifier import FEATURES, Classifier
-from tests.model.test_learner import Batch, in_batches, make_tiles
+from tests.model.learning.test_learner import Batch, in_batches, make_tiles
 from utils.compute import distributed
 from utils.compute.meeting import Meeting
 from utils.errors import DataError, LostProcessError

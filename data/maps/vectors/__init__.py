@@ -1,0 +1,1 @@
+"""Polygons of maps: the outlines of regions, in a GeoPackage that holds their style."""

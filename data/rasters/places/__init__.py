@@ -1,0 +1,1 @@
+"""Where pixels lie: places on the earth, coordinate reference systems, grids."""
