@@ -117,11 +117,13 @@ def _arm(arm: Cell, grid: Grid, scores: Mapping[Cell, float | None], labels: Map
     is_whole = done == values.size
     here, there = (bounds_on_these_areas(values), bounds_on_a_new_area(values)) if is_whole else (none, none)
     own = [labels.get(cell, CellLabels()) for row in grid.cells(arm) for cell in row]
-    costs = [_mean_of([getattr(each, name) for each in own]) for name in ("masks", "scene_labels")]
+    masks, asked = ([getattr(each, name) for each in own] for name in ("masks", "scene_labels"))
+    known = [count for count in masks if count is not None]
+    from_to = (min(known, default=0), max(known, default=0))
     scored = values[np.isfinite(values)].tolist()
-    masks = [each.masks for each in own if each.masks is not None]
-    from_to = (min(masks, default=0), max(masks, default=0))
-    return ArmSummary(arm, _mean(values), here, there, done, values.size, scored, *costs, from_to)
+    return ArmSummary(
+        arm, _mean(values), here, there, done, values.size, scored, _mean_of(masks), _mean_of(asked), from_to
+    )
 
 
 def _mean(values: np.ndarray) -> float | None:
