@@ -1,1 +1,1 @@
-"""Rasters and vectors with a place: scenes, labels on other grids or as polygons, footprints of tiles."""
+"""Rasters of any bands, values and place: scenes as they are, or seen otherwise, and tiles in raster files."""
