@@ -18,7 +18,7 @@ from model.training import TrainingRun
 from tests.conftest import contents, error_line, main_of, write_custom, write_image
 from tests.data.preparing.test_downloads import ucm
 from tests.data.preparing.test_downloads import write_ucm as write_downloads
-from tests.tools.test_train_AL import before, forked, killed_at
+from tests.tools.train_AL.interruptions import before, forked, killed_at
 from tools import predict, train_AL, train_s4gan
 from utils.evaluation.report import results as evaluation_results
 from utils.runs.lock import FolderLock

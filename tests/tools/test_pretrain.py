@@ -14,8 +14,8 @@ from model.pretraining.run import PretrainingRun
 from model.training import TrainingRun
 from model.weights.pretrained import pretraining_of
 from tests.conftest import TinySet, contents, error_line, write_custom
-from tests.tools.test_train_AL import before, forked, killed_at
-from tests.tools.test_train_s4gan_resume import assert_equal
+from tests.tools.train_AL.interruptions import before, forked, killed_at
+from tests.tools.train_s4gan.conftest import assert_equal
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, pretrain, train_AL, train_s4gan
 from utils.digests import name_digest

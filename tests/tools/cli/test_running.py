@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import PUBLISHED, main_of
-from tests.tools.test_train_AL import forked
+from tests.tools.train_AL.interruptions import forked
 from tools.cli.running import run
 from utils.errors import DataError, OptionError
 

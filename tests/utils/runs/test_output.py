@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import contents
-from tests.tools.test_train_AL import forked
+from tests.tools.train_AL.interruptions import forked
 from utils.errors import OptionError
 from utils.runs.lock import LOCK
 from utils.runs.output import Kind, OutputFolder

@@ -12,25 +12,16 @@ import pytest
 import torch
 from PIL import Image
 
-from model import training
 from model.methods.settings import FixMatchSettings, MethodSettings, SupervisedSettings, UniMatchSettings
 from model.trained import Trained
 from model.training import TrainingRun
 from tests.conftest import TinySet, error_line
-from tests.tools.test_train_AL import before, forked, killed_at
-from tests.tools.test_train_s4gan import at_call, options, rows_of, run
-from tests.tools.test_train_s4gan_resume import assert_same_run
+from tests.tools.train_AL.interruptions import before, forked, killed_at
+from tests.tools.train_s4gan.conftest import assert_same_run, at_call, options, rows_of, run
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
 
 AUGMENTED = ("--random-scale", "--random-mirror")
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures take most of a tiny run's time."""
-    monkeypatch.setattr(training, "plot_curves", lambda *_, **__: None)
-    monkeypatch.setattr(TrainingRun, "_save_panels", lambda *_: None)
 
 
 def argv_of(tiles: TinySet, out: Path, method: str, *flags: object, **changes: object) -> list[str]:
