@@ -1,6 +1,7 @@
 """The trainer by other methods than s4GAN: their options, what a run leaves, stops, processes, and what reads it."""
 
 import csv
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from model.methods.settings import FixMatchSettings, MethodSettings, SupervisedS
 from model.trained import Trained
 from model.training import TrainingRun
 from tests.conftest import TinySet, error_line
-from tests.tools.train_AL.interruptions import before, forked, killed_at
+from tests.tools.train_AL.interruptions import before, forked
 from tests.tools.train_s4gan.conftest import assert_same_run, at_call, options, rows_of, run
 from tests.utils.compute.test_distributed import in_processes
 from tools import auto_evaluate, train_s4gan
@@ -97,8 +98,16 @@ def test_killed_and_resumed_it_ends_as_if_nothing_had_been(
     """Killed at the end of the third step, with the state after the second; two loader processes in place of none."""
     argv = argv_of(training_tiles, tmp_path / "run", "fixmatch", num_workers=2)
 
+    after_step = TrainingRun.after_step
+
+    def killed_after_the_second(run: TrainingRun, step: int, *others: Any) -> Any:
+        if step == 3:
+            run.checkpoints.wait()  # the state after the second step is written in the background
+            os.kill(os.getpid(), signal.SIGKILL)
+        return after_step(run, step, *others)
+
     def work() -> int:
-        TrainingRun.after_step = before(TrainingRun.after_step, killed_at(3))
+        TrainingRun.after_step = killed_after_the_second
         return train_s4gan.main(argv)
 
     assert forked(work) == -signal.SIGKILL
