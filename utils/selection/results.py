@@ -116,7 +116,7 @@ def _caption(tiles: SceneTiles, place: int, tile: int, prediction: Prediction | 
         predicted = f"seen as {tiles.classes[prediction.scene]}"
         figures.append(f"p {prediction.probability:.2f}")
     if prediction is not None and math.isfinite(prediction.utility):
-        figures.append(f"score {prediction.utility:.3f}")
+        figures.append(f"score {prediction.utility:.3g}")
     true_class = tiles.class_name(tile) or "no label"
     return "\n".join((f"{place}. {tiles.names[tile]}", true_class, predicted, ", ".join(figures)))
 
