@@ -202,11 +202,11 @@ def keep_checkpoints(run: Path, keep: str, chosen: int | None = None) -> None:
     steps = {
         path: int(re.sub(r"\D.*", "", path.stem.removeprefix("checkpoint"))) for path in run.glob("checkpoint*.pth")
     }
-    kept = chosen if keep == "best" else None
-    if kept not in steps.values():
+    kept = -1
+    if keep == "last" or (keep == "best" and not (run / "best.pth").is_file()):
         kept = max(steps.values(), default=-1)
-    if keep == "none" or (keep == "best" and (run / "best.pth").is_file()):
-        kept = -1
+        if keep == "best" and chosen is not None and chosen in steps.values():
+            kept = chosen
     for path, step in steps.items():
         if step != kept:
             path.unlink(missing_ok=True)
