@@ -13,7 +13,7 @@ from data.lists.splits import read_names, split_names
 from data.reader import names_with_masks, open_reader
 from data.settings import DataSettings
 from utils.errors import DataError
-from utils.studies.settings import FoldSettings
+from utils.studies.parts import FoldSettings
 from utils.suggest import first_names, unknown
 
 LISTS = ("train", "val", "test")

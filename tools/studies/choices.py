@@ -21,8 +21,8 @@ from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.near_duplicates import look_alike, small_picture
 from utils.studies.cells import Cell
 from utils.studies.coverage import Choice, SceneRow, ShareTable, coverage_rows, share_table
+from utils.studies.parts import AreaSettings, StudyData
 from utils.studies.redundancy import Redundancy, by_choice, redundancy
-from utils.studies.settings import AreaSettings, StudyData
 
 LARGEST = 3_000  # tiles of a pool that are compared with one another; of a larger one, as many from all over it
 Value = TypeVar("Value")

@@ -13,7 +13,9 @@ from tools.settings.learning import PretrainingSettings, SelectionSettings, Trai
 from utils.errors import OptionError
 from utils.selection.folder import SelectionFolder
 from utils.studies.cells import Cell, network_of, options_of
-from utils.studies.settings import PRETRAINED, AreaSettings, StudySettings, words_of
+from utils.studies.options import words_of
+from utils.studies.parts import PRETRAINED, AreaSettings
+from utils.studies.settings import StudySettings
 
 PRETRAINING, SELECTION, CELL = "pretraining", "selection", "cell"  # kinds of jobs
 
@@ -113,7 +115,7 @@ class CellCommands:
         words = [*self._on(area.train), "--backbone", network.backbone, *self._seed(), "--checkpoint-dir", str(run)]
         words += [] if network.weights is None else ["--restore-from", _made_of(network.weights, pretraining)]
         words += ["--val-list", str(area.val)] if area.val else []
-        words += _method(self.cell.method)
+        words += _method(self.study.method_of(self.cell.method))
         if selection is None:
             words += self._amount()
         else:

@@ -21,7 +21,8 @@ from tools.studies.commands import CellCommands, Job
 from utils.errors import DataError, OptionError
 from utils.runs.files import make_folder, write_names
 from utils.studies.cells import Cell, cells_of
-from utils.studies.settings import AreaSettings, StudyData, StudySettings
+from utils.studies.parts import AreaSettings, StudyData
+from utils.studies.settings import StudySettings
 from utils.suggest import unknown
 
 
@@ -79,9 +80,12 @@ def jobs_of(study: StudySettings, folder: Path) -> StudyJobs:
         OptionError: an unknown method or option, or one that a command refuses; says for which cell.
         DataError: the folds of a data set cannot be made.
     """
-    for method in study.methods:
+    for method in map(study.method_of, study.methods):
         if method not in METHODS:
             raise OptionError(unknown("method", method, METHODS))
+    for variant in study.variants:
+        if variant.name in METHODS:
+            raise OptionError(f"variant {variant.name} has the name of a method; give it a name of its own")
     areas: dict[str, list[AreaSettings]] = {}
     folds: dict[Path, Fold] = {}
     for data in study.data:

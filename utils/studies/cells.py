@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from utils.settings import SettingsError
-from utils.studies.settings import StudyNetwork, StudySettings
+from utils.studies.parts import StudyNetwork
+from utils.studies.settings import StudySettings
 
 BESIDE_STRATEGY = ("data", "area", "network", "amount", "method", "seed")
 BESIDE_METHOD = ("data", "area", "network", "amount", "strategy", "seed")

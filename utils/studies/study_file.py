@@ -10,16 +10,9 @@ from utils.errors import DataError, OptionError
 from utils.paths import MISSING, no_file, read_bytes
 from utils.settings import SettingsError
 from utils.studies.grids import GridSettings
-from utils.studies.settings import (
-    COMMANDS,
-    AreaSettings,
-    CellRule,
-    FoldSettings,
-    Options,
-    StudyData,
-    StudyNetwork,
-    StudySettings,
-)
+from utils.studies.options import COMMANDS, Options
+from utils.studies.parts import AreaSettings, CellRule, FoldSettings, StudyData, StudyNetwork, StudyVariant
+from utils.studies.settings import StudySettings
 from utils.suggest import unknown
 
 _KINDS = {str: "text", int: "a whole number", list: "a list", dict: "a table", float: "a number"}
@@ -128,6 +121,7 @@ def _study(table: _Table) -> StudySettings:
         options=table.commands(),
         rules=tuple(map(_rule, table.tables("cells"))),
         grids=tuple(map(_grid, table.tables("grids"))),
+        variants=tuple(map(_variant, table.tables("variants"))),
     )
     table.end()
     return settings
@@ -184,6 +178,12 @@ def _grid(table: _Table) -> GridSettings:
     grid = GridSettings(**{name: table.texts(name, []) for name in names})
     table.end()
     return grid
+
+
+def _variant(table: _Table) -> StudyVariant:
+    variant = StudyVariant(table.take("name", str), table.take("method", str), table.commands())
+    table.end()
+    return variant
 
 
 def _rule(table: _Table) -> CellRule:

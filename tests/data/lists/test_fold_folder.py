@@ -13,7 +13,7 @@ from data.reader import TileReader
 from tests.conftest import write_list
 from tests.data.rasters.raster_files import write_raster
 from utils.errors import DataError
-from utils.studies.settings import FoldSettings
+from utils.studies.parts import FoldSettings
 
 SIDE = 32
 NAMES = [f"{area}_{number}" for area in ("east", "west") for number in range(2)]

@@ -4,7 +4,7 @@ from data.footprints.records import TileRecord, write_tiles_csv
 from data.lists.folds import file_name, folds_of
 from tests.conftest import write_custom, write_list
 from utils.errors import DataError
-from utils.studies.settings import FoldSettings
+from utils.studies.parts import FoldSettings
 
 SIDE = 32
 

@@ -13,7 +13,8 @@ from tools.studies.commands import Job, Step
 from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import read_state, write_state
 from tools.studies.timing.work import SELECT, TRAIN
-from utils.studies.settings import AreaSettings, CellRule, StudyData, StudyNetwork, StudySettings
+from utils.studies.parts import AreaSettings, CellRule, StudyData, StudyNetwork
+from utils.studies.settings import StudySettings
 
 
 @pytest.fixture

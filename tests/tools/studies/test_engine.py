@@ -15,7 +15,8 @@ from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import DONE, NOT_YET, write_state
 from utils.errors import OptionError
 from utils.studies.cells import Cell
-from utils.studies.settings import FoldSettings, StudyData, StudyNetwork, StudySettings
+from utils.studies.parts import FoldSettings, StudyData, StudyNetwork
+from utils.studies.settings import StudySettings
 
 CELLS = [Cell("town", "a", "tiny", "n1", strategy, "supervised", 1) for strategy in ("random", "margin")]
 

@@ -8,7 +8,7 @@ from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
 from utils.studies.cells import cells_of, options_of
-from utils.studies.settings import PRETRAINED, FoldSettings, StudyData, StudyNetwork
+from utils.studies.parts import PRETRAINED, FoldSettings, StudyData, StudyNetwork, StudyVariant
 from utils.studies.study_file import read_study
 
 
@@ -33,6 +33,15 @@ def test_commands_of_a_cell(make, tmp_path):
     assert train.result.name == "checkpoint40.pth"
     assert last.words[last.words.index("--start-eval") + 1] == "40"
     assert "--supervised-only" in jobs.jobs[1].steps[0].words
+
+
+def test_a_variant_is_trained_as_its_method_with_options_of_its_own(make, tmp_path):
+    slow = StudyVariant("slow", "s4gan", {"train": {"learning_rate": 0.001}})
+    jobs = jobs_of(make(methods=("supervised", "slow"), variants=(slow,)), tmp_path / "study")
+    words = next(job for job in jobs.jobs if job.name.endswith("_slow_seed1")).steps[0].words
+    assert not {"--method", "--supervised-only"} & set(words)
+    assert words[words.index("--learning-rate") + 1] == "0.001"
+    assert words[words.index("--threshold-st") + 1] == "0.6"
 
 
 def test_random_alone_needs_no_active_learner(make, tmp_path):
@@ -93,6 +102,7 @@ def test_folds_have_a_validation_list_and_a_best_checkpoint(make, tmp_path):
         ({"options": {"select": {"alpha": 7}}}, "town_east.*--alpha"),
         ({"methods": ("supervised", "s4gn"), "rules": ()}, "unknown method 's4gn'; did you mean s4gan"),
         ({"rules": ()}, "threshold-st"),
+        ({"variants": (StudyVariant("s4gan", "fixmatch"),)}, "variant s4gan has the name of a method"),
     ],
 )
 def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_path, changes, words):
@@ -103,7 +113,7 @@ def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_p
 ASSETS = Path(__file__).resolve().parents[3] / "assets" / "studies"
 
 
-@pytest.mark.parametrize(("name", "cells"), [("demo", 48), ("paper", 108)])
+@pytest.mark.parametrize(("name", "cells"), [("demo", 120), ("paper", 108)])
 def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
     jobs = jobs_of(read_study(ASSETS / f"{name}.toml"), tmp_path)
     assert len(jobs.cells) == cells

@@ -5,7 +5,7 @@ from tests.tools.studies.conftest import lists_of
 from tools.studies.commands import CELL
 from tools.studies.jobs import jobs_of
 from tools.studies.tables import read_results
-from utils.studies.settings import PRETRAINED, StudyNetwork
+from utils.studies.parts import PRETRAINED, StudyNetwork
 
 
 def test_labels_are_counted_where_weights_were_made_before_the_choice(make, tmp_path):

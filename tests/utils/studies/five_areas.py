@@ -9,8 +9,9 @@ import numpy as np
 
 from utils.studies.cells import Cell
 from utils.studies.pairs import Grid
+from utils.studies.parts import FoldSettings, StudyData, StudyNetwork
 from utils.studies.results import BEST, LAST, CellLabels, CellScore, ClassScore
-from utils.studies.settings import FoldSettings, StudyData, StudyNetwork, StudySettings
+from utils.studies.settings import StudySettings
 
 GRID = Grid({"town": list("abcde")}, [1, 2])
 ARM = Cell("town", "", "tiny", "0.1", "random", "supervised", 0)

@@ -6,7 +6,7 @@ import pytest
 
 from utils.errors import DataError, OptionError
 from utils.studies.cells import Cell, cells_of, options_of
-from utils.studies.settings import words_of
+from utils.studies.options import words_of
 from utils.studies.study_file import read_study
 
 STUDY = """
@@ -111,6 +111,30 @@ def test_options_of_rules_win_over_those_of_data_over_common_ones(write):
     assert words == ["--input-size", "160,160", "--learning-rate", "0.0001", "--num-steps", "900", "--random-mirror"]
 
 
+VARIANT = """
+[[variants]]
+name = "slow"
+method = "s4gan"
+train = { threshold_st = 0.7, learning_rate = 0.001 }
+[[cells]]
+where = { method = "slow", data = "demo" }
+train = { learning_rate = 0.002 }
+"""
+
+
+def test_a_variant_has_the_options_of_its_method_then_its_own(write):
+    study = read_study(write(STUDY + VARIANT, '"supervised", "s4gan"]', '"supervised", "s4gan", "slow"]'))
+    assert [study.method_of(name) for name in study.methods] == ["supervised", "s4gan", "s4gan"]
+
+    def given(data: str, method: str) -> list[str]:
+        options = options_of(study, "train", Cell(data, "a", "tiny", "0.2", "margin", method, 1))
+        return [str(options.get(name)) for name in ("num_steps", "threshold_st", "learning_rate")]
+
+    assert given("town", "s4gan") == ["900", "0.6", "0.0001"]
+    assert given("town", "slow") == ["900", "0.7", "0.001"]
+    assert given("demo", "slow") == ["900", "0.7", "0.002"]  # a rule that names it wins
+
+
 def test_counts_stand_in_names_like_budgets(write):
     assert read_study(write(old="ratios = [0.10, 0.2]", new="counts = [20, 40]")).amounts == ("n20", "n40")
 
@@ -138,6 +162,9 @@ def test_counts_stand_in_names_like_budgets(write):
         ("seeds = [1, 2]", "seeds = [1, 2", "no TOML"),
         ("[train]", '[[grids]]\nmethods = ["s4gn"]\n[train]', "in `methods` of a grid 's4gn'; did you mean"),
         ("[train]", '[[grids]]\nmethods = ["s4gan", "s4gan"]\n[train]', "`methods` of a grid holds a value twice"),
+        ("[train]", '[[variants]]\nname = "slow"\nmethod = "s4gan"\n[train]', "slow is none of the methods; add it"),
+        ("[train]", '[[variants]]\nname = "s4gan"\nmethod = "s4gan"\n[train]', "is of a variant, s4gan"),
+        ("[train]", '[[variants]]\nname = "slow"\n[train]', "variants 1 has no `method`"),
         ("[train]", "[[grids]]\nseeds = []\n[train]", "unknown key of grids 1 'seeds'"),
     ],
 )  # fmt: skip

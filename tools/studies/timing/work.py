@@ -11,7 +11,7 @@ from tools.studies.commands import Job, Step
 from tools.studies.jobs import StudyJobs
 from utils.errors import OptionError
 from utils.selection.budget import Budget, count_of
-from utils.studies.settings import PRETRAINED
+from utils.studies.parts import PRETRAINED
 
 STEP, FITTED, POOLED, SCORED = "training step", "tile fitted", "tile of the pool scored", "tile scored"
 VIEWED = "tile pre-trained on"

@@ -3,9 +3,11 @@
 from html import escape
 
 from utils.drawing.html import cards, code, details, notice, paragraph, table
+from utils.studies.options import words_of
+from utils.studies.parts import PRETRAINED, StudyNetwork
 from utils.studies.report.facts import Facts
 from utils.studies.results import BEST
-from utils.studies.settings import PRETRAINED, StudyNetwork
+from utils.studies.settings import StudySettings
 from utils.studies.summary import StudySummary
 from utils.studies.words import amount_in_words, are, counted, duration, listed
 
@@ -111,7 +113,7 @@ def _grid(facts: Facts) -> dict[str, str]:
     of_ratios = " of an area's training tiles" if study.ratios else ""
     return {
         **{f"strategy {name}": _sentence(STRATEGIES.get(name, "")) for name in study.strategies},
-        **{f"method {name}": _sentence(METHODS.get(name, "")) for name in study.methods},
+        **{f"method {name}": _method(study, name) for name in study.methods},
         "labelled tiles": f"{amounts}{of_ratios}.",
         **{f"network {network.name}": _network(network) for network in study.networks},
         "test areas": "; ".join(f"{name}: {', '.join(found)}" for name, found in areas.items()) + ".",
@@ -122,6 +124,16 @@ def _grid(facts: Facts) -> dict[str, str]:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _method(study: StudySettings, name: str) -> str:
+    """What a method does; of a variant, with its own options."""
+    sentence = _sentence(METHODS.get(study.method_of(name), ""))
+    for variant in study.variants:
+        if variant.name == name:
+            given = [f"[{command}] {' '.join(words_of(options))}" for command, options in variant.options.items()]
+            return f"{variant.method} with {', '.join(given) or 'the same options'}. {sentence}"
+    return sentence
 
 
 def _network(network: StudyNetwork) -> str:

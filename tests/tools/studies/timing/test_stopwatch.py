@@ -17,7 +17,7 @@ from tools.studies.timing.short_versions import short_evaluation, short_selectio
 from tools.studies.timing.stopwatch import time_kinds
 from tools.studies.timing.work import FITTED, POOLED, SCORED, STEP, Lists, options_in, work_of
 from utils.runs.lock import FolderLock, FolderTakenError
-from utils.studies.settings import CellRule
+from utils.studies.parts import CellRule
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from tests.utils.studies.five_areas import ARM, CELLS, GRID, LABELS, STUDY, scores_of_all
 from utils.studies.costs import PeopleMinutes
 from utils.studies.coverage import share_table
+from utils.studies.parts import StudyVariant
 from utils.studies.redundancy import Redundancy
 from utils.studies.report.chart import save_study_chart, study_figure
 from utils.studies.report.facts import Facts
@@ -82,6 +83,14 @@ def test_the_page_for_somebody_who_was_not_there():
     assert "&lt;road&gt;" in page
     assert "<script" not in page
     assert "http" not in page
+
+
+def test_a_variant_is_explained_by_its_method_and_its_options():
+    variant = StudyVariant("slow", "fixmatch", {"train": {"learning_rate": 0.001, "ema": 0.9}})
+    study = replace(STUDY, methods=(*STUDY.methods, "slow"), variants=(variant,))
+    summary = summarised(CELLS, GRID, scores_of_all(), LABELS)
+    text = words(study_page(summary, replace(facts_of(scores_of_all()), study=study), None))
+    assert "method slow fixmatch with [train] --ema 0.9 --learning-rate 0.001. " in text
 
 
 def test_each_pair_stands_in_a_table_of_areas_by_seeds():
