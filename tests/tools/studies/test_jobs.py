@@ -113,7 +113,7 @@ def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_p
 ASSETS = Path(__file__).resolve().parents[3] / "assets" / "studies"
 
 
-@pytest.mark.parametrize(("name", "cells"), [("demo", 120), ("paper", 108)])
+@pytest.mark.parametrize(("name", "cells"), [("demo", 120), ("demo_short", 32), ("paper", 108)])
 def test_the_studies_beside_the_code_are_ready_to_run(name, cells, tmp_path):
     jobs = jobs_of(read_study(ASSETS / f"{name}.toml"), tmp_path)
     assert len(jobs.cells) == cells
