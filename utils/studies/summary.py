@@ -169,8 +169,9 @@ def sentence(pairing: Pairing, compared: Compared, answer: Answer | None) -> str
 
 
 COMPARISON_COLUMNS = (
-    "data", "network", "amount", "strategy", "method", "against_strategy", "against_method", "wins", "ties", "losses",
-    "missing", "mean_difference", "question", "low", "high", "p", "floor", "holm_p", "comparisons", "says",
+    "data", "network", "amount", "strategy", "method", "against_network", "against_strategy", "against_method",
+    "wins", "ties", "losses", "missing", "mean_difference", "question", "low", "high", "p", "floor", "holm_p",
+    "comparisons", "says",
 )  # fmt: skip
 
 
@@ -179,15 +180,16 @@ def comparison_table(summary: StudySummary) -> str:
     rows: list[Sequence[object]] = [COMPARISON_COLUMNS]
     for pairing, result in zip(summary.pairings, summary.compared, strict=True):
         first, second = pairing.first, pairing.second
-        which = (first.data, first.network, first.amount, first.strategy, first.method, second.strategy, second.method)
+        which = (first.data, first.network, first.amount, first.strategy, first.method)
+        against = (second.network, second.strategy, second.method)
         counts = (result.wins, result.ties, result.losses, result.missing)
         for answer in (result.on_these_areas, result.on_a_new_area):
             if answer is None:
-                rows.append((*which, *counts, *[""] * 8, sentence(pairing, result, None)))
+                rows.append((*which, *against, *counts, *[""] * 8, sentence(pairing, result, None)))
                 continue
             test, ends = answer.test, (answer.bounds.low, answer.bounds.high)
             figures = (answer.mean, answer.question, *ends, test.p, test.floor, answer.corrected, answer.comparisons)
-            rows.append((*which, *counts, *map(_cell, figures), sentence(pairing, result, answer)))
+            rows.append((*which, *against, *counts, *map(_cell, figures), sentence(pairing, result, answer)))
     return table_text(rows)
 
 

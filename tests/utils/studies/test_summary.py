@@ -28,6 +28,16 @@ def test_comparisons_csv_says_each_question_in_words():
     assert (rows[0]["wins"], rows[0]["losses"], rows[0]["comparisons"]) == ("10", "0", "4")
 
 
+def test_comparisons_csv_names_the_network_that_another_is_compared_with():
+    cells = [replace(cell, network=network) for network in ("tiny", "large") for cell in CELLS]
+    scores = [replace(score, cell=replace(score.cell, network="large")) for score in scores_of_all()]
+    summary = summarised(cells, GRID, [*scores_of_all(), *scores], {})
+    rows = list(csv.DictReader(io.StringIO(comparison_table(summary))))
+    against = {(row["network"], row["against_network"]) for row in rows if row["strategy"] == row["against_strategy"]}
+    assert ("large", "tiny") in against
+    assert {row["against_network"] for row in rows if row["strategy"] != row["against_strategy"]} == {"tiny", "large"}
+
+
 def test_without_a_validation_list_the_last_checkpoint_is_compared():
     last = [score for score in scores_of_all() if score.checkpoint == LAST]
     summary = summarised(CELLS, GRID, last, LABELS)
