@@ -2,8 +2,8 @@
 
     python tools/demo.py            (or: make demo)
 
-Draws the demo set, lets the active learner choose 20 % of the training tiles, trains s4GAN on the chosen tiles and on
-as many random ones, evaluates both ranges of checkpoints and prints one table. 5 to 12 minutes on 2 CPU cores.
+Draws the demo set, lets the active learner choose 20 % of the training tiles, trains on the chosen tiles and on as many
+random ones, evaluates both ranges of checkpoints and prints one table. 5 to 12 minutes on 2 CPU cores.
 """
 
 import json
@@ -14,8 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
+from model.methods import METHODS
 from tools.cli.as_settings import parsed
-from tools.cli.parser import CommandParser, count
+from tools.cli.parser import CommandParser, count, one_of
 from tools.cli.running import parse_first, run
 
 
@@ -27,12 +28,14 @@ class DemoRun:
         out: folder of the demo, made anew.
         num_steps: training steps of each run.
         tiles_per_class: tiles of each scene class.
+        method: of training.
         random_seed: seed of everything random.
     """
 
     out: Path = Path("runs/demo")
     num_steps: int = 400
     tiles_per_class: int = 24
+    method: str = "s4gan"
     random_seed: int = 0
 
 
@@ -43,6 +46,7 @@ def parse_args(argv: list[str] | None = None) -> DemoRun:
     add("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="folder of the demo, made anew")
     add("--num-steps", type=count(20), default=400, metavar="N", help="training steps of each run")
     add("--tiles-per-class", type=count(3, 100), default=24, metavar="N", help="tiles of each scene class")
+    add("--method", type=one_of("training method", list(METHODS)), default="s4gan", help=", ".join(METHODS))
     add("--random-seed", type=count(0), default=0, metavar="S", help="seed of everything random")
     add("--debug", action="store_true", help="show a traceback with an error")
     return parsed(parser, DemoRun, parser.parse_args(argv))
@@ -88,10 +92,11 @@ def demo(settings: DemoRun) -> None:
     every = max(1, steps // 4)
     for choice, labels in choices.items():
         checkpoints, results = out / choice / "checkpoint", out / choice / "results"
-        network = ["--backbone", "tiny", "--restore-from", "none", "--learning-rate", "0.0015", "--threshold-st", "0.6"]
+        network = ["--backbone", "tiny", "--restore-from", "none", "--learning-rate", "0.0015"]
+        learning = ["--method", settings.method, *(["--threshold-st", "0.6"] if settings.method == "s4gan" else [])]
         schedule = ["--num-steps", steps, "--batch-size", "4", "--save-pred-every", every]
         crops = ["--input-size", "128,128", "--random-mirror", "--checkpoint-dir", checkpoints]
-        step("train_s4gan.py", train_s4gan.main, *on_train, *labels, *network, *schedule, *crops)
+        step("train_s4gan.py", train_s4gan.main, *on_train, *labels, *learning, *network, *schedule, *crops)
         last = steps // every * every
         chosen = ["--start-eval", every, "--end-eval", last, "--step-eval", every]
         folders = ["--checkpoint-dir", checkpoints, "--save-dir", results]

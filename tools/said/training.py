@@ -2,6 +2,7 @@
 
 from data.tiles import Tiles
 from model.methods.method import Method
+from model.methods.settings import MethodSettings
 from tools.said.next_command import evaluation, prediction
 from tools.settings.learning import TrainingSettings
 from utils.compute import distributed
@@ -18,6 +19,18 @@ def what_is_trained(settings: TrainingSettings, tiles: Tiles, method: Method) ->
     return (
         f"{len(tiles.labelled)} labelled and {unlabelled} unlabelled tiles; {settings.network.backbone}, {machine}; "
         f"{settings.method.num_steps} steps, {method.settings.in_words()}"
+    )
+
+
+def on_memory(settings: MethodSettings) -> str:
+    """One line on a teacher that averages over more than a fifth of a training; empty where there is none."""
+    if settings.ema is None or (1 - settings.ema) * settings.num_steps >= 5:
+        return ""
+    memory = "nothing but the first steps" if settings.ema == 1 else f"about {1 / (1 - settings.ema):.0f} steps"
+    shorter = max(0.5, 1 - 10 / settings.num_steps)  # a tenth of the training
+    return (
+        f"note: a teacher of --ema {settings.ema:g} averages over {memory}, and lags behind in a training of "
+        f"{settings.num_steps}; with --ema {shorter:.3g} it would follow"
     )
 
 
