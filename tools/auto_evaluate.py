@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import evaluate_options
+from tools.cli.options import evaluate as evaluate_options
 from tools.cli.running import parse_first, run
 from tools.settings.maps import EvaluationSettings
 
@@ -41,7 +41,7 @@ from data.lists.splits import read_names
 from model.networks.names import BACKBONES
 from model.run_files import read_run, require_classes
 from model.trained import Trained
-from tools.cli.crf_options import options_table
+from tools.cli.options.crf import options_table
 from tools.said.mask_remarks import say_mask_remarks
 from tools.said.next_command import prediction
 from tools.said.seen_tiles import remarks_on_scored

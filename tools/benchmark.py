@@ -20,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 from tools.benchmarks.settings import BenchmarkSettings
-from tools.cli import benchmark_options
+from tools.cli.options import benchmark as benchmark_options
 from tools.cli.running import parse_first, run
 
 

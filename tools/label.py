@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import label_options
+from tools.cli.options import label as label_options
 from tools.cli.running import parse_first, run
 from tools.settings.labelling import LabelExportSettings, LabelImportSettings, LabelStatusSettings
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import predict_options
+from tools.cli.options import predict as predict_options
 from tools.cli.running import parse_first, run
 from tools.settings.maps import PredictionSettings
 
@@ -48,7 +48,7 @@ from data.maps.folder import MapFolder
 from model.mapping import Mapper
 from model.run_files import checkpoint_of, require_classes
 from model.trained import Trained
-from tools.cli.crf_options import options_table
+from tools.cli.options.crf import options_table
 from utils.compute import distributed
 from utils.compute.device import choose_device
 from utils.errors import DataError, warn

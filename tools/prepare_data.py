@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
 from data.preparing.settings import DeepGlobeSettings, DemoSettings, PreparationSettings, ScenesSettings, UCMSettings
-from tools.cli import prepare_options
+from tools.cli.options import prepare as prepare_options
 from tools.cli.running import parse_first, run
 from tools.settings.upkeep import CacheReportSettings, CheckSettings
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import pretrain_options
+from tools.cli.options import pretrain as pretrain_options
 from tools.cli.running import parse_first, run
 from tools.settings.learning import PretrainingSettings
 

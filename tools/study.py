@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import study_options
+from tools.cli.options import study as study_options
+from tools.cli.options.study import OfStudy, Settings
 from tools.cli.running import parse_first, run
-from tools.cli.study_options import OfStudy, Settings
 
 
 def parse_args(argv: list[str] | None = None) -> Settings:

@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import select_options
+from tools.cli.options import select as select_options
 from tools.cli.running import parse_first, run
 from tools.settings.learning import SelectionSettings
 

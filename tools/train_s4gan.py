@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # repository root: data, model, utils
 
-from tools.cli import train_options
+from tools.cli.options import train as train_options
 from tools.cli.running import parse_first, run
 from tools.settings.learning import TrainingSettings
 

@@ -21,7 +21,7 @@ from data.lists.splits import read_names, read_names_array
 from model.weights.files import read_state_dict
 from tests.conftest import CUSTOM, patches, picture
 from tests.files import OLD, array_file, image_file, tensors_file
-from tools.cli import train_options
+from tools.cli.options import train as train_options
 from utils.errors import DataError, UserError
 from utils.runs.files import load_state, read_json
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from model.pretraining.folder import PretrainingFolder
-from tools.cli import evaluate_options, pretrain_options, select_options, train_options
+from tools.cli.options import evaluate as evaluate_options
+from tools.cli.options import pretrain as pretrain_options
+from tools.cli.options import select as select_options
+from tools.cli.options import train as train_options
 from tools.settings.learning import PretrainingSettings, SelectionSettings, TrainingSettings
 from utils.errors import OptionError
 from utils.selection.folder import SelectionFolder

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tools.cli import train_options
+from tools.cli.options import train as train_options
 from tools.studies.commands import CELL, Job
 from tools.studies.jobs import StudyJobs
 from tools.studies.run_job import read_state

@@ -8,7 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from model.methods import method_class
-from tools.cli import pretrain_options, select_options, train_options
+from tools.cli.options import pretrain as pretrain_options
+from tools.cli.options import select as select_options
+from tools.cli.options import train as train_options
 from tools.studies.commands import Job, Step
 from tools.studies.timing.work import (
     FITTED,

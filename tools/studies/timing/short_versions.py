@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.cli import pretrain_options, select_options
+from tools.cli.options import pretrain as pretrain_options
+from tools.cli.options import select as select_options
 from tools.studies.commands import Job, Step, selection_folder
 from tools.studies.timing.work import Lists, options_in, words_of_options
 from utils.runs.files import make_folder, write_names

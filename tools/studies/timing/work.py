@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.lists.folds import LISTS
-from tools.cli import evaluate_options, pretrain_options, select_options, train_options
+from tools.cli.options import evaluate as evaluate_options
+from tools.cli.options import pretrain as pretrain_options
+from tools.cli.options import select as select_options
+from tools.cli.options import train as train_options
 from tools.settings.learning import TrainingSettings
 from tools.studies.commands import Job, Step
 from tools.studies.jobs import StudyJobs

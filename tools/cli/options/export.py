@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tools.cli.as_settings import parsed
-from tools.cli.network_options import add_network_options
+from tools.cli.options.network import add_network_options
 from tools.cli.parser import CommandParser, count, number, one_of
 from tools.settings.maps import ExportSettings
 

@@ -10,8 +10,8 @@ from model.methods import METHODS
 from model.methods.settings import FixMatchSettings, MethodSettings
 from model.networks.names import BACKBONES
 from tools.cli.as_settings import flag, parsed
+from tools.cli.options.shared import add_data_options, add_machine_options
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
-from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings.learning import TrainingSettings
 from utils.compute.number_formats import PRECISIONS
 from utils.imagery.labels import IGNORE_INDEX

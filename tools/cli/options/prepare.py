@@ -6,9 +6,9 @@ from typing import Any
 
 from data.preparing.settings import DeepGlobeSettings, DemoSettings, PreparationSettings, ScenesSettings, UCMSettings
 from tools.cli.as_settings import parsed
-from tools.cli.doctor_options import add_doctor_options
+from tools.cli.options.doctor import add_doctor_options
+from tools.cli.options.scenes import add_scenes
 from tools.cli.parser import CommandParser, SubcommandParser, count, number
-from tools.cli.scenes_options import add_scenes
 from tools.settings.upkeep import CacheReportSettings, CheckSettings
 
 Settings = PreparationSettings | CheckSettings | CacheReportSettings

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from tools.cli.as_settings import parsed
-from tools.cli.crf_options import add_crf_options, crf_settings
-from tools.cli.network_options import add_network_options
+from tools.cli.options.crf import add_crf_options, crf_settings
+from tools.cli.options.network import add_network_options
 from tools.cli.parser import CommandParser, batch_size, dataset_name, image_size, number, one_of
 from tools.settings.maps import PredictionSettings
 from utils.compute.number_formats import PRECISIONS

@@ -7,8 +7,8 @@ from data.settings import DataSettings
 from model.networks.names import BACKBONES, classifier_names
 from tools.benchmarks.settings import PARTS, QUICK, BenchmarkSettings, Sizes
 from tools.cli.as_settings import parsed, settings_of
+from tools.cli.options.shared import add_data_options, add_machine_options
 from tools.cli.parser import CommandParser, batch_size, count, image_size, one_of
-from tools.cli.shared_options import add_data_options, add_machine_options
 from utils.compute.number_formats import PRECISIONS
 from utils.selection.names import STRATEGY_NAMES
 

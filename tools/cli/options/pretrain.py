@@ -6,9 +6,9 @@ from pathlib import Path
 from model.networks.names import BACKBONES
 from model.pretraining.settings import TASKS
 from tools.cli.as_settings import parsed
+from tools.cli.options.select import class_names
+from tools.cli.options.shared import add_data_options, add_machine_options
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
-from tools.cli.select_options import class_names
-from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings.learning import PretrainingSettings
 from utils.compute.number_formats import PRECISIONS
 

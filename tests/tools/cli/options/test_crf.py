@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from data.settings import MapSourceSettings
-from tools.cli.crf_options import add_crf_options, crf_settings, options_table
+from tools.cli.options.crf import add_crf_options, crf_settings, options_table
 from tools.cli.parser import CommandParser
 from tools.settings.maps import PredictionSettings
 from utils.evaluation.settings import CRFSettings

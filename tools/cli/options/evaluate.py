@@ -5,9 +5,9 @@ from pathlib import Path
 
 from model.networks.names import BACKBONES
 from tools.cli.as_settings import parsed
-from tools.cli.crf_options import add_crf_options, crf_settings
+from tools.cli.options.crf import add_crf_options, crf_settings
+from tools.cli.options.shared import add_data_options, add_machine_options
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, refuse_huge_batch
-from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings.maps import EvaluationSettings
 from utils.compute.number_formats import PRECISIONS
 from utils.evaluation.settings import FIRST_STEP, LAST_STEP

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from model.networks.names import classifier_names
 from tools.cli.as_settings import parsed
+from tools.cli.options.shared import add_data_options, add_machine_options
 from tools.cli.parser import CommandParser, batch_size, count, image_size, number, one_of, ratio, refuse_huge_batch
-from tools.cli.shared_options import add_data_options, add_machine_options
 from tools.settings.learning import SelectionSettings
 from utils.compute.number_formats import PRECISIONS
 from utils.selection.names import FEATURES, ON_FEATURES, STRATEGY_NAMES
