@@ -53,7 +53,7 @@ from model.weights.loading import load_network
 from model.weights.start import load_first_weights, origin_of_run
 from tools.said.mask_remarks import say_mask_remarks
 from tools.said.seen_tiles import remarks_on_scored
-from tools.said.training import on_memory, report, what_is_trained
+from tools.said.training import on_slow_teacher, report, what_is_trained
 from utils.batches import MaskedBatch
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_record
@@ -100,7 +100,7 @@ def train(settings: TrainingSettings) -> int:
             first_step = training.resume() if settings.folder.resume else training.begin()
             say_mask_remarks(tiles, None if validation is None else validation.tiles)
             say(what_is_trained(settings, tiles, method))
-            if remark := on_memory(settings.method):
+            if remark := on_slow_teacher(settings.method):
                 say(remark)
             workers = loader_workers(settings.machine.num_workers, device, loaders=2)  # labelled and unlabelled
             share = (distributed.rank(), distributed.world_size())

@@ -22,15 +22,16 @@ def what_is_trained(settings: TrainingSettings, tiles: Tiles, method: Method) ->
     )
 
 
-def on_memory(settings: MethodSettings) -> str:
-    """One line on a teacher that averages over more than a fifth of a training; empty where there is none."""
-    if settings.ema is None or (1 - settings.ema) * settings.num_steps >= 5:
+def on_slow_teacher(settings: MethodSettings) -> str:
+    """One line on a teacher that averages over more than a third of a training; empty where there is none."""
+    ema, steps = settings.ema, settings.num_steps
+    faster = 1 - float(f"{min(1, 4 / steps):.2g}")  # averages over a quarter of the training
+    if ema is None or faster <= 0 or (1 - ema) * steps >= 3:
         return ""
-    memory = "nothing but the first steps" if settings.ema == 1 else f"about {1 / (1 - settings.ema):.0f} steps"
-    shorter = max(0.5, 1 - 10 / settings.num_steps)  # a tenth of the training
+    averaged = "all steps alike" if ema == 1 else f"about {1 / (1 - ema):.0f} steps"
     return (
-        f"note: a teacher of --ema {settings.ema:g} averages over {memory}, and lags behind in a training of "
-        f"{settings.num_steps}; with --ema {shorter:.3g} it would follow"
+        f"note: the teacher of --ema {ema:g} averages {averaged}, in a training of {steps}: "
+        f"it follows the network slowly, with --ema {faster:g} faster"
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from data.lists.fold_folder import write_fold_folder
 from data.lists.folds import LISTS, Fold, file_name, folds_of
 from model.methods import METHODS
-from tools.studies.commands import CellCommands, Job
+from tools.studies.commands import SELECTION, CellCommands, Job
 from utils.errors import DataError, OptionError
 from utils.runs.files import make_folder, write_names
 from utils.studies.cells import Cell, cells_of
@@ -80,12 +80,7 @@ def jobs_of(study: StudySettings, folder: Path) -> StudyJobs:
         OptionError: an unknown method or option, or one that a command refuses; says for which cell.
         DataError: the folds of a data set cannot be made.
     """
-    for method in map(study.method_of, study.methods):
-        if method not in METHODS:
-            raise OptionError(unknown("method", method, METHODS))
-    for variant in study.variants:
-        if variant.name in METHODS:
-            raise OptionError(f"variant {variant.name} has the name of a method; give it a name of its own")
+    _check_methods(study)
     areas: dict[str, list[AreaSettings]] = {}
     folds: dict[Path, Fold] = {}
     for data in study.data:
@@ -96,7 +91,31 @@ def jobs_of(study: StudySettings, folder: Path) -> StudyJobs:
     for cell in cells:
         area = next(area for area in areas[cell.data] if area.name == cell.area)
         jobs += _jobs_of_cell(CellCommands(study, folder, cell, area), shared)
+    _check_shared(jobs)
     return StudyJobs(study, folder, areas, folds, cells, _with_cells(jobs))
+
+
+def _check_methods(study: StudySettings) -> None:
+    """Refuse what is no method; which there are, `utils` does not know."""
+    for name in study.methods:
+        if (variant := study.variant_of(name)) is None:
+            if name not in METHODS:
+                raise OptionError(unknown("method", name, METHODS))
+        elif name in METHODS:
+            raise OptionError(f"variant {name} has the name of a method; give it a name of its own")
+        elif variant.method not in METHODS:
+            raise OptionError(unknown(f"method of the variant {name},", variant.method, METHODS))
+
+
+def _check_shared(jobs: Sequence[Job]) -> None:
+    """Refuse a choice or a pre-training that cells share and want different options for."""
+    names = [job.name for job in jobs]
+    for job in jobs:
+        if names.count(job.name) > 1:
+            command, shared = ("select", "method") if job.kind == SELECTION else ("pretrain", "method or strategy")
+            raise OptionError(
+                f"cells that share {job.name} give it different options of [{command}]; give the same for each {shared}"
+            )
 
 
 def _jobs_of_cell(commands: CellCommands, shared: dict[tuple[str, ...], Job]) -> Iterator[Job]:

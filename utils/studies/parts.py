@@ -133,7 +133,7 @@ class StudyVariant:
     Attributes:
         name: in the study's tables, one of its `methods`.
         method: that it is.
-        options: of the commands, in addition to those of its method's cells.
+        options: of the commands; they win over those of its method.
     """
 
     name: str

@@ -25,7 +25,7 @@ class StudySettings:
         name: of its folder.
         data: data sets.
         strategies: how tiles are chosen; the others are compared with the first one.
-        methods: of training; the others are compared with the first one.
+        methods: of training, and names of variants; the others are compared with the first one.
         networks: what is trained.
         seeds: one cell each; a pair of cells that are compared has the same.
         ratios: labelled tiles as shares of the training list; empty where `counts` says them.
@@ -34,7 +34,7 @@ class StudySettings:
         rules: options of some cells; later ones win over earlier ones, and all over those of a data set.
         title: of the report.
         grids: whose union the cells are, run one after the other; empty: all is combined with all.
-        variants: which of `methods` are others with options of their own.
+        variants: methods with options of their own, each under a name that stands in `methods`.
     """
 
     name: str
@@ -88,9 +88,14 @@ class StudySettings:
         everything = GridSettings(data, networks, self.amounts, self.strategies, self.methods)
         return [grid.whole(everything) for grid in self.grids or (everything,)]
 
+    def variant_of(self, name: str | None) -> StudyVariant | None:
+        """The variant of a name of `methods`; None: it is a method itself."""
+        return next((variant for variant in self.variants if variant.name == name), None)
+
     def method_of(self, name: str) -> str:
-        """The method that is trained under a name of `methods`: that of the variant, or the name itself."""
-        return next((variant.method for variant in self.variants if variant.name == name), name)
+        """The method that is trained under a name of `methods`."""
+        variant = self.variant_of(name)
+        return name if variant is None else variant.method
 
     def options_of(self, command: str, data: str, **names: str) -> dict[str, Any]:
         """Options of a command for a cell: common ones, those of its data set, those of the rules that hold for it.
@@ -105,15 +110,14 @@ class StudySettings:
         found = dict(self.options.get(command, {}))
         found |= next(each.options for each in self.data if each.name == data).get(command, {})
         names["data"] = data
-        variant = next((each for each in self.variants if each.name == names.get("method")), None)
-        if variant is not None:
-            found |= self._by_rules(command, names | {"method": variant.method})
-            found |= variant.options.get(command, {})
-            return found | self._by_rules(command, names, naming=variant.name)
-        return found | self._by_rules(command, names)
+        if (variant := self.variant_of(names.get("method"))) is None:
+            return found | self._by_rules(command, names)
+        found |= self._by_rules(command, names | {"method": variant.method})
+        found |= variant.options.get(command, {})
+        return found | self._by_rules(command, names, naming=variant.name)
 
     def _by_rules(self, command: str, names: Mapping[str, str], naming: str | None = None) -> dict[str, Any]:
-        """Options of the rules that hold for a cell; with `naming`, of those alone whose method that is."""
+        """Options of the rules that hold for a cell; with `naming`, only of rules whose `method` is that name."""
         found: dict[str, Any] = {}
         for rule in self.rules:
             holds = all(names.get(name) == value for name, value in rule.where.items())
@@ -126,7 +130,9 @@ class StudySettings:
         names = [variant.name for variant in self.variants]
         check_unique(names, "names of variants")
         for variant in self.variants:
-            require(variant.name in self.methods, "variant {} is none of the methods; add it to them", variant.name)
+            is_trained = variant.name in self.methods
+            listed = ", ".join(self.methods)
+            require(is_trained, "variant {} is none of the methods, {}; add it to them", variant.name, listed)
             is_method = variant.method not in names
             require(is_method, "variant {} is of a variant, {}; give a method", variant.name, variant.method)
 
@@ -135,7 +141,7 @@ class StudySettings:
         known = {
             "data": [data.name for data in self.data],
             "strategy": list(self.strategies),
-            "method": [*self.methods, *(variant.method for variant in self.variants)],
+            "method": list(dict.fromkeys([*self.methods, *map(self.method_of, self.methods)])),
             "network": [network.name for network in self.networks],
         }
         for name, value in rule.where.items():

@@ -8,7 +8,7 @@ from tools.studies.planning import outlook, remarks
 from tools.studies.run_job import write_state
 from utils.errors import DataError, OptionError
 from utils.studies.cells import cells_of, options_of
-from utils.studies.parts import PRETRAINED, FoldSettings, StudyData, StudyNetwork, StudyVariant
+from utils.studies.parts import PRETRAINED, CellRule, FoldSettings, StudyData, StudyNetwork, StudyVariant
 from utils.studies.study_file import read_study
 
 
@@ -103,6 +103,14 @@ def test_folds_have_a_validation_list_and_a_best_checkpoint(make, tmp_path):
         ({"methods": ("supervised", "s4gn"), "rules": ()}, "unknown method 's4gn'; did you mean s4gan"),
         ({"rules": ()}, "threshold-st"),
         ({"variants": (StudyVariant("s4gan", "fixmatch"),)}, "variant s4gan has the name of a method"),
+        (
+            {"methods": ("s4gan", "slow"), "variants": (StudyVariant("slow", "s4gn"),)},
+            "unknown method of the variant slow, 's4gn'; did you mean s4gan",
+        ),
+        (
+            {"rules": (CellRule({"method": "s4gan"}, {"train": {"threshold_st": 0.6}, "select": {"num_epochs": 3}}),)},
+            r"share selections/town_east_tiny_0.5_random_seed1 give it different options of \[select\].* each method",
+        ),
     ],
 )
 def test_what_a_command_would_refuse_is_refused_before_the_first_job(make, tmp_path, changes, words):

@@ -115,10 +115,15 @@ VARIANT = """
 [[variants]]
 name = "slow"
 method = "s4gan"
-train = { threshold_st = 0.7, learning_rate = 0.001 }
+train = { threshold_st = 0.7, learning_rate = 0.001, random_mirror = false }
 [[cells]]
 where = { method = "slow", data = "demo" }
 train = { learning_rate = 0.002 }
+[[cells]]
+where = { data = "town" } # names no method: the variant's own options win
+train = { learning_rate = 0.003 }
+[[grids]]
+methods = ["slow"]
 """
 
 
@@ -130,9 +135,12 @@ def test_a_variant_has_the_options_of_its_method_then_its_own(write):
         options = options_of(study, "train", Cell(data, "a", "tiny", "0.2", "margin", method, 1))
         return [str(options.get(name)) for name in ("num_steps", "threshold_st", "learning_rate")]
 
-    assert given("town", "s4gan") == ["900", "0.6", "0.0001"]
+    assert given("town", "s4gan") == ["900", "0.6", "0.003"]
     assert given("town", "slow") == ["900", "0.7", "0.001"]
     assert given("demo", "slow") == ["900", "0.7", "0.002"]  # a rule that names it wins
+    cells = cells_of(study, {"town": ["a"], "demo": ["all"]})
+    assert {cell.method for cell in cells} == {"slow"}
+    assert "--random-mirror" not in list(words_of(options_of(study, "train", cells[0])))
 
 
 def test_counts_stand_in_names_like_budgets(write):
@@ -162,7 +170,7 @@ def test_counts_stand_in_names_like_budgets(write):
         ("seeds = [1, 2]", "seeds = [1, 2", "no TOML"),
         ("[train]", '[[grids]]\nmethods = ["s4gn"]\n[train]', "in `methods` of a grid 's4gn'; did you mean"),
         ("[train]", '[[grids]]\nmethods = ["s4gan", "s4gan"]\n[train]', "`methods` of a grid holds a value twice"),
-        ("[train]", '[[variants]]\nname = "slow"\nmethod = "s4gan"\n[train]', "slow is none of the methods; add it"),
+        ("[train]", '[[variants]]\nname = "slow"\nmethod = "s4gan"\n[train]', "none of the methods, supervised, s4gan;"),
         ("[train]", '[[variants]]\nname = "s4gan"\nmethod = "s4gan"\n[train]', "is of a variant, s4gan"),
         ("[train]", '[[variants]]\nname = "slow"\n[train]', "variants 1 has no `method`"),
         ("[train]", "[[grids]]\nseeds = []\n[train]", "unknown key of grids 1 'seeds'"),

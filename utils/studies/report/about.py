@@ -3,7 +3,6 @@
 from html import escape
 
 from utils.drawing.html import cards, code, details, notice, paragraph, table
-from utils.studies.options import words_of
 from utils.studies.parts import PRETRAINED, StudyNetwork
 from utils.studies.report.facts import Facts
 from utils.studies.results import BEST
@@ -129,11 +128,10 @@ def _sentence(text: str) -> str:
 def _method(study: StudySettings, name: str) -> str:
     """What a method does; of a variant, with its own options."""
     sentence = _sentence(METHODS.get(study.method_of(name), ""))
-    for variant in study.variants:
-        if variant.name == name:
-            given = [f"[{command}] {' '.join(words_of(options))}" for command, options in variant.options.items()]
-            return f"{variant.method} with {', '.join(given) or 'the same options'}. {sentence}"
-    return sentence
+    if (variant := study.variant_of(name)) is None:
+        return sentence
+    given = [f"{option} {value}" for options in variant.options.values() for option, value in options.items()]
+    return f"{variant.method} with {listed(given) if given else 'the same options'}. {sentence}"
 
 
 def _network(network: StudyNetwork) -> str:

@@ -86,11 +86,11 @@ def test_the_page_for_somebody_who_was_not_there():
 
 
 def test_a_variant_is_explained_by_its_method_and_its_options():
-    variant = StudyVariant("slow", "fixmatch", {"train": {"learning_rate": 0.001, "ema": 0.9}})
+    variant = StudyVariant("slow", "fixmatch", {"train": {"learning_rate": 0.001, "random_scale": False}})
     study = replace(STUDY, methods=(*STUDY.methods, "slow"), variants=(variant,))
     summary = summarised(CELLS, GRID, scores_of_all(), LABELS)
     text = words(study_page(summary, replace(facts_of(scores_of_all()), study=study), None))
-    assert "method slow fixmatch with [train] --ema 0.9 --learning-rate 0.001. " in text
+    assert "method slow fixmatch with learning_rate 0.001 and random_scale False. " in text
 
 
 def test_each_pair_stands_in_a_table_of_areas_by_seeds():
