@@ -109,7 +109,7 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     # model
     seed_everything(seed)
     bands = listed.tiles.description.bands
-    classifier = build_classifier(settings.learner, len(tiles.classes), bands)
+    classifier = build_classifier(settings.learner, max(1, len(tiles.classes)), bands)
     origin = origin_of_classifier(settings, folder if is_resumed else None)
     say_seen(origin, settings, listed.tiles, validation.tiles if validation else None)
     precision = resolve_precision(settings.machine.precision, device)
@@ -137,7 +137,8 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     samples = replace(settings.samples, input_size=classifier.fitting_size(settings.samples.input_size))
     batches, skip = batches_of(listed, settings, samples, device), settings.labels.skip_bad_images
     validated = (validation.scenes, batches_of(validation, settings, samples, device)) if validation else None
-    active = ActiveLearner(tiles, batches, selection, learner, folder, query, settings.learner, validated, skip, fixed)
+    how = (query, settings.learner, validated, skip, fixed, settings.needs_scene_labels)
+    active = ActiveLearner(tiles, batches, selection, learner, folder, *how)
     try:
         if is_resumed:
             active.resume()
@@ -147,6 +148,8 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
             active.begin({"resolved_precision": precision, "torch": str(torch.__version__), **tables})
         network, features = f"{classifier.model_name}, {precision} on {device}", fixed.width if fixed else FEATURES
         announce(selection, network, features, not settings.learner.has_weights)
+        if not settings.needs_scene_labels:
+            say(f"{query.query_strategy} needs no scene labels: people are not asked")
         with active.stop:
             while not (active.is_over or active.waits_for_labels):
                 active.fit()
@@ -186,11 +189,12 @@ def open_lists(
         Both lists, and the tiles that have masks already, which are not asked for.
     """
     data, oracle, skip = settings.data, settings.labels.oracle, settings.labels.skip_bad_images
-    description = with_scene_classes(data.description(), settings.labels.scene_classes)
+    are_needed = settings.needs_scene_labels
+    description = with_scene_classes(data.description(), settings.labels.scene_classes, are_needed)
     data.check_num_classes(len(description.scene_classes or ()), "scene classes")
     names = read_names(data.data_list, description)
     val_names = read_names(settings.val_list, description) if settings.val_list else []
-    labels = known_labels(oracle, description, data.data_dir, names, to_label, val_names)
+    labels = known_labels(oracle, description, data.data_dir, names, to_label, val_names, are_needed)
     reader = TileReader(description, data.data_dir, (0, 0))
     source, share = settings.labels.already_labelled, settings.labels.dominant_share
     already = find_already(source, reader, names, data.data_list, labels, share) if before is None else before

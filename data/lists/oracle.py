@@ -18,13 +18,13 @@ from utils.wording import worded
 _LISTED = 20  # mistakes that a message lists
 
 
-def with_scene_classes(description: Description, given: tuple[str, ...] | None) -> Description:
+def with_scene_classes(description: Description, given: tuple[str, ...] | None, are_needed: bool = True) -> Description:
     """The description, with scene classes that are given where it has none of its own.
 
     Raises:
-        SettingsError: it has others, or there are none at all.
+        SettingsError: it has others, or there are none at all and they are needed.
     """
-    if given is None and description.scene_classes is None:
+    if are_needed and given is None and description.scene_classes is None:
         raise SettingsError(
             "data set '{}' names no scene classes; give {scene_classes} a,b,c, or scene_classes in dataset.json",
             description.title or description.name,
@@ -47,6 +47,7 @@ def known_labels(
     names: Sequence[str],
     to_label: Path,
     others: Sequence[str] = (),
+    are_needed: bool = True,
 ) -> dict[str, str]:
     """Scene class by name, as far as the oracle knows; what people wrote always counts.
 
@@ -58,6 +59,7 @@ def known_labels(
         names: the tiles to choose from.
         to_label: the CSV that people fill in, if it is there.
         others: further tiles that a CSV file may name.
+        are_needed: where nobody is said to know them, people are asked.
 
     Raises:
         SettingsError: no such oracle.
@@ -71,7 +73,8 @@ def known_labels(
             if oracle:
                 message = "{oracle} dataset: {} has no scene label of these tiles; give {oracle} people"
                 raise DataError(worded(message, source))
-            say(f"no scene label of these tiles in {source}: people are asked")
+            if are_needed:
+                say(f"no scene label of these tiles in {source}: people are asked")
         return labels | answers
     assert oracle is not None
     if oracle.lower() == "people":

@@ -74,7 +74,7 @@ def open_pretraining_tiles(
         OptionError: no such file, or labels are to be learned from and there are no scene classes.
         DataError: a tile or a label cannot be used, or labels are to be learned from and fewer than two classes occur.
     """
-    description = _with_classes(data.description(), scene_classes, with_labels or val_list is not None)
+    description = with_scene_classes(data.description(), scene_classes, with_labels or val_list is not None)
     names = read_names(data.data_list, description)
     val_names = read_names(val_list, description) if val_list else []
     labels = _labels(description, data.data_dir, names, val_names, scene_labels)
@@ -103,12 +103,6 @@ def open_pretraining_tiles(
         )
     learned = known if with_labels else readable.tolist()
     return PretrainingTiles(listed, learned, known, held_out, measured if classes > 1 else [], where)
-
-
-def _with_classes(description: Description, given: tuple[str, ...] | None, are_needed: bool) -> Description:
-    if given is None and description.scene_classes is None and not are_needed:
-        return description
-    return with_scene_classes(description, given)
 
 
 def _labels(

@@ -48,6 +48,7 @@ class ActiveLearner(LearningRun):
         validation: tiles to measure the accuracy on, with their batches.
         skip_unreadable: leave out tiles that cannot be read; else one ends the run.
         fixed: makes the features that the strategy looks at, where they are not the classifier's.
+        needs_labels: see `LearningRun`.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class ActiveLearner(LearningRun):
         validation: tuple[SceneTiles, TileBatches] | None = None,
         skip_unreadable: bool = False,
         fixed: FixedFeatures | None = None,
+        needs_labels: bool = True,
     ) -> None:
-        super().__init__(tiles, selection, learner, folder, query, settings)
+        super().__init__(tiles, selection, learner, folder, query, settings, needs_labels)
         self.batches, self.validation, self.skip_unreadable = batches, validation, skip_unreadable
         self.fixed = fixed
         self._features_of_all: Tensor | None = None  # by `fixed`, of all tiles of the list
@@ -85,7 +87,8 @@ class ActiveLearner(LearningRun):
         self._clock = time.perf_counter()
         if self.state.is_fitted:
             return
-        tiles, batches_done = self.selection.examples, len(self.state.losses)
+        known, batches_done = self.tiles.labels != UNKNOWN_SCENE, len(self.state.losses)
+        tiles = [tile for tile in self.selection.examples if known[tile]]
         if self._first_weights and not batches_done:
             self.learner.load_state_dict({"classifier": self._first_weights})
         batches = self.batches.fitting(tiles, len(self.state.finished), batches_done)
@@ -133,12 +136,16 @@ class ActiveLearner(LearningRun):
         pool, labelled = self.selection.pool, np.array(self.selection.covered, dtype=np.int64)
         with_features, seed = self.state.with_features, (self.selection.seed, len(self.state.finished))
         fixed = None if self.fixed is None else self._fixed_features(self.fixed)
-        first_batch = self.state.table.batches
-        batches = self._watch(self.batches.scoring(pool.tolist(), first_batch), "score")
-        for part in self.learner.score_batches(batches, self.state.passes, with_features, seed, first_batch):
-            self.state.table.add(part)
-            self.after_batch("score_seconds", together=False)
-        scores, labelled_features = self._gather(self.state.table.scores(), len(pool), self.batches), None
+        if not self.needs_labels and not self.state.numbers["labelled"]:
+            scores = Scores(torch.empty(len(pool), 0))  # a classifier without labels has nothing to say
+        else:
+            first_batch = self.state.table.batches
+            batches = self._watch(self.batches.scoring(pool.tolist(), first_batch), "score")
+            for part in self.learner.score_batches(batches, self.state.passes, with_features, seed, first_batch):
+                self.state.table.add(part)
+                self.after_batch("score_seconds", together=False)
+            scores = self._gather(self.state.table.scores(), len(pool), self.batches)
+        labelled_features = None
         if fixed is not None:
             scores, labelled_features = scores._replace(features=fixed[pool]), fixed[labelled]
         if with_features:

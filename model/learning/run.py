@@ -41,6 +41,7 @@ class LearningRun:
         folder: the run's files.
         query: how tiles are chosen, and when the run ends early.
         settings: how the classifier is fitted.
+        needs_labels: whether it waits for scene labels that are missing; else it learns from what there is.
 
     Attributes:
         stop: asked after every batch whether to save and end; enter it around the rounds.
@@ -54,9 +55,10 @@ class LearningRun:
         folder: SelectionFolder,
         query: QuerySettings,
         settings: LearnerSettings,
+        needs_labels: bool = True,
     ) -> None:
         self.tiles, self.selection, self.learner, self.folder = tiles, selection, learner, folder
-        self.query, self.settings = query, settings
+        self.query, self.settings, self.needs_labels = query, settings, needs_labels
         strategy = STRATEGIES[selection.strategy]
         with_features = strategy.features and query.features == "classifier"
         self.state = LearningState(selection, learner, strategy, query.dropout_passes, with_features)
@@ -183,7 +185,8 @@ class LearningRun:
     @property
     def waits_for_labels(self) -> bool:
         """Whether scene classes of tiles that were asked for are missing."""
-        return bool((self.tiles.labels[self.selection.labelled] == UNKNOWN_SCENE).any())
+        are_missing = (self.tiles.labels[self.selection.labelled] == UNKNOWN_SCENE).any()
+        return self.needs_labels and bool(are_missing)
 
     @property
     def costs(self) -> dict[str, Any]:
@@ -254,20 +257,23 @@ class LearningRun:
             numbers["query_accuracy"] = float(right.mean())
         self._write_log(len(self.state.finished) + 1, numbers)
         self._write_results([*self.state.finished, numbers])
-        say(f"{self.title}: {self._line(numbers)}, {len(self.selection.result)} chosen")
+        say(f"{self.title}: {self._line(numbers)}{len(self.selection.result)} chosen")
         self.state.finished.append(numbers)
         self.state.begin_round()
         self.save()
 
     def _line(self, numbers: Mapping[str, float]) -> str:
-        """What a round came to, for people."""
+        """What a round came to, for people; empty where nothing was learned."""
+        if not (numbers["labelled"] or self.needs_labels):
+            return ""
         fit, score = max(numbers.get("fit_seconds", 0), 1e-9), max(numbers["score_seconds"], 1e-9)
         shares = {"val_accuracy": "accuracy", "query_accuracy": "of these predicted right"}
-        return ", ".join(
-            [
+        return "".join(
+            f"{part}, "
+            for part in (
                 f"loss {numbers.get('loss', math.nan):.3f}",
                 *(f"{numbers[name]:.0%} {text}" for name, text in shares.items() if name in numbers),
                 f"fit {fit:.1f} s ({numbers['labelled'] * self.settings.num_epochs / fit:.1f} tiles/s)",
                 f"score {score:.1f} s ({numbers['scored'] / score:.1f} tiles/s)",
-            ]
+            )
         )

@@ -3,7 +3,9 @@
 import json
 import re
 import shlex
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -341,6 +343,20 @@ def test_strategies_look_at_features_that_stay_as_they_were(
         for tile, row in zip([*pool.tolist(), *labelled], [*features, *labelled_features], strict=True):
             torch.testing.assert_close(rows.setdefault(int(tile), row), row, rtol=0, atol=0)
     assert len(rows) == 10
+
+
+@pytest.mark.parametrize("strategy", ["coreset", "typiclust"])
+def test_fixed_features_choose_without_a_single_scene_label(
+    training_tiles: TinySet, uninterrupted: Path, tmp_path: Path, strategy: str, capsys
+):
+    unlabelled = tmp_path / "tiles"
+    shutil.copytree(training_tiles.folder, unlabelled)
+    (unlabelled / "scene_labels.csv").unlink()
+    tiles = replace(training_tiles, folder=unlabelled)
+    weights = {"classifier_weights": uninterrupted / "backbone.pth", "query_strategy": strategy}
+    assert train_AL.main(learner_options(tiles, tmp_path / "out", "--features", "pretrained", **weights)) == 0
+    assert "scene labels asked for: 0; masks to draw: 4" in capsys.readouterr().out
+    assert len(set(chosen(tmp_path / "out", strategy))) == 4
 
 
 def test_a_resumed_run_has_the_same_features_and_needs_the_same_file(

@@ -33,7 +33,8 @@ def note_answers(settings: SelectionSettings, run: LearningRun, asked: int) -> N
     if not distributed.is_main():
         return
     data_dir, names = settings.data.data_dir, run.tiles.names
-    description = with_scene_classes(settings.data.description(), settings.labels.scene_classes)
+    scene_classes, are_needed = settings.labels.scene_classes, settings.needs_scene_labels
+    description = with_scene_classes(settings.data.description(), scene_classes, are_needed)
     files = answer_files(settings.labels.oracle, run.folder.to_label)
     try:
         given = read_answers(files, description, names)

@@ -134,6 +134,14 @@ class SelectionSettings:
             self.query.features,
         )
 
+    @property
+    def needs_scene_labels(self) -> bool:
+        """Whether a classifier has to learn: to choose, for its accuracy, or because it is said who knows the labels.
+
+        Where it does not, it learns from the labels that the data set has, if any, and people are not asked.
+        """
+        return self.query.learns or self.val_list is not None or self.labels.oracle is not None
+
 
 @dataclass(frozen=True)
 class PretrainingSettings:

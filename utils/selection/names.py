@@ -3,6 +3,7 @@
 PARTIAL = ".partial"  # ends the name, before `.npy`, of the array of a selection that has not ended
 FEATURES = ("classifier", "pretrained")  # where strategies that look at features get them from
 ON_FEATURES = ("coreset", "badge", "typiclust")  # these strategies
+WITHOUT_CLASSIFIER = ("random", "coreset", "typiclust")  # these need no class probabilities
 STRATEGY_NAMES = (
     "entropy",
     "margin",

@@ -53,8 +53,10 @@ def write_results(
     shares = {"chosen": _shares(classes[chosen], tiles.classes), "all tiles": _shares(classes, tiles.classes)}
     are_all_known = (tiles.labels != UNKNOWN_SCENE).all()
     title = "scene classes, as labelled" + ("" if are_all_known else " or else as predicted")
-    save_bars(folder.path / "histogram.png", title, tiles.classes, shares)
-    plot_curves(folder.metrics, folder.path / "learning_curve.png", CURVES, "labelled", "labelled tiles")
+    if tiles.classes:
+        save_bars(folder.path / "histogram.png", title, tiles.classes, shares)
+    if any(numbers.get("labelled") for numbers in rounds):
+        plot_curves(folder.metrics, folder.path / "learning_curve.png", CURVES, "labelled", "labelled tiles")
 
 
 def names_and_probabilities(tiles: SceneTiles, selection: Selection) -> tuple[list[str], list[float]]:

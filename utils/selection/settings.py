@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from utils.fields import as_counts, as_exact, as_one_of, check_numbers, check_shares
 from utils.selection.budget import refuse_two_counts
-from utils.selection.names import FEATURES, ON_FEATURES, STRATEGY_NAMES
+from utils.selection.names import FEATURES, ON_FEATURES, STRATEGY_NAMES, WITHOUT_CLASSIFIER
 from utils.settings import require
 
 DEFAULT_RATIO = Decimal("0.05")
@@ -56,6 +56,12 @@ class QuerySettings:
         )
         as_counts(self, "dropout_passes", least=2)
         check_numbers(self, "stop_at_accuracy", high=1)
+
+    @property
+    def learns(self) -> bool:
+        """Whether tiles are chosen by what a classifier has learned from scene labels; else none are needed."""
+        learned_features = self.query_strategy in ON_FEATURES and self.features == "classifier"
+        return self.query_strategy not in WITHOUT_CLASSIFIER or learned_features
 
     @property
     def amount(self) -> str:

@@ -170,7 +170,7 @@ def test_counts_stand_in_names_like_budgets(write):
         ("seeds = [1, 2]", "seeds = [1, 2", "no TOML"),
         ("[train]", '[[grids]]\nmethods = ["s4gn"]\n[train]', "in `methods` of a grid 's4gn'; did you mean"),
         ("[train]", '[[grids]]\nmethods = ["s4gan", "s4gan"]\n[train]', "`methods` of a grid holds a value twice"),
-        ("[train]", '[[variants]]\nname = "slow"\nmethod = "s4gan"\n[train]', "none of the methods, supervised, s4gan;"),
+        ("[train]", '[[variants]]\nname = "slow"\nmethod = "s4gan"\n[train]', "is none of the methods, supervised,"),
         ("[train]", '[[variants]]\nname = "s4gan"\nmethod = "s4gan"\n[train]', "is of a variant, s4gan"),
         ("[train]", '[[variants]]\nname = "slow"\n[train]', "variants 1 has no `method`"),
         ("[train]", "[[grids]]\nseeds = []\n[train]", "unknown key of grids 1 'seeds'"),
