@@ -25,7 +25,7 @@ $(VENV)/.export-ready: $(VENV)/.ready requirements-export.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-export.txt
 	@touch $@
 
-demo: setup ## draw a small data set, choose tiles, train, evaluate; 5 to 12 minutes on 2 CPU cores
+demo: setup ## draw a small data set, choose tiles, train, evaluate; about 5 minutes on 2 CPU cores
 	$(VENV)/bin/python tools/demo.py
 
 test: setup ## lint, types and tests

@@ -1,6 +1,6 @@
 """Make the README's pictures: a drawing of the method, and what a run of the demo left, small enough for a page.
 
-make demo
+python tools/demo.py --method s4gan
 python tools/pictures.py --demo runs/demo --out assets
 python tools/pictures.py --scene runs/dubai/results/scene.png --out assets     # a scene of an evaluation alone
 """
