@@ -54,6 +54,7 @@ from utils.compute.device import choose_device, loader_workers
 from utils.compute.precision import resolve_precision
 from utils.console import say
 from utils.errors import DataError
+from utils.imagery.labels import UNKNOWN_SCENE
 from utils.runs.interrupt import Stopped
 from utils.runs.origin import Origin
 from utils.runs.seeds import seed_everything
@@ -109,13 +110,15 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     # model
     seed_everything(seed)
     bands = listed.tiles.description.bands
-    classifier = build_classifier(settings.learner, max(1, len(tiles.classes)), bands)
+    uses_first_weights = query.features == "pretrained"
+    is_used = settings.needs_scene_labels or uses_first_weights or (tiles.labels != UNKNOWN_SCENE).any()
+    first = settings.learner if is_used else replace(settings.learner, classifier_weights="none")  # fetch nothing
+    classifier = build_classifier(first, max(1, len(tiles.classes)), bands)
     origin = origin_of_classifier(settings, folder if is_resumed else None)
     say_seen(origin, settings, listed.tiles, validation.tiles if validation else None)
     precision = resolve_precision(settings.machine.precision, device)
     rates = (settings.learner.learning_rate, settings.learner.momentum)
     learner = Learner(classifier, device, precision, *rates, bands.pixels, STRATEGIES[query.query_strategy].dropout)
-    uses_first_weights = query.features == "pretrained"
     fixed = FixedFeatures(classifier, device, precision, bands.pixels) if uses_first_weights else None
     torch.manual_seed(seed + distributed.rank())  # each process drops out for itself
     target = count_of(query.labeled_ratio, query.budget, len(tiles))

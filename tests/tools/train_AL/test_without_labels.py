@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from model.networks.classifier import Classifier
 from tests.conftest import TinySet
 from tests.tools.train_AL.conftest import error_of, folder_of, names_of, options, record_of, run
+from tools import train_AL
 from utils.selection.names import WITHOUT_CLASSIFIER
 from utils.selection.settings import QuerySettings
 from utils.selection.strategies import STRATEGIES
@@ -38,6 +40,22 @@ def test_random_tiles_are_those_that_a_labelled_set_gives_and_nobody_is_asked(
     folder = folder_of(tmp_path / "unknown", "random")
     assert not (folder / "to_label.csv").exists()
     assert {path.name for path in folder.glob("*.png")} == {"chosen.png"}  # no curves of what was not learned
+
+
+@pytest.mark.parametrize(("strategy", "weights"), [("random", "none"), ("margin", "imagenet")])
+def test_weights_are_fetched_only_where_they_are_used(
+    unlabelled: TinySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, weights: str
+):
+    built = []
+
+    def build(settings, *_):
+        built.append(settings.classifier_weights)
+        return Classifier("tiny", 2)
+
+    monkeypatch.setattr(train_AL, "build_classifier", build)
+    argv = options(unlabelled, tmp_path, "--scene-classes", "dry,wet", query_strategy=strategy, model_name="res50")
+    run(argv, 0 if strategy == "random" else 3)
+    assert built == [weights]
 
 
 def test_people_are_asked_where_it_is_said_that_they_know(tiles: TinySet, tmp_path: Path):
