@@ -59,7 +59,7 @@ from utils.runs.interrupt import Stopped
 from utils.runs.origin import Origin
 from utils.runs.seeds import seed_everything
 from utils.selection.budget import Budget, count_of
-from utils.selection.folder import WEIGHTS_DIGEST, SelectionFolder
+from utils.selection.folder import LEARNS_NOTHING, WEIGHTS_DIGEST, SelectionFolder
 from utils.selection.rounds import Selection
 from utils.selection.strategies import STRATEGIES
 from utils.settings import as_plain
@@ -110,8 +110,10 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     # model
     seed_everything(seed)
     bands = listed.tiles.description.bands
+    learns = settings.needs_scene_labels or bool((tiles.labels != UNKNOWN_SCENE).any())
+    learns_nothing = folder.learns_nothing() if is_resumed else not learns
     uses_first_weights = query.features == "pretrained"
-    is_used = settings.needs_scene_labels or uses_first_weights or (tiles.labels != UNKNOWN_SCENE).any()
+    is_used = uses_first_weights or not learns_nothing
     first = settings.learner if is_used else replace(settings.learner, classifier_weights="none")  # fetch nothing
     classifier = build_classifier(first, max(1, len(tiles.classes)), bands)
     origin = origin_of_classifier(settings, folder if is_resumed else None)
@@ -124,6 +126,8 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
     target = count_of(query.labeled_ratio, query.budget, len(tiles))
     assert target is not None  # one of the two is given
     budget = Budget.of_count(target, query.alpha, query.beta)
+    if learns_nothing:
+        budget = replace(budget, initial=0)  # tiles that are neither learned from nor drawn would only be kept back
     places = dict(zip(tiles.names, range(len(tiles)), strict=True))
     masked = frozenset(places[name] for name in already)
     taught = [places[name] for name, scene in already.items() if scene is not None]
@@ -148,6 +152,7 @@ def select_in(folder: SelectionFolder, settings: SelectionSettings, device: torc
         else:
             tables: dict[str, Any] = {"already_labelled_tiles": already} if already else {}
             tables |= {WEIGHTS_DIGEST: origin.sha256} if origin else {}
+            tables |= {LEARNS_NOTHING: True} if learns_nothing else {}
             active.begin({"resolved_precision": precision, "torch": str(torch.__version__), **tables})
         network, features = f"{classifier.model_name}, {precision} on {device}", fixed.width if fixed else FEATURES
         announce(selection, network, features, not settings.learner.has_weights)

@@ -28,9 +28,10 @@ def announce(selection: Selection, network: str, features: int, knows_nothing: b
         knows_nothing: whether the classifier starts from random weights.
     """
     budget, strategy = selection.budget, STRATEGIES[selection.strategy]
+    initial = f"initial pool of {len(selection.initial)}, " if budget.initial else ""
     say(
-        f"{selection.total} tiles; to choose {budget.target} with {selection.strategy}: initial pool of "
-        f"{len(selection.initial)}, {selection.num_rounds} rounds of {budget.per_query}; {network}"
+        f"{selection.total} tiles; to choose {budget.target} with {selection.strategy}: {initial}"
+        f"{selection.num_rounds} rounds of {budget.per_query}; {network}"
     )
     if strategy.features:
         say(f"features of all tiles take {as_size(selection.total * features * 4)} of memory")
@@ -84,10 +85,9 @@ def report(active: ActiveLearner, settings: SelectionSettings, tiles: Tiles) -> 
         say(f"the pool ran dry: {selection.missing} tiles fewer than the {selection.budget.target} that were asked for")
     if left_out := active.left_out:
         say(f"{len(left_out)} tiles could not be read and were left out: {', '.join(left_out)}", file=sys.stderr)
-    say(
-        f"scene labels asked for: {cost['scene_labels_asked_for']}; masks to draw: {cost['masks_to_draw']}, "
-        f"the initial pool of {cost['initial_pool']} {'included' if cost['initial_pool_counts'] else 'not included'}"
-    )
+    counted = "included" if cost["initial_pool_counts"] else "not included"
+    initial = f", the initial pool of {cost['initial_pool']} {counted}" if cost["initial_pool"] else ""
+    say(f"scene labels asked for: {cost['scene_labels_asked_for']}; masks to draw: {cost['masks_to_draw']}{initial}")
     note_answers(settings, active, cost["scene_labels_asked_for"])
     say(f"{len(selection.result)} names: {folder.names}\npictures and rounds: {folder.path}")
     if selection.result:

@@ -51,8 +51,8 @@ class Budget:
 
     Attributes:
         target: tiles to query in all, ceil(ratio · N), or a number that was given.
-        initial: tiles of the initial pool, max(1, floor(alpha · target)).
-        per_query: tiles of a round, ceil(beta · initial).
+        initial: tiles of the initial pool, max(1, floor(alpha · target)); 0 where nothing is learned.
+        per_query: tiles of a round, ceil(beta · max(1, floor(alpha · target))).
     """
 
     target: int

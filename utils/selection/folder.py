@@ -19,6 +19,7 @@ from utils.suggest import first_names
 from utils.wording import worded
 
 WEIGHTS_DIGEST = "classifier_weights_sha256"  # the key of options.json
+LEARNS_NOTHING = "learns_nothing"  # likewise, of a run that needs no scene labels and has none
 SELECTION = Kind(
     noun="a run",
     option="save_dir",
@@ -115,6 +116,10 @@ class SelectionFolder(OutputFolder):
         if not isinstance(found, dict):
             raise DataError(f"{self.options}: `already_labelled_tiles` is no table; restore the file from the run")
         return found
+
+    def learns_nothing(self) -> bool:
+        """Whether the run began where no scene label was known or needed."""
+        return self.options.is_file() and bool(read_json(self.options).get(LEARNS_NOTHING))
 
     def check_list(self, names: Sequence[str]) -> None:
         """Refuse to resume a run whose list has changed.

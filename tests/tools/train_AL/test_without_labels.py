@@ -1,6 +1,8 @@
 """Choices for which nobody has to know what tiles show."""
 
 import json
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from model.networks.classifier import Classifier
 from tests.conftest import TinySet
 from tests.tools.train_AL.conftest import error_of, folder_of, names_of, options, record_of, run
+from tests.tools.train_AL.interruptions import before, forked, killed_at
 from tools import train_AL
 from utils.selection.names import WITHOUT_CLASSIFIER
 from utils.selection.settings import QuerySettings
@@ -24,22 +27,41 @@ def unlabelled(own_tiles: TinySet) -> TinySet:
     return own_tiles
 
 
-def test_random_tiles_are_those_that_a_labelled_set_gives_and_nobody_is_asked(
-    tiles: TinySet, unlabelled: TinySet, tmp_path: Path, capsys
-):
-    run(options(tiles, tmp_path / "known", query_strategy="random"))
-    capsys.readouterr()
-    run(options(unlabelled, tmp_path / "unknown", query_strategy="random"))
+def test_random_tiles_where_nothing_is_known_and_nobody_is_asked(unlabelled: TinySet, tmp_path: Path, capsys):
+    run(options(unlabelled, tmp_path, query_strategy="random"))
     said = capsys.readouterr().out
+    assert "to choose 4 with random: 2 rounds of 2" in said
     assert "random needs no scene labels: people are not asked" in said
     assert "people are asked" not in said
     assert "round 2/2: 4 chosen" in said
-    assert "scene labels asked for: 0; masks to draw: 4" in said
-    assert names_of(tmp_path / "unknown", "random") == names_of(tmp_path / "known", "random")
-    assert record_of(tmp_path / "known", "random")["ledger"]["scene_labels_asked_for"] == 4
-    folder = folder_of(tmp_path / "unknown", "random")
+    assert "scene labels asked for: 0; masks to draw: 4\n" in said
+    assert len(set(names_of(tmp_path, "random"))) == 4
+    assert record_of(tmp_path, "random")["initial_pool"] == []  # no tile is kept back for a classifier
+    folder = folder_of(tmp_path, "random")
     assert not (folder / "to_label.csv").exists()
     assert {path.name for path in folder.glob("*.png")} == {"chosen.png"}  # no curves of what was not learned
+
+
+def test_labels_that_the_data_set_has_are_learned_from_all_the_same(tiles: TinySet, tmp_path: Path, capsys):
+    run(options(tiles, tmp_path, query_strategy="random"))
+    assert "scene labels asked for: 4; masks to draw: 4, the initial pool of 2 not included" in capsys.readouterr().out
+
+
+def test_labels_that_come_later_change_no_choice(unlabelled: TinySet, tiles: TinySet, tmp_path: Path):
+    def parts(out: Path, *flags: str) -> list[str]:
+        return options(unlabelled, out, "--scene-classes", "dry,wet", *flags, query_strategy="random")
+
+    run(parts(tmp_path / "whole"))
+
+    def work() -> int:
+        train_AL.ActiveLearner.ask = before(train_AL.ActiveLearner.ask, killed_at(2))
+        return train_AL.main(parts(tmp_path / "killed"))
+
+    assert forked(work) == -signal.SIGKILL
+    shutil.copy(tiles.folder / "scene_labels.csv", unlabelled.folder / "scene_labels.csv")
+    shutil.copy(tiles.folder / "dataset.json", unlabelled.folder / "dataset.json")
+    run(parts(tmp_path / "killed", "--resume"))
+    assert names_of(tmp_path / "killed", "random") == names_of(tmp_path / "whole", "random")
 
 
 @pytest.mark.parametrize(("strategy", "weights"), [("random", "none"), ("margin", "imagenet")])
