@@ -1,5 +1,6 @@
 """The beginning of a study's page: how far it is, what was compared, and what the words mean."""
 
+from collections.abc import Sequence
 from html import escape
 
 from utils.drawing.html import cards, code, details, notice, paragraph, table
@@ -114,7 +115,7 @@ def _grid(facts: Facts) -> dict[str, str]:
         **{f"strategy {name}": _sentence(STRATEGIES.get(name, "")) for name in study.strategies},
         **{f"method {name}": _method(study, name) for name in study.methods},
         "labelled tiles": f"{amounts}{of_ratios}.",
-        **{f"network {network.name}": _network(network) for network in study.networks},
+        **{f"network {network.name}": _network(network, study.strategies) for network in study.networks},
         "test areas": "; ".join(f"{name}: {', '.join(found)}" for name, found in areas.items()) + ".",
         "seeds": f"{', '.join(map(str, facts.grid.seeds))}. With each, all that is random is drawn anew: the choice "
         "and the training. Two runs that are compared have the same seed.",
@@ -134,13 +135,14 @@ def _method(study: StudySettings, name: str) -> str:
     return f"{variant.method} with {listed(given) if given else 'the same options'}. {sentence}"
 
 
-def _network(network: StudyNetwork) -> str:
+def _network(network: StudyNetwork, strategies: Sequence[str]) -> str:
     def start(weights: str | None) -> str:
         if weights == PRETRAINED:
             return "weights that the study makes by pre-training on the training tiles of each area"
         return "random weights" if (weights or "").lower() == "none" else f"the weights {weights or 'of ImageNet'}"
 
-    return (
-        f"Backbone {network.backbone} from {start(network.weights)}. Strategies ask the classifier "
-        f"{network.classifier}, which starts from {start(network.classifier_weights)}."
-    )
+    backbone = f"Backbone {network.backbone} from {start(network.weights)}."
+    if tuple(strategies) == ("random",):  # nothing is asked
+        return backbone
+    classifier = f"{network.classifier}, which starts from {start(network.classifier_weights)}"
+    return f"{backbone} Strategies ask the classifier {classifier}."

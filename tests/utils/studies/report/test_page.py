@@ -85,6 +85,15 @@ def test_the_page_for_somebody_who_was_not_there():
     assert "http" not in page
 
 
+def test_a_classifier_that_nobody_asks_is_not_spoken_of():
+    def text_of(*strategies: str) -> str:
+        facts = replace(facts_of(scores_of_all()), study=replace(STUDY, strategies=strategies))
+        return words(study_page(summarised(CELLS, GRID, scores_of_all(), LABELS), facts, None))
+
+    assert "Strategies ask the classifier tiny" in text_of("random", "margin")
+    assert "classifier tiny" not in text_of("random")
+
+
 def test_a_variant_is_explained_by_its_method_and_its_options():
     variant = StudyVariant("slow", "fixmatch", {"train": {"learning_rate": 0.001, "random_scale": False}})
     study = replace(STUDY, methods=(*STUDY.methods, "slow"), variants=(variant,))
