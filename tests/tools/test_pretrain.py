@@ -128,7 +128,7 @@ def test_it_says_what_was_measured_and_prints_commands_that_run(
     again = [line for line in capsys.readouterr().out.splitlines() if line.startswith("python ")]
     assert f"--backbone tiny --restore-from {tmp_path / 'out' / 'backbone.pth'}" in again[-1]
     assert "NAMES.npy" in train
-    train[train.index("NAMES.npy")] = "active_learning/custom/margin_names_0.5_0.1_0.5.npy"
+    train[train.index("NAMES.npy")] = "active_learning/custom/typiclust_names_0.5_0.5_1.npy"
     assert train_s4gan.main([*train, *small[2:], "--num-steps", "1", "--batch-size", "1"]) == 0
 
 

@@ -87,20 +87,11 @@ class FirstWeights:
     backbone: str
 
 
-def choosing(
-    dataset: str,
-    data_dir: Path,
-    data_list: Path,
-    description: Description,
-    weights: FirstWeights | None = None,
-) -> NextStep:
-    """Let the active learner choose; where the data set names no scene classes, people take those of the pixels.
-
-    Its classifier starts from the weights that are given, else from ImageNet's.
-    """
+def choosing(dataset: str, data_dir: Path, data_list: Path, description: Description) -> NextStep:
+    """Let the active learner choose; where the data set names no scene classes, people take those of the pixels."""
     names, classes = read_names(data_list, description), description.scene_classes
     asked = classes or [name.replace(",", " ") for name in description.classes]
-    save_dir, val_list = Path("active_learning"), data_list.with_name("val.txt")
+    val_list = data_list.with_name("val.txt")
     options = {
         "--dataset-name": dataset,
         "--query-strategy": "margin",
@@ -112,16 +103,42 @@ def choosing(
         "--labeled-ratio": _usual_ratio(len(names), len(asked) if classes else 1),
         "--alpha": None if classes else "0.5",  # people would be asked for every tile or two
         "--beta": None if classes else "1",
-        "--model-name": weights.backbone if weights else "res50",
-        "--classifier-weights": weights.file if weights else None,
+        "--model-name": "res50",
         "--scene-classes": None if classes else ",".join(asked),
-        "--save-dir": free_folder(save_dir) if (save_dir / dataset).exists() else None,
+        "--save-dir": _free_choice(dataset),
     }
-    why = "" if weights else "no tile has a mask: "
-    notes = [] if classes else [f"{why}the learner chooses which to draw, and asks people for scene labels"]
-    if not weights and not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
+    asks = "no tile has a mask: the learner chooses which to draw, and asks people for scene labels"
+    notes = [] if classes else [asks]
+    if not any((_torch_home() / "hub" / "checkpoints").glob(_LEARNER_WEIGHTS)):
         notes.append("fetches ImageNet weights once; or make some by tools/pretrain.py, or --classifier-weights none")
     return NextStep(command_line("train_AL.py", options), notes)
+
+
+def choosing_by_features(
+    dataset: str, data_dir: Path, data_list: Path, description: Description, weights: FirstWeights
+) -> NextStep:
+    """Choose typical tiles by the features of weights, for which nobody has to know a scene label."""
+    classes = description.scene_classes
+    options = {
+        "--dataset-name": dataset,
+        "--query-strategy": "typiclust",
+        "--features": "pretrained",
+        "--data-dir": data_dir,
+        "--data-list": data_list,
+        "--labeled-ratio": _usual_ratio(len(read_names(data_list, description)), len(classes) if classes else 1),
+        "--alpha": "0.5",  # nobody answers between rounds, so there may be few
+        "--beta": "1",
+        "--model-name": weights.backbone,
+        "--classifier-weights": weights.file,
+        "--save-dir": _free_choice(dataset),
+    }
+    return NextStep(command_line("train_AL.py", options), ["typical tiles of what these weights tell apart"])
+
+
+def _free_choice(dataset: str) -> Path | None:
+    """A new folder for a choice; None where the usual one has none of this data set."""
+    usual = Path("active_learning")
+    return free_folder(usual) if (usual / dataset).exists() else None
 
 
 def labelling(dataset: str, data_dir: Path, names: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from data.descriptions import Description
 from data.tiles import Tiles
 from model.weights.pretrained import pretraining_of
-from tools.said.next_command import FirstWeights, NextStep, choosing, labelling, training
+from tools.said.next_command import FirstWeights, NextStep, choosing_by_features, labelling, training
 from tools.settings.learning import SelectionSettings
 from utils.selection.budget import count_of
 
@@ -50,10 +50,10 @@ def _first_weights(settings: SelectionSettings) -> FirstWeights | None:
 def choosing_and_training(
     dataset: str, data_dir: Path, data_list: Path, description: Description, weights: FirstWeights
 ) -> list[NextStep]:
-    """Choose tiles by a learner that starts from pre-trained weights, and train on what was chosen."""
+    """Choose tiles by the features of pre-trained weights, and train on what was chosen."""
     places = (dataset, data_dir, data_list, description)
     names = "NAMES.npy"  # the choice prints it
     labels = {"--active-learning": True, "--active-learning-images-array": names}
     train = training(*places, labels, weights)
     note = f"for {names}, the command before prints the file; it prints this command too"
-    return [choosing(*places, weights), replace(train, first="when the tiles are chosen", notes=[note])]
+    return [choosing_by_features(*places, weights), replace(train, first="when the tiles are chosen", notes=[note])]
