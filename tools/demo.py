@@ -62,7 +62,7 @@ from data.descriptions import UCM
 from data.lists.splits import read_names, read_names_array
 from data.tiles import Tiles, open_tiles
 from tools import auto_evaluate, prepare_data, train_AL, train_s4gan
-from tools.said.next_command import typed_again
+from tools.said.command_lines import typed_again
 from utils.errors import UserError
 from utils.evaluation.colour_baseline import score_colours
 from utils.evaluation.metric import fraction

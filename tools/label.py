@@ -41,7 +41,8 @@ from data.labelling.tiles import LabelTiles
 from data.lists.splits import read_chosen
 from model.run_files import require_classes
 from model.trained import Trained
-from tools.said.next_command import training, typed_again
+from tools.said.command_lines import typed_again
+from tools.said.next_command import training
 from utils.compute.device import choose_device
 from utils.errors import warn
 from utils.evaluation.settings import WindowSettings

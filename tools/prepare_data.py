@@ -39,7 +39,9 @@ from data.preparing.scenes import prepare_scenes
 from data.reader import TileReader
 from tools.doctor import report as doctor
 from tools.said.cached_tiles import look_at_cache
-from tools.said.next_command import NextStep, choosing, fitting_ratio, training
+from tools.said.command_lines import NextStep
+from tools.said.next_choice import choosing
+from tools.said.next_command import fitting_ratio, training
 
 
 def main(argv: list[str] | None = None) -> int:

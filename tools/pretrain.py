@@ -49,7 +49,7 @@ from model.settings import NetworkSettings
 from model.weights.loading import load_backbone
 from model.weights.pretrained import Pretraining, origin_of_file, pretraining_of
 from model.weights.start import weights_path
-from tools.said.next_command import FirstWeights
+from tools.said.command_lines import FirstWeights
 from tools.said.next_steps import choosing_and_training
 from utils.compute import distributed
 from utils.compute.device import choose_device, loader_workers, machine_in_words, machine_record

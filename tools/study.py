@@ -31,7 +31,7 @@ import fnmatch
 import shutil
 from collections.abc import Sequence
 
-from tools.said.next_command import typed_again
+from tools.said.command_lines import typed_again
 from tools.studies.commands import Job
 from tools.studies.engine import Engine, Progress, places_here, run_jobs
 from tools.studies.jobs import StudyJobs, jobs_of

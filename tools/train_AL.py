@@ -46,7 +46,7 @@ from model.learning.fixed_features import FixedFeatures
 from model.learning.learner import Learner
 from model.networks.classifier import FEATURES, build_classifier
 from model.weights.pretrained import origin_of_file
-from tools.said.next_command import typed_again
+from tools.said.command_lines import typed_again
 from tools.said.seen_tiles import say_seen
 from tools.said.selection import announce, ask, report
 from utils.compute import distributed

@@ -7,7 +7,9 @@ from pathlib import Path
 from data.descriptions import Description
 from data.tiles import Tiles
 from model.weights.pretrained import pretraining_of
-from tools.said.next_command import FirstWeights, NextStep, choosing_by_features, labelling, training
+from tools.said.command_lines import FirstWeights, NextStep
+from tools.said.next_choice import choosing_by_features
+from tools.said.next_command import labelling, training
 from tools.settings.learning import SelectionSettings
 from utils.selection.budget import count_of
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.said.next_command import typed_again
+from tools.said.command_lines import typed_again
 from tools.studies.choices import Explained, explain
 from tools.studies.commands import SELECTION, Job
 from tools.studies.costs import minutes_of

@@ -12,16 +12,9 @@ import pytest
 from data.dataset_json import load_description
 from model.weights import defaults
 from tests.conftest import CUSTOM, TinySet, main_of, patches, picture, write_custom, write_image, write_list
-from tools.said.next_command import (
-    ROOT,
-    choosing,
-    command_line,
-    evaluation,
-    fitting_ratio,
-    free_folder,
-    training,
-    typed_again,
-)
+from tools.said.command_lines import ROOT, command_line, free_folder, typed_again
+from tools.said.next_choice import choosing
+from tools.said.next_command import evaluation, fitting_ratio, training
 from utils.evaluation.report import results
 from utils.selection.budget import labelled_count
 
