@@ -23,15 +23,15 @@ Size = tuple[int, int]
 
 
 class Mappable(Protocol):
-    """An image that can be opened; any object with these fields will do.
-
-    opened: makes it an `OpenImage`, raises DataError. size: its height and width, where they are known before.
-    """
+    """An image that can be opened; any object with these fields will do."""
 
     @property
-    def opened(self) -> Callable[[], AbstractContextManager[OpenImage]]: ...  # noqa: D102 — described by the class
+    def opened(self) -> Callable[[], AbstractContextManager[OpenImage]]:
+        """Makes it an `OpenImage`; raises DataError."""
+
     @property
-    def size(self) -> Callable[[], Size] | None: ...  # noqa: D102
+    def size(self) -> Callable[[], Size] | None:
+        """Its height and width, where they are known before."""
 
 
 Image = TypeVar("Image", bound=Mappable)

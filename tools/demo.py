@@ -4,7 +4,7 @@
     python tools/demo.py --method s4gan     the published method, on unlabelled tiles too
 
 Draws the demo set, lets the active learner choose 20 % of the training tiles, trains on the chosen tiles and on as many
-random ones, evaluates both ranges of checkpoints and prints one table. About 5 minutes on 2 CPU cores; with s4GAN 12.
+random ones, evaluates both ranges of checkpoints and prints one table. About 5 minutes on 2 CPU cores; with s4GAN 11.
 """
 
 import json

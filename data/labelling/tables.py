@@ -5,19 +5,22 @@ import io
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from utils.errors import DataError
 from utils.paths import read_bytes
 from utils.tables import plain_cell, table_text
 
-Row = TypeVar("Row")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Row = TypeVar("Row", bound="DataclassInstance")
 
 
 def rows_text(kind: type[Row], rows: Iterable[Row]) -> str:
     """Rows as CSV with a header; None is an empty cell, a truth value yes or no."""
-    header = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    return table_text([header, *([_cell(value) for value in astuple(row)] for row in rows)])  # type: ignore[call-overload]
+    header = [field.name for field in fields(kind)]
+    return table_text([header, *([_cell(value) for value in astuple(row)] for row in rows)])
 
 
 def _cell(value: object) -> object:
@@ -41,7 +44,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
         raise DataError(f"{path} is not UTF-8 text; save it as CSV with UTF-8 encoding") from error
     except csv.Error as error:
         raise DataError(f"{path} is not a readable CSV ({error}); restore it, or remove it") from error
-    wanted = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    wanted = [field.name for field in fields(kind)]
     header = [cell.strip().lower() for cell in lines[0][1]] if lines else []
     if missing := [name for name in wanted if name not in header]:
         raise DataError(f"{path}, line 1: no column {', '.join(missing)}; expected {','.join(wanted)}")
@@ -52,7 +55,7 @@ def _row(where: str, kind: type[Row], header: list[str], row: list[str]) -> Row:
     if len(row) != len(header):
         raise DataError(f"{where}: expected {len(header)} columns, found {len(row)}")
     cells = {name: plain_cell(cell.strip()) for name, cell in zip(header, row, strict=True)}
-    return kind(**{field.name: _value(where, field, cells[field.name]) for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{field.name: _value(where, field, cells[field.name]) for field in fields(kind)})
 
 
 def _value(where: str, field: Any, text: str) -> object:

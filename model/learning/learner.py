@@ -18,7 +18,7 @@ from utils.compute.device import place
 from utils.compute.precision import autocast
 from utils.imagery.images import network_input
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
-from utils.optimisers import begin_momentum, load_optimiser
+from utils.optimisation.optimisers import begin_momentum, load_optimiser
 from utils.selection.strategies import mutual_information
 
 BLANK_SIZE = 64  # at one pixel, oneDNN's bf16 gradients of a 7×7 convolution read memory that nobody wrote

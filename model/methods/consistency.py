@@ -24,7 +24,7 @@ from utils.drawing.curves import CurvePanel
 from utils.imagery.images import normalise, unpack
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
-from utils.loss import confident_labels
+from utils.optimisation.loss import confident_labels
 
 
 class PseudoLabels(NamedTuple):

@@ -18,7 +18,7 @@ from utils.batches import MaskedBatch
 from utils.compute import distributed
 from utils.drawing.curves import CurvePanel
 from utils.imagery.labels import IGNORE_INDEX
-from utils.loss import cross_entropy
+from utils.optimisation.loss import cross_entropy
 
 
 class FixMatch(Consistency):

@@ -27,9 +27,9 @@ from utils.drawing.curves import CurvePanel
 from utils.imagery.images import normalise
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
-from utils.loss import cross_entropy
-from utils.lr_scheduler import poly
-from utils.optimisers import begin_momentum, load_optimiser
+from utils.optimisation.loss import cross_entropy
+from utils.optimisation.lr_scheduler import poly
+from utils.optimisation.optimisers import begin_momentum, load_optimiser
 from utils.settings import require
 
 

@@ -23,8 +23,8 @@ from utils.compute.precision import autocast
 from utils.drawing.curves import CurvePanel
 from utils.imagery.labels import IGNORE_INDEX
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
-from utils.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
-from utils.lr_scheduler import poly
+from utils.optimisation.loss import cross_entropy, discriminator_loss, feature_matching, self_training_labels
+from utils.optimisation.lr_scheduler import poly
 
 
 class Maps(NamedTuple):

@@ -23,7 +23,7 @@ from utils.compute.precision import autocast
 from utils.drawing.curves import CurvePanel
 from utils.imagery.images import normalise
 from utils.imagery.labels import IGNORE_INDEX
-from utils.loss import confident_labels, cross_entropy
+from utils.optimisation.loss import confident_labels, cross_entropy
 
 DROPPED = 0.5  # of the feature channels
 

@@ -16,8 +16,8 @@ from utils.compute.device import place
 from utils.compute.precision import autocast
 from utils.imagery.images import network_input, normalise, unpack
 from utils.imagery.pixels import RGB_PIXELS, PixelFormat
-from utils.lr_scheduler import cosine
-from utils.optimisers import load_optimiser
+from utils.optimisation.lr_scheduler import cosine
+from utils.optimisation.optimisers import load_optimiser
 
 
 class ViewBatch(Protocol):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.files import contiguous
-from utils.optimisers import begin_momentum, load_optimiser
+from utils.optimisation.optimisers import begin_momentum, load_optimiser
 
 
 def layer_with(make, **options):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from utils.loss import (
+from utils.optimisation.loss import (
     confident_labels,
     cross_entropy,
     discriminator_loss,

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from utils.lr_scheduler import cosine, poly
+from utils.optimisation.lr_scheduler import cosine, poly
 
 
 @pytest.mark.parametrize(
